@@ -1,0 +1,1 @@
+"""Which recordings exist: one manifest for every corpus."""
