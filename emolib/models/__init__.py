@@ -1,0 +1,64 @@
+"""The five papers' networks, each rebuilt in one file that reads like its paper.
+
+Every model is an ``nn.Module`` whose ``forward(audio=None, video=None, text=None)`` takes named
+tensors and returns logits of shape ``(B, n_classes)``.
+"""
+
+import importlib
+import inspect
+from types import ModuleType
+
+from torch import Tensor, nn
+
+KEYS = ("ding", "lu", "yang", "mostafa", "ishtiaq")
+
+
+def _module(key: str) -> ModuleType:
+    """Import ``emolib.models.<key>``; only then does that paper's file cost anything."""
+    if key not in KEYS:
+        raise ValueError(f"unknown model {key!r}: known are {', '.join(KEYS)}")
+    return importlib.import_module(f"{__name__}.{key}")
+
+
+def build(key: str, n_classes: int = 8, **options) -> nn.Module:
+    """Build one of the five networks with fresh random weights.
+
+    Parameters
+    ----------
+    key
+        One of `KEYS`.
+    n_classes
+        Number of emotions, the width of the logits.
+    **options
+        What the paper's ablations vary; each is documented in ``emolib.models.<key>``.
+
+    Raises
+    ------
+    ValueError
+        If `key` is not one of `KEYS`.
+
+    Examples
+    --------
+    >>> model = build("ding", n_classes=7, hidden=14, dropout=0.5)  # the SAVEE head
+    >>> sum(p.numel() for p in model.parameters())
+    61495
+    """
+    return _module(key).build(n_classes, **options)
+
+
+def example_inputs(key: str, batch: int = 2, **options) -> dict[str, Tensor]:
+    """Return random inputs of the shapes that ``build(key, **options)`` expects.
+
+    Options that do not change the inputs (a dropout rate, say) may be given and are left aside,
+    so that one dictionary serves `build` and this function.
+    """
+    function = _module(key).example_inputs
+    parameters = inspect.signature(function).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        options = {name: value for name, value in options.items() if name in parameters}
+    return function(batch=batch, **options)
+
+
+def variants(key: str) -> list[dict]:
+    """Return the option sets that a model's file names as worth testing, the paper's own first."""
+    return list(getattr(_module(key), "VARIANTS", [{}]))

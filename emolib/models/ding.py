@@ -1,0 +1,176 @@
+"""Ding, Tang, Lu: Lightweight Spatio-Temporal CNN for Audio-Visual Emotion Recognition.
+
+One sample is one sixth of a clip: a grey face of 64×64 pixels and the 40 MFCC of the same
+sixth, averaged over time. Section III of the paper, top to bottom; the numbers #1 to #17 are the
+layers of its Fig. 3.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from emolib.models.layers import expect
+
+MODALITIES = ("audio", "video", "both")
+IMAGE = 64  # pixels on a side (Section III-A)
+
+# What the tests build: the paper's network first, then one step along each of its ablations.
+VARIANTS: list[dict] = [
+    {},
+    {"modality": "audio"},
+    {"modality": "video"},
+    {"n_classes": 7, "hidden": 14, "dropout": 0.5},  # SAVEE
+    {"padding": "same"},
+    {"audio_kernel": 2, "video_kernel": 2, "dropout": 0.0},
+    {"audio_kernel": 12, "video_kernel": 12, "padding": "same", "dropout": 0.9},
+    {"n_mfcc": 20, "hidden_activation": False},
+]
+
+
+class Ding(nn.Module):
+    """The spatio-temporal network of Fig. 3: 2D CNN on a face ∥ 1D CNN on MFCC, concatenated.
+
+    Parameters
+    ----------
+    n_classes
+        Neurons of the last dense layer: 8 for RAVDESS and MEAD, 7 for SAVEE.
+    hidden
+        Neurons of the first dense layer: 16 for RAVDESS and MEAD, 14 for SAVEE.
+    dropout
+        One rate for all dropout layers: 0.4 for RAVDESS, 0.3 for MEAD, 0.5 for SAVEE.
+    modality
+        "both", or one branch alone with the same head (the modality ablation).
+    audio_kernel, video_kernel
+        Kernel of every convolution of a branch, 2 to 12 in the ablation. Without padding
+        the largest video kernel that leaves anything of a 64×64 face is 9.
+    padding
+        "valid" (the paper's P = 0) or "same".
+    n_mfcc
+        Length of the MFCC vector.
+    hidden_activation
+        Equation 8 is linear as printed, but its text calls φ₁ "non-linear activation values":
+        by default a ReLU follows the first dense layer; False takes the equation at its word.
+    """
+
+    def __init__(
+        self,
+        n_classes: int = 8,
+        *,
+        hidden: int = 16,
+        dropout: float = 0.4,
+        modality: str = "both",
+        audio_kernel: int = 5,
+        video_kernel: int = 3,
+        padding: str = "valid",
+        n_mfcc: int = 40,
+        hidden_activation: bool = True,
+    ):
+        super().__init__()
+        if modality not in MODALITIES:
+            raise ValueError(f"modality {modality!r}: choose one of {', '.join(MODALITIES)}")
+        if padding not in ("valid", "same"):
+            raise ValueError(f"padding {padding!r}: choose 'valid' (the paper's) or 'same'")
+        self.modality = modality
+        self.n_mfcc = n_mfcc
+        self._remedy = (
+            f"this network was built with modality={modality!r}, and the dense layer behind the "
+            "concatenation needs all of it; pass it, or build the network of the other modality"
+        )
+        width = 0  # of Z_concat
+
+        # III-A, spatial modelling. Each convolution is paired with a ReLU (eq. 5) and halved
+        # by max pooling (eq. 6, whose quotient has to be rounded down).
+        if modality in ("video", "both"):
+            side = _side_after(IMAGE, video_kernel, padding, n_layers=3, what="video_kernel")
+            self.spatial = nn.Sequential(  # (B, 1, 64, 64)                            #1
+                nn.Conv2d(1, 16, video_kernel, padding=padding),  # (B, 16, 62, 62)    #2
+                nn.ReLU(),
+                nn.MaxPool2d(2),  # (B, 16, 31, 31)                                    #3
+                nn.Conv2d(16, 32, video_kernel, padding=padding),  # (B, 32, 29, 29)   #4
+                nn.ReLU(),
+                nn.MaxPool2d(2),  # (B, 32, 14, 14)                                    #5
+                nn.Conv2d(32, 64, video_kernel, padding=padding),  # (B, 64, 12, 12)   #6
+                nn.ReLU(),
+                nn.MaxPool2d(2),  # (B, 64, 6, 6)                                      #7
+                nn.Dropout(dropout),  # Fig. 3: before layer #8
+                nn.Flatten(),  # (B, 2304)                                             #8
+            )
+            width += 64 * side * side
+
+        # III-B, temporal features. The 1D kernel slides over the cepstral index: the MFCC were
+        # averaged over time before, so no time is left to convolve over.
+        if modality in ("audio", "both"):
+            length = _side_after(n_mfcc, audio_kernel, padding, n_layers=2, what="audio_kernel")
+            self.temporal = nn.Sequential(  # (B, 1, 40)                               #9
+                nn.Conv1d(1, 16, audio_kernel, padding=padding),  # (B, 16, 36)        #10
+                nn.ReLU(),
+                nn.MaxPool1d(2),  # (B, 16, 18)                                        #11
+                nn.Conv1d(16, 32, audio_kernel, padding=padding),  # (B, 32, 14)       #12
+                nn.ReLU(),
+                nn.MaxPool1d(2),  # (B, 32, 7)                                         #13
+                nn.Dropout(dropout),  # Fig. 3: before layer #14
+                nn.Flatten(),  # (B, 224)                                              #14
+            )
+            width += 32 * length
+
+        # III-C, interplay.
+        self.fusion = nn.Sequential(  # (B, 2528)                                      #15
+            nn.Linear(width, hidden),  # eq. 8: (B, 16)                                #16
+            nn.ReLU() if hidden_activation else nn.Identity(),
+            nn.Dropout(dropout),  # before layer #17
+            nn.Linear(hidden, n_classes),  # eq. 9: (B, 8)                             #17
+        )
+
+    def forward(
+        self, audio: Tensor | None = None, video: Tensor | None = None, text: Tensor | None = None
+    ) -> Tensor:
+        """Return logits; the softmax of eq. 10 belongs to the loss (eq. 11).
+
+        Parameters
+        ----------
+        audio
+            MFCC of one segment, averaged over time, ``(B, n_mfcc)``.
+        video
+            The grey face of that segment in [0, 1], ``(B, 1, 64, 64)``.
+        text
+            Ignored, as is the modality that a unimodal network was built without.
+
+        Raises
+        ------
+        ValueError
+            If a modality that the network was built with is missing or has another shape.
+        """
+        embeddings = []
+        if self.modality in ("video", "both"):
+            video = expect("video", video, (1, IMAGE, IMAGE), self._remedy)
+            embeddings.append(self.spatial(video))  # Z_spatial  (B, 2304)
+        if self.modality in ("audio", "both"):
+            audio = expect("audio", audio, (self.n_mfcc,), self._remedy)
+            embeddings.append(self.temporal(audio.unsqueeze(1)))  # Z_temporal (B, 224)
+        together = torch.cat(embeddings, dim=1) if len(embeddings) > 1 else embeddings[0]
+        return self.fusion(together)  # (B, n_classes)
+
+
+def _side_after(side: int, kernel: int, padding: str, n_layers: int, what: str) -> int:
+    """Return what is left of `side` after `n_layers` of convolution and halving (eq. 6)."""
+    start = side
+    for _ in range(n_layers):
+        side = (side if padding == "same" else side - kernel + 1) // 2
+        if side < 1:
+            raise ValueError(
+                f"{what}={kernel} without padding leaves nothing of {start} values after "
+                f"{n_layers} convolutions: use padding='same' or a smaller kernel"
+            )
+    return side
+
+
+def build(n_classes: int = 8, **options) -> Ding:
+    """Build the network; `options` are the parameters of `Ding`."""
+    return Ding(n_classes, **options)
+
+
+def example_inputs(
+    batch: int = 2, *, modality: str = "both", n_mfcc: int = 40
+) -> dict[str, Tensor]:
+    """Return random inputs: ``audio (B, n_mfcc)``, ``video (B, 1, 64, 64)`` in [0, 1]."""
+    inputs = {"audio": torch.randn(batch, n_mfcc), "video": torch.rand(batch, 1, IMAGE, IMAGE)}
+    return inputs if modality == "both" else {modality: inputs[modality]}
