@@ -1,0 +1,426 @@
+"""From a manifest and a recipe to stored arrays: parallel, resumable, and honest about bad files.
+
+A `FeatureRecipe` says how one clip becomes one array; `extract` applies it to every row of a
+manifest and keeps the result on disk::
+
+    data/features/<recipe name>-<recipe digest>/<clip set digest>/
+        values.npy      one array for each clip that worked, in manifest order
+        clips.csv       the clip ids of those arrays, and what the recipe noted about each
+        problems.csv    clip_id, path, cause, remedy of each clip that did not
+        complete.json   shape, dtype, size and checksum; written last
+        chunks/         finished pieces of an extraction that has not ended yet
+
+The recipe digest changes with every option, the clip set digest with every clip and with the
+size or time stamp of its file, so a stored array is never mistaken for another.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import math
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from emolib import paths
+
+if TYPE_CHECKING:  # pandas is slow to import, and the worker processes do not need it
+    import pandas as pd
+
+PROBLEM_COLUMNS = ("clip_id", "path", "cause", "remedy")
+
+#: Larger arrays are mapped from the disk instead of read, and checked by size and header only.
+MAP_ABOVE_BYTES = 256 * 2**20
+
+
+class FeatureProblem(ValueError):
+    """A clip that cannot become a feature: what is wrong with it, and what to do.
+
+    Parameters
+    ----------
+    cause
+        What is wrong, in a few words ("no video stream").
+    remedy
+        What the reader can do about it.
+    path
+        The file at fault, if it is known where the error is raised.
+    """
+
+    def __init__(self, cause: str, remedy: str, path: str | Path | None = None):
+        super().__init__(cause, remedy, path)  # these arguments travel between processes
+        self.cause = cause
+        self.remedy = remedy
+        self.path = path
+
+    def __str__(self) -> str:
+        """Return file, cause and remedy as one line."""
+        file = f"{self.path}: " if self.path is not None else ""
+        return f"{file}{self.cause} ({self.remedy})"
+
+
+@dataclass(frozen=True)
+class FeatureRecipe:
+    """How one clip becomes one array; the base of every recipe.
+
+    A recipe is a frozen dataclass with an own `compute`. Its fields are its identity.
+
+    Parameters
+    ----------
+    augment
+        An augmentation of the clip before its features are taken, as ``"name"`` or
+        ``"name=value"`` (None: the clip as it was recorded).
+    seed
+        Seeds what is random in an augmentation, together with the clip id.
+    """
+
+    augment: str | None = None
+    seed: int = 0
+
+    #: Raised whenever `compute` changes its values, so that older caches are left alone.
+    version: ClassVar[int] = 1
+    #: At most so many clips are lost when an extraction is interrupted.
+    chunk: ClassVar[int] = 24
+
+    @property
+    def name(self) -> str:
+        """The recipe's class name in lower case with hyphens: ``face-frames``."""
+        words = "".join(f"-{c.lower()}" if c.isupper() else c for c in type(self).__name__)
+        return words.strip("-")
+
+    def digest(self) -> str:
+        """Return 12 hexadecimal digits that change with every option of the recipe."""
+        identity = {"recipe": self.name, "version": self.version, **asdict(self)}
+        text = json.dumps(identity, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def compute(self, row: Mapping) -> np.ndarray:
+        """Return the features of one clip.
+
+        Parameters
+        ----------
+        row
+            One row of a manifest; ``path`` and ``clip_id`` are used.
+
+        Raises
+        ------
+        FeatureProblem
+            If the clip is corrupt, silent, truncated, or shows no face.
+        """
+        return self.compute_noted(row)[0]
+
+    def compute_noted(self, row: Mapping) -> tuple[np.ndarray, dict]:
+        """Return the features of one clip and notes that become columns of the manifest."""
+        raise NotImplementedError(f"{type(self).__name__} must define compute_noted")
+
+    def generator(self, row: Mapping) -> np.random.Generator:
+        """Return a random generator that depends on the clip and the seed alone."""
+        clip = hashlib.sha256(str(row["clip_id"]).encode()).digest()
+        return np.random.default_rng([self.seed, int.from_bytes(clip[:8], "little")])
+
+
+@dataclass(frozen=True)
+class Features:
+    """The arrays of a manifest's clips.
+
+    Parameters
+    ----------
+    values
+        Array of shape (n_clips, …), float32 or uint8; mapped from the disk when it is large.
+    manifest
+        The rows that succeeded, in the order of `values`, with the recipe's notes as further
+        columns (``missed_frames``, ``channels``).
+    problems
+        The clips that failed: ``clip_id, path, cause, remedy``.
+    recipe
+        What made the values.
+    """
+
+    values: np.ndarray
+    manifest: pd.DataFrame
+    problems: pd.DataFrame
+    recipe: FeatureRecipe
+
+
+def extract(
+    manifest: pd.DataFrame,
+    recipe: FeatureRecipe,
+    *,
+    n_jobs: int = 2,
+    dask: str | None = None,
+    cache: str | Path | None = None,
+    progress: bool = True,
+) -> Features:
+    """Return the features of every clip, from the cache where it holds them.
+
+    Finished chunks are kept: after Ctrl-C, a crash or a full disk the same call goes on where
+    it stopped. A second process that asks for the same features waits for the first.
+
+    Parameters
+    ----------
+    manifest
+        Clips as `emolib.corpora` lists them; ``clip_id`` and ``path`` are needed.
+    recipe
+        What to compute.
+    n_jobs
+        Worker processes (-1: one for each core); 1 computes in this process.
+    dask
+        Address of a Dask scheduler (``tcp://host:8786``) to compute on instead. Its workers
+        must see the recordings under the same paths.
+    cache
+        Folder of the stored features; default ``data/features``.
+    progress
+        Show a progress bar.
+
+    Raises
+    ------
+    FeatureProblem
+        If no clip at all gave features.
+    OSError
+        If the disk is full; finished chunks stay.
+    """
+    from filelock import FileLock
+
+    if manifest.empty:
+        raise FeatureProblem("the manifest has no clips", "check the corpus and its options")
+    root = Path(cache) if cache is not None else paths.FEATURES
+    folder = root / f"{recipe.name}-{recipe.digest()}" / _clip_set_digest(manifest)
+    if (stored := _load(folder, manifest, recipe)) is not None:
+        return stored
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        # Another process may have finished these features while this one waited.
+        if (stored := _load(folder, manifest, recipe)) is None:
+            with _full_disk_explained(folder):
+                _compute(folder, manifest, recipe, n_jobs, dask, progress)
+            stored = _load(folder, manifest, recipe)
+    if stored is None:
+        raise OSError(f"{folder}: the features vanished while they were read: run it again")
+    return stored
+
+
+def _clip_set_digest(manifest: pd.DataFrame) -> str:
+    """Digest what the clips are: ids in order, and size and time stamp of each file."""
+    digest = hashlib.sha256()
+    for clip_id, path in zip(manifest["clip_id"], manifest["path"], strict=True):
+        try:
+            stat = Path(path).stat()
+            state = f"{stat.st_size} {stat.st_mtime_ns}"
+        except OSError:
+            state = "missing"  # compute() reports it, and the digest changes once it is there
+        digest.update(f"{clip_id}\t{state}\n".encode())
+    return digest.hexdigest()[:12]
+
+
+def _compute(folder, manifest, recipe, n_jobs, dask, progress) -> None:
+    """Compute the chunks that are missing, then join them."""
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    # At least eight chunks, so that a few slow clips still keep every worker busy.
+    size = max(1, min(recipe.chunk, math.ceil(len(manifest) / 8)))
+    starts = range(0, len(manifest), size)
+    files = {start: folder / "chunks" / f"{start:06d}-{size}.npz" for start in starts}
+    rows = manifest[["clip_id", "path"]].to_dict("records")
+    todo = [start for start, file in files.items() if _read_chunk(file) is None]
+
+    done = len(manifest) - sum(len(rows[start : start + size]) for start in todo)
+    with (
+        tqdm(total=len(manifest), initial=done, desc=recipe.name, unit="clip", disable=not progress)
+        as bar,
+        _workers(min(n_jobs, len(todo)) if n_jobs > 0 else n_jobs, dask) as options,
+    ):  # fmt: skip
+        jobs = (delayed(_compute_chunk)(recipe, start, rows[start : start + size]) for start in todo)
+        if todo:
+            for start, chunk in Parallel(return_as="generator_unordered", **options)(jobs):
+                _write_chunk(files[start], chunk)
+                bar.update(len(rows[start : start + size]))
+    _join(folder, manifest, recipe, list(files.values()))
+
+
+@contextmanager
+def _workers(n_jobs: int, dask: str | None) -> Iterator[dict]:
+    """Choose where joblib computes: here, in local processes, or on a Dask cluster."""
+    from joblib import parallel_config
+
+    if dask is not None:
+        try:
+            from dask.distributed import Client
+        except ImportError as error:
+            raise ImportError("dask= needs Dask: pip install 'emolib[cluster]'") from error
+        with Client(dask, set_as_default=False) as client:
+            workers = max(1, sum(client.nthreads().values()))
+            with parallel_config(backend="dask", client=client):
+                yield {"n_jobs": workers}
+    elif n_jobs in (0, 1):
+        yield {"n_jobs": 1}
+    else:
+        # One thread in each process: the processes already fill the cores.
+        with parallel_config(backend="loky", inner_max_num_threads=1):
+            yield {"n_jobs": n_jobs}
+
+
+def _compute_chunk(recipe: FeatureRecipe, start: int, rows: Sequence[Mapping]):
+    """Compute a few clips in a worker process: (start, {values, positions, notes, problems})."""
+    values, positions, notes, problems = [], [], [], []
+    for position, row in enumerate(rows, start):
+        try:
+            if not Path(row["path"]).is_file():
+                raise FeatureProblem("the file does not exist", "fetch the corpus again")
+            value, note = recipe.compute_noted(row)
+        except FeatureProblem as problem:
+            report = (row["clip_id"], str(row["path"]), problem.cause, problem.remedy)
+            problems.append(dict(zip(PROBLEM_COLUMNS, report, strict=True)))
+        except Exception as error:
+            error.add_note(f"while computing {recipe} of {row['clip_id']} ({row['path']})")
+            raise
+        else:
+            values.append(value)
+            positions.append(position)
+            notes.append(note)
+    shapes = sorted({value.shape for value in values})
+    if len(shapes) > 1:
+        raise ValueError(f"{recipe} gives arrays of different shapes {shapes}: fix their length")
+    return start, {
+        "values": np.stack(values) if values else np.empty(0, np.float32),
+        "positions": np.array(positions, np.int64),
+        "report": np.array(json.dumps({"notes": notes, "problems": problems})),
+    }
+
+
+def _write_chunk(file: Path, chunk: Mapping[str, np.ndarray]) -> None:
+    with paths.atomic(file) as temporary:
+        np.savez(temporary, **chunk)
+
+
+def _read_chunk(file: Path) -> dict[str, np.ndarray] | None:
+    """Return a finished chunk; None, with a warning, if it is damaged (zip checks its CRC)."""
+    import zipfile
+
+    if not file.exists():
+        return None
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            return {name: stored[name] for name in ("values", "positions", "report")}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        warnings.warn(f"{file} is damaged ({error}): computing it again", stacklevel=5)
+        return None
+
+
+def _join(folder: Path, manifest, recipe: FeatureRecipe, files: Sequence[Path]) -> None:
+    """Write the final files from the chunks, one chunk in memory at a time."""
+    import pandas as pd
+
+    positions, notes, problems, shapes = [], [], [], set()
+    for file in files:
+        chunk = _read_chunk(file)
+        if chunk is None:
+            raise OSError(f"{file} cannot be read back: check the disk, then run it again")
+        report = json.loads(str(chunk["report"]))
+        positions.extend(chunk["positions"].tolist())
+        notes.extend(report["notes"])
+        problems.extend(report["problems"])
+        if len(chunk["positions"]):
+            shapes.add((chunk["values"].shape[1:], chunk["values"].dtype.str))
+    with paths.atomic(folder / "problems.csv") as temporary:
+        pd.DataFrame(problems, columns=list(PROBLEM_COLUMNS)).to_csv(temporary, index=False)
+    if not positions:
+        first = problems[0]
+        raise FeatureProblem(
+            f"none of the {len(problems)} clips gave {recipe.name} features; the first "
+            f"({first['path']}): {first['cause']}",
+            f"{first['remedy']}; all causes are in {folder / 'problems.csv'}",
+        )
+    if len(shapes) > 1:
+        raise ValueError(f"{recipe} gives arrays of different shapes {shapes}: fix their length")
+
+    ((shape, dtype),) = shapes
+    shape = (len(positions), *shape)
+    values = folder / "values.npy"
+    with paths.atomic(values) as temporary:
+        # Written, not mapped: a full disk is then an error and not a crash.
+        with temporary.open("wb") as file:
+            header = {"descr": dtype, "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_2_0(file, header)
+            for chunk_file in files:
+                chunk = _read_chunk(chunk_file)
+                if chunk is None:
+                    raise OSError(f"{chunk_file} cannot be read back: run the extraction again")
+                if len(chunk["positions"]):
+                    file.write(np.ascontiguousarray(chunk["values"]).data)
+    clips = pd.DataFrame(notes, index=range(len(notes)))
+    clips.insert(0, "position", positions)
+    clips.insert(1, "clip_id", manifest["clip_id"].to_numpy()[positions])
+    with paths.atomic(folder / "clips.csv") as temporary:
+        clips.to_csv(temporary, index=False)
+    complete = {
+        "recipe": repr(recipe),
+        "shape": shape,
+        "dtype": dtype,
+        "bytes": values.stat().st_size,
+        "sha256": _checksum(values),
+        "problems": len(problems),
+    }
+    with paths.atomic(folder / "complete.json") as temporary:
+        temporary.write_text(json.dumps(complete, indent=1))
+    shutil.rmtree(folder / "chunks", ignore_errors=True)
+
+
+def _checksum(values: Path) -> str | None:
+    """Return the SHA-256 of a file, or None where reading it all would take too long."""
+    return paths.sha256(values) if values.stat().st_size <= MAP_ABOVE_BYTES else None
+
+
+def _load(folder: Path, manifest, recipe: FeatureRecipe) -> Features | None:
+    """Return stored features; None if there are none, with a warning if they are damaged."""
+    import pandas as pd
+
+    if not (folder / "complete.json").exists():
+        return None
+    try:
+        complete = json.loads((folder / "complete.json").read_text())
+        path = folder / "values.npy"
+        size = path.stat().st_size
+        if size != complete["bytes"]:
+            raise ValueError(f"values.npy has {size} bytes instead of {complete['bytes']}")
+        if complete["sha256"] not in (None, _checksum(path)):
+            raise ValueError("values.npy does not have its checksum")
+        values = np.load(path, mmap_mode="r" if size > MAP_ABOVE_BYTES else None)
+        clips = pd.read_csv(folder / "clips.csv", dtype={"clip_id": str})
+        problems = pd.read_csv(folder / "problems.csv", dtype=str, keep_default_na=False)
+        rows = manifest.iloc[clips.pop("position")].reset_index(drop=True)
+        if list(values.shape) != complete["shape"] or len(rows) != len(values):
+            raise ValueError(f"values of shape {values.shape} for {len(rows)} clips")
+        if list(rows["clip_id"]) != list(clips.pop("clip_id")):
+            raise ValueError("clips.csv lists other clips")
+    except (OSError, ValueError, KeyError, IndexError) as error:
+        warnings.warn(f"{folder} is damaged ({error}): computing it again", stacklevel=3)
+        (folder / "complete.json").unlink(missing_ok=True)
+        return None
+    for column in clips:
+        rows[column] = clips[column].to_numpy()
+    return Features(values, rows, problems, recipe)
+
+
+@contextmanager
+def _full_disk_explained(folder: Path) -> Iterator[None]:
+    """Say what a full disk means for an extraction."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        free = shutil.disk_usage(folder).free / 2**20
+        raise OSError(
+            error.errno,
+            f"the disk is full ({free:.0f} MiB free) while features are written; what was "
+            "finished is kept: make room, or give another folder as cache=, and run it again",
+            str(folder),
+        ) from error
