@@ -1,0 +1,816 @@
+"""Figures of the book: one palette, axis labels with units, and alt text on every image.
+
+Every function returns a matplotlib ``Figure`` made without pyplot, so nothing stays open and no
+notebook shows it twice; `show` puts it on the page together with its text alternative.
+"""
+
+import base64
+import functools
+import hashlib
+import html
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Lightness rises in equal steps of 7 (CIE L* 24 to 82) from fearful to happy, so that the nine
+# stay apart in grey; hues were chosen to keep them apart for protan, deutan and tritan readers.
+EMOTION_COLORS = {
+    "neutral": "#919191",
+    "calm": "#11c7f9",
+    "happy": "#ebca31",
+    "sad": "#36467f",
+    "angry": "#ba0000",
+    "fearful": "#5100a0",
+    "disgust": "#598a62",
+    "surprised": "#f975ce",
+    "contempt": "#8a6634",
+}
+# A second cue beside the colour, wherever points or lines of several emotions share an axis.
+EMOTION_MARKERS = dict(zip(EMOTION_COLORS, "os^vDPX*h", strict=True))
+MODALITY_COLORS = {"audio": "#0072b2", "video": "#e69f00", "both": "#222222", "text": "#cc79a7"}
+MODALITY_MARKERS = {"audio": "o", "video": "s", "both": "D", "text": "^"}
+PUBLISHED_COLOR = "#c1121f"
+HUMAN_COLOR = "#6b6b6b"
+
+_STYLE = {
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+    "savefig.facecolor": "white",
+    "figure.facecolor": "white",
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": False,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "svg.hashsalt": "emolib",
+}
+
+
+def style() -> None:
+    """Give figures that a notebook draws itself the look of the book's own."""
+    import matplotlib as mpl
+
+    mpl.rcParams.update(_STYLE)
+    mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=[*MODALITY_COLORS.values()])
+
+
+def _styled(function: Callable) -> Callable:
+    """Draw in the book's style, whatever the notebook has set, and leave that untouched."""
+
+    @functools.wraps(function)
+    def drawn(*args, **kwargs):
+        import matplotlib as mpl
+
+        with mpl.rc_context(_STYLE):
+            return function(*args, **kwargs)
+
+    return drawn
+
+
+def _figure(width: float, height: float, **options) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained", **options)
+
+
+# --- on the page ---------------------------------------------------------------------------------
+
+
+def figure_html(fig: "Figure", alt: str, caption: str | None = None) -> str:
+    """Return ``<figure><img alt=… src=data:…></figure>``, the picture as PNG inside.
+
+    Raises
+    ------
+    ValueError
+        If `alt` is empty: say in a sentence or two what the figure shows.
+    """
+    alt = _alternative(alt)
+    buffer = io.BytesIO()
+    import matplotlib as mpl
+
+    with mpl.rc_context(_STYLE):
+        # No software version in the file: the same figure gives the same bytes.
+        fig.savefig(buffer, format="png", metadata={"Software": None})
+    data = base64.b64encode(buffer.getvalue()).decode()
+    width = round(fig.get_figwidth() * 96)
+    image = (
+        f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}" '
+        f'width="{width}" style="max-width:100%;height:auto;background:white">'
+    )
+    below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    return f'<figure class="emolib-figure">{image}{below}</figure>'
+
+
+def show(fig: "Figure", alt: str, *, caption: str | None = None) -> None:
+    """Display a figure with its alt text, then close it.
+
+    MyST-NB takes alt text for images from cell metadata only, which a loop or a function cannot
+    write; the figure is therefore displayed as HTML that carries it. Readers without
+    HTML get the alt text itself.
+    """
+    import sys
+
+    from IPython.display import display
+
+    content = figure_html(fig, alt, caption)
+    display({"text/html": content, "text/plain": f"[figure: {alt.strip()}]"}, raw=True)
+    if "matplotlib.pyplot" in sys.modules:  # otherwise no figure can be registered there
+        sys.modules["matplotlib.pyplot"].close(fig)
+
+
+_plotly_home: list = []  # the cell whose output carries plotly.js
+
+
+def plotly_html(fig, alt: str, *, library: bool, caption: str | None = None) -> str:
+    """Return a plotly figure as HTML that needs no network.
+
+    Parameters
+    ----------
+    fig
+        A ``plotly.graph_objects.Figure``.
+    alt
+        What a reader who cannot see or turn the figure should know.
+    library
+        Whether plotly.js itself (4.8 MB) is embedded; once a page is enough.
+    caption
+        Visible text below the figure.
+    """
+    import plotly.io as pio
+
+    alt = _alternative(alt)
+    # plotly would draw a random id; one from the content keeps built pages reproducible.
+    name = "plotly-" + hashlib.sha256((fig.to_json() + alt).encode()).hexdigest()[:12]
+    body = pio.to_html(
+        fig,
+        full_html=False,
+        include_plotlyjs=library,
+        include_mathjax=False,
+        div_id=name,
+        config={"displaylogo": False, "responsive": True},
+    )
+    below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    return (
+        f'<figure class="emolib-figure" role="group" aria-label="{html.escape(alt)}">{body}{below}'
+        f"<details><summary>Description of this figure</summary>{html.escape(alt)}</details>"
+        "</figure>"
+    )
+
+
+def show_plotly(fig, alt: str, *, caption: str | None = None) -> None:
+    """Display a plotly figure offline, with plotly.js embedded once in the notebook."""
+    from IPython import get_ipython
+    from IPython.display import display
+
+    shell = get_ipython()
+    parent = getattr(shell, "parent_header", None) or {}
+    metadata = (shell.get_parent() if hasattr(shell, "get_parent") else parent).get("metadata", {})
+    cell = metadata.get("cellId")
+    # The first cell keeps the library, also when it is run again and its old output is gone.
+    library = not _plotly_home or (cell is not None and _plotly_home[0] == cell)
+    if not _plotly_home:
+        _plotly_home.append(cell)
+    content = plotly_html(fig, alt, library=library, caption=caption)
+    display({"text/html": content, "text/plain": f"[figure: {alt.strip()}]"}, raw=True)
+
+
+def _alternative(alt: str) -> str:
+    if not alt or not alt.strip():
+        raise ValueError("alt is empty: say in a sentence or two what the figure shows")
+    return " ".join(alt.split())
+
+
+# --- results -------------------------------------------------------------------------------------
+
+
+@_styled
+def confusion(
+    evaluation, classes: Sequence[str] | None = None, *, normalize: bool = True, title: str = ""
+) -> "Figure":
+    """Draw a confusion matrix: rows are what was acted, columns what was answered.
+
+    Parameters
+    ----------
+    evaluation
+        A ``C×C`` array of counts, or an ``Evaluation`` with ``.confusion``.
+    classes
+        The ``C`` names, if `evaluation` does not carry them in ``.classes``.
+    normalize
+        Shade by share of the row and print percent; the counts of a row stand behind its name.
+    title
+        Above the matrix.
+    """
+    matrix = np.asarray(getattr(evaluation, "confusion", evaluation))
+    classes = list(getattr(evaluation, "classes", ()) if classes is None else classes)
+    if matrix.ndim != 2 or matrix.shape != (len(classes), len(classes)):
+        raise ValueError(f"a matrix of shape {matrix.shape} does not fit {len(classes)} classes")
+    support = matrix.sum(axis=1)
+    share = matrix / np.maximum(support, 1)[:, None]
+    shown = 100 * share if normalize else matrix
+
+    size = 1.6 + 0.52 * len(classes)
+    fig = _figure(size + 0.9, size)
+    ax = fig.subplots()
+    image = ax.imshow(shown, cmap="Blues", vmin=0, vmax=100 if normalize else None)
+    for (row, column), value in np.ndenumerate(shown):
+        if matrix[row, column]:
+            dark = value > 0.55 * (100 if normalize else shown.max())
+            text = f"{value:.0f}"
+            color = "white" if dark else "#222222"
+            ax.text(column, row, text, ha="center", va="center", fontsize=9, color=color)
+    ax.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
+    labels = [f"{name}  ({n:g})" for name, n in zip(classes, support, strict=True)]
+    ax.set_yticks(range(len(classes)), labels)
+    ax.set(xlabel="answered", ylabel="acted (number of samples)", title=title)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    unit = "share of the acted emotion (%)" if normalize else "samples"
+    fig.colorbar(image, ax=ax, label=unit, shrink=0.8)
+    return fig
+
+
+@_styled
+def intervals(
+    table: pd.DataFrame,
+    *,
+    label: str = "label",
+    value: str = "value",
+    low: str = "low",
+    high: str = "high",
+    group: str | None = None,
+    published: str | None = "published",
+    human: str | None = "human",
+    chance: float | None = None,
+    unit: str = "accuracy (%)",
+    title: str = "",
+) -> "Figure":
+    """Draw one dot with its interval per row, beside what the paper prints and what people reach.
+
+    Parameters
+    ----------
+    table
+        One row a line of the figure, top to bottom. Missing values leave a marker out.
+    label, value, low, high
+        Columns: name, estimate and the two ends of its interval, all in `unit`.
+    group
+        Column with the modality; sets colour and marker.
+    published, human
+        Columns with the paper's number and the human baseline; ignored if absent.
+    chance
+        Where guessing lands, drawn as a dotted line.
+    unit, title
+        Label of the axis, and what stands above.
+    """
+    fig = _figure(7.2, 1.1 + 0.36 * max(len(table), 2))
+    ax = fig.subplots()
+    places = np.arange(len(table))
+    groups = table[group] if group else pd.Series(["both"] * len(table), index=table.index)
+    for name in dict.fromkeys(groups):
+        rows = (groups == name).to_numpy()
+        part = table[rows]
+        # A point without an interval still gets its dot.
+        errors = np.stack([part[value] - part[low], part[high] - part[value]]) if low in part else 0
+        ax.errorbar(
+            part[value],
+            places[rows],
+            xerr=np.nan_to_num(np.asarray(errors, float)).clip(min=0),
+            fmt=MODALITY_MARKERS.get(name, "o"),
+            color=MODALITY_COLORS.get(name, MODALITY_COLORS["both"]),
+            capsize=3,
+            elinewidth=1.6,
+            markersize=6,
+            label=f"measured ({name})" if group else "measured",
+        )
+    for column, text, marker, color in (
+        (published, "published", "x", PUBLISHED_COLOR),
+        (human, "people", "|", HUMAN_COLOR),
+    ):
+        if column and column in table and table[column].notna().any():
+            ax.plot(
+                table[column],
+                places,
+                marker,
+                color=color,
+                markersize=9,
+                markeredgewidth=2.2,
+                label=text,
+            )
+    if chance is not None:
+        ax.axvline(chance, color=HUMAN_COLOR, linestyle=":", linewidth=1.2, label="guessing")
+    ax.set_yticks(places, table[label])
+    ax.set_ylim(len(table) - 0.5, -0.5)
+    ax.set(xlabel=unit, title=title)
+    ax.grid(axis="x")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    return fig
+
+
+@_styled
+def learning_curves(
+    history: pd.DataFrame, *, best_epoch: int | None = None, title: str = ""
+) -> "Figure":
+    """Draw training and validation curves, one panel per quantity.
+
+    Parameters
+    ----------
+    history
+        One row an epoch, with columns ``train_<quantity>`` and ``valid_<quantity>``; an
+        ``epoch`` column or, without it, the row number counted from 1. Where a ``run`` column is
+        there, each run is a thin line.
+    best_epoch
+        The epoch whose weights were kept, marked by a vertical line.
+    title
+        Above the figure.
+    """
+    parts = {"train": ("training", "-", MODALITY_COLORS["audio"])}
+    parts["valid"] = ("validation", "--", MODALITY_COLORS["video"])
+    quantities = list(
+        dict.fromkeys(
+            column.split("_", 1)[1]
+            for column in history
+            if str(column).startswith(("train_", "valid_"))
+        )
+    )
+    if not quantities:
+        raise ValueError(
+            f"history has no column train_… or valid_…, only {', '.join(map(str, history))}"
+        )
+    fig = _figure(3.7 * len(quantities) + 0.4, 3.1)
+    axes = fig.subplots(1, len(quantities), squeeze=False)[0]
+    runs = [run for _, run in history.groupby("run")] if "run" in history else [history]
+    for ax, quantity in zip(axes, quantities, strict=True):
+        for part, (text, line, color) in parts.items():
+            if f"{part}_{quantity}" not in history:
+                continue
+            for number, run in enumerate(runs):
+                epochs = run["epoch"] if "epoch" in run else np.arange(1, len(run) + 1)
+                ax.plot(
+                    epochs,
+                    run[f"{part}_{quantity}"],
+                    line,
+                    color=color,
+                    alpha=1 if len(runs) == 1 else 0.55,
+                    linewidth=1.8 if len(runs) == 1 else 1.1,
+                    label=text if number == 0 else None,
+                )
+        if best_epoch is not None:
+            ax.axvline(best_epoch, color=HUMAN_COLOR, linestyle=":", label=f"kept: {best_epoch}")
+        ax.set(xlabel="epoch", ylabel=_UNITS.get(quantity, quantity.replace("_", " ")))
+        ax.grid()
+    axes[0].legend()
+    if title:
+        fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return fig
+
+
+_UNITS = {
+    "loss": "cross-entropy (nats)",
+    "accuracy": "accuracy (share)",
+    "uar": "unweighted average recall (share)",
+}
+
+
+@_styled
+def reliability(
+    labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 10, title: str = ""
+) -> "Figure":
+    """Draw how often the answer is right against how sure the model is of it.
+
+    Parameters
+    ----------
+    labels
+        True classes, ``(N,)`` integers.
+    probabilities
+        ``(N, C)``; the largest of a row is the confidence.
+    bins
+        Equal steps of confidence.
+    title
+        Above the figure; the expected calibration error is printed inside.
+    """
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    step = np.minimum((confidence * bins).astype(int), bins - 1)
+    counts = np.bincount(step, minlength=bins)
+    filled = counts > 0
+    sure = np.bincount(step, confidence, bins)[filled] / counts[filled]
+    right = np.bincount(step, correct, bins)[filled] / counts[filled]
+    gap = float(np.sum(counts[filled] * np.abs(sure - right)) / len(labels))
+
+    fig = _figure(4.6, 4.8)
+    above, below = fig.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    above.plot([0, 1], [0, 1], ":", color=HUMAN_COLOR, label="as sure as right")
+    above.plot(sure, right, "o-", color=MODALITY_COLORS["audio"], label="model")
+    above.text(0.98, 0.04, f"calibration error {gap:.3f}", ha="right", transform=above.transAxes)
+    above.set(ylabel="answers that are right (share)", xlim=(0, 1), ylim=(0, 1), title=title)
+    above.grid()
+    above.legend(loc="upper left")
+    centres = (np.arange(bins) + 0.5) / bins
+    below.bar(centres, counts, width=0.9 / bins, color=MODALITY_COLORS["audio"])
+    below.set(xlabel="confidence (probability of the answer)", ylabel="samples")
+    return fig
+
+
+@_styled
+def bars(
+    table: pd.DataFrame | pd.Series,
+    *,
+    unit: str,
+    colors: Mapping[str, str] | None = None,
+    low: pd.DataFrame | pd.Series | None = None,
+    high: pd.DataFrame | pd.Series | None = None,
+    line: float | None = None,
+    line_label: str = "",
+    title: str = "",
+) -> "Figure":
+    """Draw bars: one group a row, one bar a column.
+
+    Parameters
+    ----------
+    table
+        Index: names on the axis; columns: what is compared (a Series has one bar a name).
+    unit
+        Label of the value axis.
+    colors
+        Column (or, for a Series, index) to colour; emotions and modalities have theirs.
+    low, high
+        Ends of the intervals, shaped like `table`.
+    line, line_label
+        A horizontal reference, such as guessing or a size limit.
+    title
+        Above the figure.
+    """
+    frame = table.to_frame(table.name or "") if isinstance(table, pd.Series) else table
+    palette = {**EMOTION_COLORS, **MODALITY_COLORS, **(colors or {})}
+    spare = ["#0072b2", "#e69f00", "#222222", "#cc79a7", "#598a62", "#919191"]
+    hatches = ["", "//", "..", "xx", "\\\\", "--"]
+    count = frame.shape[1]
+    fig = _figure(min(1.8 + 0.42 * len(frame) * max(count, 1.6), 11), 3.4)
+    ax = fig.subplots()
+    width = 0.8 / count
+    for i, column in enumerate(frame):
+        if count == 1:
+            color = [palette.get(name, palette.get(column, spare[0])) for name in frame.index]
+        else:
+            color = palette.get(column, spare[i % len(spare)])
+        errors = None
+        if low is not None and high is not None:
+            ends = [part.to_frame(column) if isinstance(part, pd.Series) else part
+                    for part in (low, high)]  # fmt: skip
+            errors = np.abs(np.stack([frame[column] - ends[0][column],
+                                      ends[1][column] - frame[column]]))  # fmt: skip
+        ax.bar(
+            np.arange(len(frame)) + (i - (count - 1) / 2) * width,
+            frame[column],
+            width,
+            yerr=errors,
+            color=color,
+            hatch=hatches[i % len(hatches)] if count > 1 else None,
+            edgecolor="white" if count > 1 else "#333333",
+            linewidth=0.6,
+            error_kw={"elinewidth": 1.2, "capsize": 2.5, "ecolor": "#333333"},
+            label=str(column),
+        )
+    if line is not None:
+        ax.axhline(line, color=HUMAN_COLOR, linestyle=":", label=line_label or None)
+    ax.axhline(0, color="#333333", linewidth=0.8)
+    turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if len(frame) > 4 else {}
+    ax.set_xticks(range(len(frame)), [str(name) for name in frame.index], **turned)
+    ax.set(ylabel=unit, title=title)
+    ax.grid(axis="y")
+    if count > 1 or line_label:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    return fig
+
+
+@_styled
+def sweep(
+    table: pd.DataFrame,
+    x: str,
+    *,
+    value: str = "value",
+    low: str = "low",
+    high: str = "high",
+    group: str | None = None,
+    marked: float | None = None,
+    xlabel: str | None = None,
+    unit: str = "accuracy (%)",
+    title: str = "",
+) -> "Figure":
+    """Draw a measured quantity along an ablation, with its interval as a band.
+
+    Parameters
+    ----------
+    table
+        One row a setting.
+    x
+        Column with the setting (kernel size, dropout rate, …).
+    value, low, high
+        Columns: estimate and ends of the interval in `unit`; no band without the latter two.
+    group
+        Column that separates lines (a modality, say).
+    marked
+        The setting that the paper chose, marked by a vertical line.
+    xlabel, unit, title
+        Labels.
+    """
+    fig = _figure(6.0, 3.4)
+    ax = fig.subplots()
+    groups = [(None, table)] if group is None else list(table.groupby(group, sort=False))
+    spare = ["#0072b2", "#e69f00", "#222222", "#cc79a7", "#598a62"]
+    for i, (name, part) in enumerate(groups):
+        part = part.sort_values(x)
+        color = MODALITY_COLORS.get(name, spare[i % len(spare)])
+        marker = MODALITY_MARKERS.get(name, "osD^v"[i % 5])
+        ax.plot(part[x], part[value], marker=marker, color=color, label=name)
+        if low in part and high in part:
+            ax.fill_between(part[x], part[low], part[high], color=color, alpha=0.15, linewidth=0)
+    if marked is not None:
+        ax.axvline(marked, color=PUBLISHED_COLOR, linestyle=":", label="the paper's choice")
+    ax.set(xlabel=xlabel or x.replace("_", " "), ylabel=unit, title=title)
+    ax.grid()
+    if group is not None or marked is not None:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    return fig
+
+
+# --- faces and voices ----------------------------------------------------------------------------
+
+
+def _pixels(image) -> np.ndarray:
+    """Return ``(H, W)`` or ``(H, W, 3)`` from an array or tensor with channels at either end."""
+    image = np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)
+    if image.ndim == 3 and image.shape[0] in (1, 3) and image.shape[-1] not in (1, 3):
+        image = image.transpose(1, 2, 0)
+    return image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
+
+
+@_styled
+def faces_grid(
+    images, labels: Sequence[str] | None = None, *, columns: int = 6, title: str = ""
+) -> "Figure":
+    """Draw a contact sheet of faces, each framed in the colour of its emotion.
+
+    Parameters
+    ----------
+    images
+        ``(N, H, W)``, ``(N, H, W, 3)``, ``(N, 1, H, W)`` or ``(N, 3, H, W)``; uint8, or
+        float in [0, 1].
+    labels
+        What stands above each face; an emotion's name also sets the frame.
+    columns
+        Faces in a row.
+    title
+        Above the sheet.
+    """
+    if len(images) == 0:
+        raise ValueError("no images to show")
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    fig = _figure(1.25 * columns, 1.45 * rows + (0.3 if title else 0))
+    axes = fig.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    for i, (ax, image) in enumerate(zip(axes, images, strict=False)):
+        picture = _pixels(image)
+        top = 255 if picture.dtype == np.uint8 else 1.0
+        ax.imshow(picture, cmap="gray", vmin=0, vmax=top)
+        if labels is not None:
+            ax.set_title(labels[i], fontsize=8, loc="center", fontweight="normal", pad=3)
+            color = EMOTION_COLORS.get(str(labels[i]).split()[0])
+            if color:
+                ax.set_axis_on()
+                ax.set(xticks=[], yticks=[])
+                ax.spines[:].set(visible=True, color=color, linewidth=2.5)
+    if title:
+        fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return fig
+
+
+@_styled
+def face_attribution(
+    images,
+    attributions,
+    labels: Sequence[str] | None = None,
+    *,
+    regions: Mapping[str, np.ndarray] | None = None,
+    columns: int = 4,
+    title: str = "",
+) -> "Figure":
+    """Draw attributions over faces: what spoke for the emotion and what against it.
+
+    Parameters
+    ----------
+    images
+        ``(N, H, W)`` or with a channel axis, as in `faces_grid`.
+    attributions
+        Like `images`; channels are summed. One scale, symmetric about zero, serves all faces.
+    labels
+        What stands above each face.
+    regions
+        Name to boolean mask ``(H, W)``, outlined.
+    columns
+        Faces in a row.
+    title
+        Above the figure.
+    """
+    maps = [_pixels(a) for a in attributions]
+    maps = [a.sum(axis=-1) if a.ndim == 3 else a for a in maps]
+    # The strongest percent of pixels would otherwise leave all others white.
+    limit = float(np.quantile(np.abs(np.stack(maps)), 0.99)) or 1.0
+    columns = min(columns, len(maps))
+    rows = -(-len(maps) // columns)
+    fig = _figure(1.7 * columns + 1.2, 1.9 * rows + (0.3 if title else 0))
+    axes = fig.subplots(rows, columns, squeeze=False)
+    for ax in axes.ravel():
+        ax.set_axis_off()
+    for i, (ax, image, values) in enumerate(zip(axes.ravel(), images, maps, strict=False)):
+        picture = _pixels(image)
+        ax.imshow(picture if picture.ndim == 2 else picture.mean(axis=-1), cmap="gray")
+        overlay = ax.imshow(values, cmap="PuOr", vmin=-limit, vmax=limit, alpha=0.65)
+        for mask in (regions or {}).values():
+            ax.contour(np.asarray(mask, float), levels=[0.5], colors="#222222", linewidths=0.8)
+        if labels is not None:
+            ax.set_title(labels[i], fontsize=9, loc="center", fontweight="normal", pad=3)
+    fig.colorbar(overlay, ax=axes, label="attribution (change of the logit)", shrink=0.8)
+    if title:
+        fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return fig
+
+
+@_styled
+def mfcc(
+    values, attribution=None, *, names: Sequence[str] | None = None, title: str = ""
+) -> "Figure":
+    """Draw MFCC as a heatmap and, below it, the attribution of the same coefficients.
+
+    Parameters
+    ----------
+    values
+        ``(R, n_mfcc)``: one row a segment, frame or emotion; a vector is one row.
+    attribution
+        Like `values`; its scale is symmetric about zero.
+    names
+        What each row is.
+    title
+        Above the figure.
+    """
+    panels = [(np.atleast_2d(values), "viridis", "MFCC (librosa's scale)")]
+    if attribution is not None:
+        panels.append((np.atleast_2d(attribution), "PuOr", "attribution (change of the logit)"))
+    rows = panels[0][0].shape[0]
+    fig = _figure(7.4, (1.2 + 0.26 * rows) * len(panels) + 0.3)
+    axes = fig.subplots(len(panels), 1, squeeze=False, sharex=True)[:, 0]
+    for ax, (array, colors, unit) in zip(axes, panels, strict=True):
+        limit = float(np.abs(array).max()) or 1.0
+        scale = {"vmin": -limit, "vmax": limit} if colors == "PuOr" else {}
+        image = ax.imshow(array, aspect="auto", cmap=colors, interpolation="nearest", **scale)
+        ax.set_yticks(range(rows), names if names is not None else range(1, rows + 1))
+        ax.set_ylabel("" if names is not None else "segment")
+        fig.colorbar(image, ax=ax, label=unit)
+    axes[-1].set_xlabel("cepstral coefficient (index)")
+    axes[0].set_title(title)
+    return fig
+
+
+# --- networks and devices ------------------------------------------------------------------------
+
+
+@_styled
+def architecture(
+    branches: Mapping[str, Sequence[tuple[str, str]]],
+    head: Sequence[tuple[str, str]] = (),
+    *,
+    title: str = "",
+) -> "Figure":
+    """Draw a network as boxes and arrows, one row a branch, joined into a head.
+
+    Parameters
+    ----------
+    branches
+        Modality to its layers in order, each ``(what it does, shape behind it)``.
+    head
+        The layers behind the point where the branches meet, in the same form.
+    title
+        Above the drawing.
+
+    Examples
+    --------
+    >>> fig = architecture(
+    ...     {"video": [("face", "1×64×64"), ("conv 3×3", "16×62×62")], "audio": [("MFCC", "40")]},
+    ...     [("concat", "2528"), ("dense", "8")],
+    ... )
+    """
+    depth = max(len(layers) for layers in branches.values())
+    total = depth + len(head)
+    fig = _figure(min(1.22 * total + 0.4, 13), 1.25 * len(branches) + (0.7 if title else 0.4))
+    ax = fig.subplots()
+    ax.set_axis_off()
+    ax.set(xlim=(-0.6, total - 0.4), ylim=(len(branches) - 0.4, -0.6), title=title)
+
+    def box(x: float, y: float, text: tuple[str, str], color: str) -> None:
+        ax.annotate(
+            f"{text[0]}\n{text[1]}",
+            (x, y),
+            ha="center",
+            va="center",
+            fontsize=8,
+            bbox={
+                "boxstyle": "round,pad=0.35",
+                "facecolor": "white",
+                "edgecolor": color,
+                "linewidth": 1.8,
+            },
+            zorder=3,
+        )
+
+    def arrow(start: tuple[float, float], end: tuple[float, float]) -> None:
+        ax.annotate(
+            "",
+            end,
+            start,
+            zorder=1,
+            arrowprops={"arrowstyle": "-|>", "color": "#555555", "shrinkA": 26, "shrinkB": 26},
+        )
+
+    middle = (len(branches) - 1) / 2
+    for row, (name, layers) in enumerate(branches.items()):
+        shift = depth - len(layers)  # branches end together, where the head begins
+        color = MODALITY_COLORS.get(name, MODALITY_COLORS["both"])
+        for i, text in enumerate(layers):
+            box(i + shift, row, text, color)
+            if i:
+                arrow((i + shift - 1, row), (i + shift, row))
+        if head:
+            arrow((depth - 1, row), (depth, middle))
+    for i, text in enumerate(head):
+        box(depth + i, middle, text, MODALITY_COLORS["both"])
+        if i:
+            arrow((depth + i - 1, middle), (depth + i, middle))
+    return fig
+
+
+@_styled
+def roofline(models: pd.DataFrame, boards: pd.DataFrame, *, title: str = "") -> "Figure":
+    """Draw the rooflines of boards and where networks lie below them.
+
+    Parameters
+    ----------
+    models
+        Index: names; columns ``arithmetic_intensity`` (FLOP/byte) and, if measured,
+        ``gflops`` (GFLOP/s reached); a network without it is a vertical line.
+    boards
+        Columns ``board``, ``bandwidth_gb_s``, ``peak_gflops``, as `emolib.devices.boards` gives.
+    title
+        Above the figure.
+    """
+    fig = _figure(6.8, 4.2)
+    ax = fig.subplots()
+    lines = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2))]
+    shades = ["#222222", "#0072b2", "#e69f00", "#cc79a7", "#598a62", "#919191"]
+    intensities = [float(value) for value in models["arithmetic_intensity"]]
+    ridges = boards["peak_gflops"] / boards["bandwidth_gb_s"]
+    left = min([0.1, *(0.5 * value for value in intensities)])
+    right = max([100, *(2 * value for value in intensities), *(3 * ridges)])
+    x = np.geomspace(left, right, 200)
+    for i, board in enumerate(boards.itertuples()):
+        roof = np.minimum(x * board.bandwidth_gb_s, board.peak_gflops)
+        ax.plot(x, roof, linestyle=lines[i % 6], color=shades[i % 6], label=board.board)
+    for i, (name, row) in enumerate(models.iterrows()):
+        reached = row.get("gflops", np.nan)
+        if np.isfinite(reached):
+            ax.plot(row["arithmetic_intensity"], reached, "osD^vP"[i % 6], color=PUBLISHED_COLOR,
+                    label=str(name))  # fmt: skip
+        else:
+            ax.axvline(row["arithmetic_intensity"], color=PUBLISHED_COLOR, linewidth=1)
+            ax.annotate(
+                str(name),
+                (row["arithmetic_intensity"], 0.02 + 0.07 * (i % 8)),
+                xycoords=("data", "axes fraction"),
+                xytext=(3, 0),
+                textcoords="offset points",
+                fontsize=8,
+                color=PUBLISHED_COLOR,
+            )
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="arithmetic intensity (FLOP/byte)",
+        ylabel="attainable (GFLOP/s)",
+        title=title,
+    )
+    ax.grid(which="major")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    return fig
