@@ -1,9 +1,16 @@
 """The manifest: one row for each clip, the same columns for every corpus."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
+
+from emolib import paths
+from emolib.corpora.sources import SOURCES
 
 EMOTIONS = (
     "neutral",
@@ -34,9 +41,29 @@ COLUMNS = (
 )
 _DEFAULTS = {"duration_s": float("nan"), "sample_rate": pd.NA}
 
+AUDIO_SUFFIXES = (".wav", ".flac", ".m4a")
+VIDEO_SUFFIXES = (".mp4", ".flv", ".avi", ".mov", ".mkv")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+_RICHEST = ("audiovisual", "video", "audio", "image")
+# Files that lie beside recordings everywhere and hold none.
+_SIDE_FILES = ("readme*", "license*", "*.md", "*.pdf", ".*", "thumbs.db")
+_LFS_POINTER = b"version https://git-lfs.github.com"
+
 
 class CorpusError(ValueError):
     """A corpus is missing, empty, or not in the form its loader expects."""
+
+
+class FileProblem(ValueError):
+    """One file of a corpus that cannot become a clip: what is wrong, and what to do."""
+
+    def __init__(self, cause: str, remedy: str):
+        super().__init__(f"{cause}: {remedy}")
+        self.cause, self.remedy = cause, remedy
+
+    def line(self, path: str | Path) -> dict[str, str]:
+        """Return the problem as a line of ``manifest.attrs["problems"]``."""
+        return {"path": str(path), "cause": self.cause, "remedy": self.remedy}
 
 
 def build(rows: Iterable[Mapping], problems: Iterable[Mapping] = ()) -> pd.DataFrame:
@@ -87,3 +114,190 @@ def digest(manifest: pd.DataFrame) -> str:
     columns = [column for column in COLUMNS if column not in ("path", "duration_s", "sample_rate")]
     text = manifest[columns].sort_values("clip_id").to_csv(index=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def locate(name: str, root: str | Path | None = None) -> Path:
+    """Return the folder of a corpus, or say where to get the corpus and where to put it.
+
+    Parameters
+    ----------
+    name
+        Key of the corpus.
+    root
+        Its folder; by default the first of its usual folder names that exists below
+        `emolib.paths.recordings`.
+
+    Raises
+    ------
+    CorpusError
+        If there is no such folder.
+    """
+    if root is not None:
+        folder = Path(root).expanduser().resolve()
+    else:
+        usual = [paths.recordings() / folder for folder in SOURCES[name].folders]
+        folder = next((path for path in usual if path.is_dir()), usual[0])
+    if not folder.is_dir():
+        raise missing(name, folder, "there is no such folder")
+    return folder
+
+
+def missing(name: str, folder: Path, cause: str) -> CorpusError:
+    """Return the error that tells how to get a corpus and where to put it."""
+    source = SOURCES[name]
+    return CorpusError(
+        f"{source.title} is not in {folder} ({cause}): {source.how()}, and put it there, or "
+        "point EMOLIB_DATA at the folder that holds your corpora"
+    )
+
+
+def collect(
+    name: str,
+    root: str | Path | None,
+    parse: Callable[[Path], Mapping[str, Any]],
+    suffixes: Iterable[str],
+    *,
+    side_files: Iterable[str] = (),
+    modality: str | None = None,
+    **wanted: str | None,
+) -> pd.DataFrame:
+    """Walk a corpus folder and make its manifest: what every loader does.
+
+    Every file ends up in exactly one place: as a clip, as a clip that was not asked for, as a
+    known side file, or as a problem.
+
+    Parameters
+    ----------
+    name
+        Key of the corpus.
+    root
+        Its folder, or None for the usual one.
+    parse
+        Reads the columns of a row out of a file's path relative to the folder; raises
+        `FileProblem` for a name it does not know.
+    suffixes
+        The kinds of files that hold clips, lower case.
+    side_files
+        Patterns (of the lower-case name) of files that belong to the corpus and hold no clip.
+    modality
+        The modality to list; None: the richest that is there; "all": every one.
+    wanted
+        Further columns and the value asked for, None for any.
+
+    Raises
+    ------
+    CorpusError
+        If the folder is missing or holds no such clip.
+    """
+    folder = locate(name, root)
+    rows, problems = _scan(folder, parse, tuple(suffixes), (*_SIDE_FILES, *side_files))
+    chosen = modality or min((row["modality"] for row in rows), key=_RICHEST.index, default=None)
+    asked = {"modality": None if chosen == "all" else chosen} | wanted
+    asked = {column: value for column, value in asked.items() if value is not None}
+    there = ", ".join(
+        sorted({f"{row['modality']} {row.get('channel', '')}".strip() for row in rows})
+    )
+    rows = [row for row in rows if all(row[column] == value for column, value in asked.items())]
+    rows = _with_headers(rows, problems)
+    if not rows:
+        cause = f"it holds no {' '.join(asked.values())} clip".replace("  ", " ")
+        cause += f", only {there}" if there else ""
+        for first in problems[:1]:
+            cause += (
+                f"; {len(problems)} files are not usable, the first is {first['path']}: "
+                f"{first['cause']}; {first['remedy']}"
+            )
+        raise missing(name, folder, cause)
+    manifest = build(({"corpus": name} | row for row in rows), problems)
+    manifest.attrs["root"] = str(folder)
+    return manifest
+
+
+def _scan(
+    root: Path, parse: Callable, suffixes: tuple[str, ...], side_files: tuple[str, ...]
+) -> tuple[list[dict], list[dict]]:
+    """Return the rows that the names under `root` give, in order of path, and the problems."""
+    rows, problems = [], []
+    for path in _files(root):
+        name = path.name.lower()
+        if any(fnmatch(name, pattern) for pattern in side_files):
+            continue
+        try:
+            if path.suffix.lower() not in suffixes:
+                raise FileProblem(
+                    f"not one of the file types {', '.join(suffixes)}",
+                    "move it out of the corpus folder, or convert it",
+                )
+            rows.append(dict(parse(path.relative_to(root))) | {"path": str(path)})
+        except FileProblem as problem:
+            problems.append(problem.line(path))
+    return rows, problems
+
+
+def _with_headers(rows: list[dict], problems: list[dict]) -> list[dict]:
+    """Add what the headers say; rows whose file cannot be read become problems."""
+    readable = []
+    for row in rows:
+        try:
+            readable.append(row | header(Path(row["path"])))
+        except FileProblem as problem:
+            problems.append(problem.line(row["path"]))
+    return readable
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
+        for name in sorted(names):
+            yield Path(folder, name)
+
+
+def header(path: Path) -> dict[str, Any]:
+    """Return ``duration_s`` and ``sample_rate`` (Hz) from a file's header, without decoding.
+
+    Raises
+    ------
+    FileProblem
+        If the file is empty, a Git LFS pointer, or has no header that can be read.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise FileProblem("the file is empty (0 bytes)", "fetch it again; the copy broke off")
+    if size < 1024:
+        with path.open("rb") as file:
+            if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+                raise FileProblem(
+                    "this is a Git LFS pointer, not the recording itself",
+                    "run `git lfs pull` in its repository, or `emolib data get` for the corpus",
+                )
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return {}
+    try:
+        return _soundfile_header(path) if suffix in (".wav", ".flac") else _container_header(path)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise FileProblem(
+            f"its header cannot be read ({error})", "fetch it again, or convert it"
+        ) from error
+
+
+def _soundfile_header(path: Path) -> dict[str, Any]:
+    import soundfile
+
+    info = soundfile.info(str(path))
+    if info.frames == 0:
+        raise ValueError("no samples")
+    return {"duration_s": info.frames / info.samplerate, "sample_rate": info.samplerate}
+
+
+def _container_header(path: Path) -> dict[str, Any]:
+    import av
+
+    with av.open(str(path)) as container:
+        sound = next(iter(container.streams.audio), None)
+        if sound is None and not container.streams.video:
+            raise ValueError("neither a sound nor a picture track")
+        return {
+            "duration_s": container.duration / av.time_base if container.duration else None,
+            "sample_rate": sound.sample_rate if sound else None,
+        }
