@@ -1,0 +1,176 @@
+"""Exercises that check themselves: the truth is computed when you ask, never stored."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One question of a chapter.
+
+    Attributes
+    ----------
+    truth
+        Computes the right answer: a number, an array, or a reference function.
+    hint
+        What to look at again after a wrong answer.
+    tolerance
+        Largest relative difference that still counts as right.
+    inputs
+        For an answer that is a function: draws the arguments it is tried on.
+    """
+
+    truth: Callable[[], Any]
+    hint: str
+    tolerance: float = 1e-6
+    inputs: Callable[[np.random.Generator], tuple] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Whether an answer is right, and what to say about it."""
+
+    right: bool
+    message: str
+
+    def __bool__(self) -> bool:
+        """Return whether the answer is right."""
+        return self.right
+
+    def __repr__(self) -> str:
+        """Return the line that a notebook shows below the cell."""
+        return ("✓ " if self.right else "✗ ") + self.message
+
+
+_EXERCISES: dict[str, Exercise] = {}
+_TRIALS = 5
+
+
+def register(name: str, exercise: Exercise) -> None:
+    """Add an exercise under a name; a second one of that name is an error."""
+    if name in _EXERCISES:
+        raise ValueError(f"there is an exercise {name!r} already: choose another name")
+    _EXERCISES[name] = exercise
+
+
+def names(chapter: str | None = None) -> list[str]:
+    """Return the names of all exercises, or of one chapter's (``"ding"`` gives ``ding-…``)."""
+    return [name for name in _EXERCISES if chapter is None or name.startswith(f"{chapter}-")]
+
+
+def check(name: str, answer: Any) -> Outcome:
+    """Compare an answer with the truth, computed now.
+
+    Parameters
+    ----------
+    name
+        The exercise's name, as the page prints it.
+    answer
+        A number, an array, or a function (tried on random arguments).
+
+    Raises
+    ------
+    KeyError
+        If there is no exercise of that name.
+    """
+    if name not in _EXERCISES:
+        raise KeyError(f"no exercise {name!r}: there are {', '.join(names())}")
+    exercise = _EXERCISES[name]
+    if answer is None or answer is Ellipsis:
+        return Outcome(False, f"no answer yet. Hint: {exercise.hint}")
+    truth = exercise.truth()
+    if not callable(truth):
+        return _compare(answer, truth, exercise)
+    if not callable(answer):
+        return Outcome(False, "this exercise wants a function, not its result")
+    rng = np.random.default_rng(0)
+    for _ in range(_TRIALS):
+        arguments = exercise.inputs(rng)
+        try:
+            given = answer(*arguments)
+        except Exception as error:
+            # The student's own code may raise anything; the page must go on and say what.
+            return Outcome(False, f"your function raised {type(error).__name__}: {error}")
+        outcome = _compare(given, truth(*arguments), exercise)
+        if not outcome:
+            return outcome
+    return Outcome(True, f"right on {_TRIALS} random inputs")
+
+
+def _compare(answer: Any, truth: Any, exercise: Exercise) -> Outcome:
+    try:
+        answer = np.asarray(answer, dtype=float)
+    except (TypeError, ValueError):
+        return Outcome(False, f"a number or an array is wanted. Hint: {exercise.hint}")
+    truth = np.asarray(truth, dtype=float)
+    if answer.shape != truth.shape:
+        return Outcome(
+            False, f"the shape is {answer.shape}, {truth.shape} is wanted. Hint: {exercise.hint}"
+        )
+    if np.allclose(answer, truth, rtol=exercise.tolerance, atol=1e-12):
+        return Outcome(True, "right")
+    return Outcome(False, f"not yet. Hint: {exercise.hint}")
+
+
+def _ding_segment_without_sibling_in_training() -> float:
+    """P(no other segment of the clip is among the 80 % that a test segment's rivals form)."""
+    from scipy.stats import hypergeom
+
+    segments, test = 1440 * 6, 1728
+    return float(hypergeom(segments - 1, segments - test, 5).pmf(0))
+
+
+def _parameters(key: str, **options: Any) -> int:
+    from emolib import models
+
+    return sum(p.numel() for p in models.build(key, **options).parameters())
+
+
+def _wilson(correct: int, total: int) -> tuple[float, float]:
+    from emolib.evaluation import wilson
+
+    return wilson(correct, total)
+
+
+register(
+    "ding-same-padding",
+    Exercise(
+        lambda: _parameters("ding", padding="same"),
+        "only the maps change size, so only the first dense layer grows: 8 × 8 × 64 + 10 × 32 "
+        "inputs instead of 6 × 6 × 64 + 7 × 32",
+    ),
+)
+register(
+    "ding-siblings",
+    Exercise(
+        lambda: 1 - _ding_segment_without_sibling_in_training(),
+        "five siblings, each in the training part with probability about 0.8: what is the chance "
+        "that none of them is?",
+        tolerance=1e-3,
+    ),
+)
+register(
+    "ding-interval",
+    Exercise(
+        lambda: _wilson(276, 288),
+        "evaluation.wilson(correct, total) wants counts: 95.8 % of 288 clips are 276",
+        tolerance=1e-3,
+    ),
+)
+
+
+def _clip_level_reference(probabilities: np.ndarray) -> np.ndarray:
+    return probabilities.mean(axis=1)
+
+
+register(
+    "ding-clip-level",
+    Exercise(
+        lambda: _clip_level_reference,
+        "average the six probability vectors of each clip: (clips, 6, classes) → (clips, classes)",
+        inputs=lambda rng: (rng.dirichlet(np.ones(8), size=(12, 6)),),
+    ),
+)
