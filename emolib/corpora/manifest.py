@@ -41,8 +41,16 @@ COLUMNS = (
 )
 _DEFAULTS = {"duration_s": float("nan"), "sample_rate": pd.NA}
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".m4a")
-VIDEO_SUFFIXES = (".mp4", ".flv", ".avi", ".mov", ".mkv")
+#: What published folders call an emotion → what it is called here.
+EMOTION_WORDS = {emotion: emotion for emotion in EMOTIONS} | {
+    "happiness": "happy",
+    "sadness": "sad",
+    "anger": "angry",
+    "fear": "fearful",
+    "disgusted": "disgust",
+    "surprise": "surprised",
+}
+
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 _RICHEST = ("audiovisual", "video", "audio", "image")
 # Files that lie beside recordings everywhere and hold none.
@@ -72,9 +80,9 @@ def build(rows: Iterable[Mapping], problems: Iterable[Mapping] = ()) -> pd.DataF
     Parameters
     ----------
     rows
-        Mappings with at least ``clip_id, path, corpus, emotion, modality``; other columns of
-        `COLUMNS` default to "" (``duration_s`` and ``sample_rate`` to missing), and further
-        columns are kept behind them.
+        Mappings, or a table, with at least ``clip_id, path, corpus, emotion, modality``; other
+        columns of `COLUMNS` default to "" (``duration_s`` and ``sample_rate`` to missing), and
+        further columns are kept behind them.
     problems
         Files that were found but not understood: mappings ``path, cause, remedy``, kept in
         ``manifest.attrs["problems"]``.
@@ -84,7 +92,7 @@ def build(rows: Iterable[Mapping], problems: Iterable[Mapping] = ()) -> pd.DataF
     CorpusError
         If a clip appears twice or carries an unknown emotion.
     """
-    frame = pd.DataFrame(list(rows))
+    frame = rows.copy() if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
     for column in COLUMNS:
         if column not in frame:
             frame[column] = _DEFAULTS.get(column, "")
@@ -190,7 +198,7 @@ def collect(
         If the folder is missing or holds no such clip.
     """
     folder = locate(name, root)
-    rows, problems = _scan(folder, parse, tuple(suffixes), (*_SIDE_FILES, *side_files))
+    rows, problems = find(folder, parse, suffixes, side_files)
     chosen = modality or min((row["modality"] for row in rows), key=_RICHEST.index, default=None)
     asked = {"modality": None if chosen == "all" else chosen} | wanted
     asked = {column: value for column, value in asked.items() if value is not None}
@@ -201,7 +209,7 @@ def collect(
     rows = _with_headers(rows, problems)
     if not rows:
         cause = f"it holds no {' '.join(asked.values())} clip".replace("  ", " ")
-        cause += f", only {there}" if there else ""
+        cause += f", only {', '.join(there)}" if there else ""
         for first in problems[:1]:
             cause += (
                 f"; {len(problems)} files are not usable, the first is {first['path']}: "
@@ -213,10 +221,17 @@ def collect(
     return manifest
 
 
-def _scan(
-    root: Path, parse: Callable, suffixes: tuple[str, ...], side_files: tuple[str, ...]
+def find(
+    root: Path,
+    parse: Callable[[Path], Mapping[str, Any]],
+    suffixes: Iterable[str],
+    side_files: Iterable[str] = (),
 ) -> tuple[list[dict], list[dict]]:
-    """Return the rows that the names under `root` give, in order of path, and the problems."""
+    """Return the rows that the file names under `root` give, in order of path, and the problems.
+
+    No file is opened; the parameters are those of `collect`.
+    """
+    suffixes, side_files = tuple(suffixes), (*_SIDE_FILES, *side_files)
     rows, problems = [], []
     for path in _files(root):
         name = path.name.lower()
