@@ -1,0 +1,508 @@
+"""From a paper's key to a result: features, split, training for each seed and fold, evaluation.
+
+One file a paper says how it trains (`RECIPE`), what its samples are (`load`) and which full
+runs the book shows (`FULL`). `run` is the same for all of them; it refuses a split that leaks
+unless the caller names the leak, and skips what an interrupted call has finished.
+"""
+
+import hashlib
+import importlib
+import json
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from emolib import evaluation, models, paths, results, training
+from emolib.corpora import manifest as manifests
+from emolib.corpora import splits
+from emolib.training import Samples, TrainingRecipe
+
+#: Kinds of split that leak by design: `run` wants the leak named before it uses them.
+LEAKING = ("segment", "clip")
+QUICK_EPOCHS = 3
+
+
+class ExperimentError(ValueError):
+    """An experiment cannot be run as asked; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a paper trains on: samples as tensors, and the clips they come from.
+
+    Attributes
+    ----------
+    samples
+        Rows in the order clip 0 segment 0, clip 0 segment 1, …: clips · n_segments in all.
+    manifest
+        One row for each clip.
+    n_segments
+        Samples per clip.
+    classes
+        Names of the labels 0, 1, ….
+    prepare, augment
+        As in `training.fit`.
+    features
+        What the inputs are: recipes, digests, counts of clips left out (goes into the result).
+    standardise
+        Input name → axes. The input is brought to mean 0 and sd 1 over these axes with the
+        statistics of the training rows alone.
+    copies
+        Augmented twins of all samples, row by row; those of the training rows join training.
+    images
+        Per clip the numbers of the images it shows (clips, k), where images are dealt to
+        clips, so that the split can be checked for shared ones.
+    """
+
+    samples: Samples
+    manifest: pd.DataFrame
+    n_segments: int
+    classes: tuple[str, ...]
+    prepare: Callable | None = None
+    augment: Callable | None = None
+    features: dict[str, Any] = field(default_factory=dict)
+    standardise: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    copies: tuple[Samples, ...] = ()
+    images: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What all runs of one experiment share; sent to the worker processes."""
+
+    key: str
+    dataset: Dataset
+    split: splits.Split
+    level: results.Level
+    recipe: TrainingRecipe
+    options: dict[str, Any]
+    folder: Path
+    device: str
+    made_from: tuple[str | None, bool]  # commit, dirty
+
+
+def paper(key: str) -> ModuleType:
+    """Return ``emolib.experiments.<key>``.
+
+    Raises
+    ------
+    ExperimentError
+        If there is no such paper.
+    """
+    if key not in models.KEYS:
+        raise ExperimentError(f"unknown paper {key!r}: known are {', '.join(models.KEYS)}")
+    return importlib.import_module(f"{__name__}.{key}")
+
+
+def run(
+    key: str,
+    *,
+    corpus: str,
+    split: "str | splits.Split",
+    modality: str,
+    seeds: Sequence[int] = (0,),
+    folds: Sequence[int] | None = None,
+    mode: str = "quick",
+    options: Mapping[str, Any] | None = None,
+    recipe: TrainingRecipe | None = None,
+    data: Mapping[str, Any] | None = None,
+    allow_leak: str | None = None,
+    experiment: str | None = None,
+    note: str = "",
+    n_jobs: int = 1,
+    device: str = "auto",
+    progress: bool = True,
+) -> results.Result:
+    """Train and test one paper's model for each seed and fold, and return the result.
+
+    Parameters
+    ----------
+    key
+        The paper.
+    corpus, modality
+        Which recordings, and what of them the model gets.
+    split
+        Kind of split ("segment", "clip", "actor", "corpus", "official") or a split.
+    seeds, folds
+        Every seed is run on every fold; None means all folds.
+    mode
+        "quick" limits the recipe to a few epochs and lets the paper load fewer clips; "full"
+        is what may be called a result.
+    options
+        Options of the model (``models.build``).
+    recipe
+        Replaces the paper's own recipe.
+    data
+        Further options of the paper's ``load``.
+    allow_leak
+        Must repeat the kind of a split that leaks ("segment", "clip"); the title then says so.
+    experiment
+        Name of the result file; made from corpus, modality and split if not given.
+    note
+        Added to the title: what sets this experiment apart.
+    n_jobs
+        Runs trained side by side, each in a process with one thread.
+    device
+        As in `training.fit`.
+
+    Returns
+    -------
+    Result
+        Not yet saved: ``results.save(result)``.
+
+    Raises
+    ------
+    ExperimentError
+        Unknown paper or mode, or folds that the split does not have.
+    LeakError
+        If the split leaks and the leak is not allowed by name.
+    """
+    module = paper(key)
+    if mode not in ("quick", "full"):
+        raise ExperimentError(f"unknown mode {mode!r}: known are quick, full")
+    dataset = module.load(corpus, modality, mode, **dict(data or {}))
+    split = _checked_split(split, dataset, allow_leak)
+    leaks = _leaks(split, dataset, allow_leak)
+    recipe = recipe or module.RECIPE
+    recipe = recipe.quick(QUICK_EPOCHS) if mode == "quick" else recipe
+    folds = tuple(range(split.n_folds)) if folds is None else tuple(folds)
+    if not seeds or not folds or not set(folds) <= set(range(split.n_folds)):
+        raise ExperimentError(
+            f"seeds {list(seeds)} on folds {list(folds)}: give at least one seed, and folds "
+            f"from 0 to {split.n_folds - 1} ({split.name} has {split.n_folds})"
+        )
+    options = {"modality": modality, **dict(options or {})}
+    level = "segment" if split.kind == "segment" and dataset.n_segments > 1 else "clip"
+    digest = _digest(module, dataset, split, recipe, options, mode)
+    plan = _Plan(
+        key, dataset, split, level, recipe, options, paths.RUNS / digest, device, results.commit()
+    )
+    runs = _run_all(plan, seeds, folds, n_jobs, progress)
+
+    samples = results.Samples(
+        clip_ids=dataset.manifest["clip_id"].tolist(),
+        labels=_clip_labels(dataset).tolist(),
+        actors=dataset.manifest["actor"].tolist(),
+    )
+    model = models.build(key, n_classes=len(dataset.classes), **options)
+    few = "" if len(folds) == split.n_folds else f"{len(folds)} of {split.n_folds} folds"
+    return results.Result(
+        key=key,
+        experiment=experiment or _name(corpus, modality, split.kind, mode),
+        title=results.compose_title(
+            key, corpus, modality, split.kind,
+            allow_leak=allow_leak, mode=mode, note=", ".join(filter(None, (note, few))),
+        ),
+        mode=mode,
+        corpus=corpus,
+        modality=modality,
+        level=level,
+        classes=list(dataset.classes),
+        n_segments=dataset.n_segments,
+        split=results.SplitUsed(
+            name=split.name,
+            kind=split.kind,
+            sha256=split.digest(),
+            allow_leak=allow_leak,
+            n_folds=split.n_folds,
+            folds=list(folds),
+            leaks=leaks,
+        ),
+        model=results.ModelUsed(
+            options=options, parameters=sum(p.numel() for p in model.parameters())
+        ),
+        recipe=asdict(recipe) | {"digest": recipe.digest()},
+        features=dict(dataset.features),
+        provenance=results.provenance(
+            runs,
+            manifest_sha256=manifests.digest(dataset.manifest),
+            threads=1 if n_jobs > 1 else torch.get_num_threads(),
+            device=device,
+        ),
+        summary=results.summarise(
+            runs, samples, dataset.classes, level, dataset.n_segments
+        ),
+        samples=samples,
+        runs=runs,
+    )  # fmt: skip
+
+
+def run_full(
+    key: str,
+    names: Sequence[str] | None = None,
+    *,
+    n_jobs: int = 1,
+    device: str = "auto",
+    progress: bool = True,
+    **changes: Any,
+) -> list[Path]:
+    """Run the paper's full experiments (all, or those named) and save their results.
+
+    `changes` replace arguments of `run`, e.g. ``folds=(0, 1, 2)``.
+    """
+    known = paper(key).FULL
+    unknown = sorted(set(names or ()) - set(known))
+    if unknown:
+        raise ExperimentError(
+            f"{key} has no experiment {', '.join(unknown)}: it has {', '.join(known)}"
+        )
+    return [
+        results.save(
+            run(
+                key,
+                **{**known[name], **changes},
+                mode="full",
+                experiment=name,
+                n_jobs=n_jobs,
+                device=device,
+                progress=progress,
+            )
+        )
+        for name in (names or known)
+    ]
+
+
+def _name(corpus: str, modality: str, kind: str, mode: str) -> str:
+    parts = [corpus, modality, kind] + (["quick"] if mode == "quick" else [])
+    return "-".join(parts)
+
+
+# --- the split -----------------------------------------------------------------------------
+
+
+def _checked_split(
+    split: "str | splits.Split", dataset: Dataset, allow_leak: str | None
+) -> splits.Split:
+    """Return the split, or refuse one that leaks by design without being told so."""
+    kind = split if isinstance(split, str) else split.kind
+    if kind in LEAKING and allow_leak != kind:
+        raise splits.LeakError(
+            f"a split by {kind} puts {results.LEAKS[kind]} of the test: its numbers do not hold "
+            f'for a new speaker. Use split="actor", or say allow_leak="{kind}" to measure the '
+            "leak itself; the result's title will carry it"
+        )
+    if isinstance(split, str):
+        return splits.make(kind, dataset.manifest, n_segments=dataset.n_segments)
+    return split
+
+
+def _leaks(split: splits.Split, dataset: Dataset, allow_leak: str | None) -> dict[str, int]:
+    """Check the split against the clips at hand; return what leaks, by type."""
+    report = split.check(dataset.manifest, allow_leak=allow_leak, images=dataset.images)
+    return dict(report.counts)
+
+
+# --- one run -------------------------------------------------------------------------------
+
+
+def _run_all(
+    plan: _Plan, seeds: Sequence[int], folds: Sequence[int], n_jobs: int, progress: bool
+) -> list[results.Run]:
+    """Return all runs, seeds outermost; finished ones are read back."""
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    wanted = [(int(seed), int(fold)) for seed in seeds for fold in folds]
+    done = {pair: _finished(_file(plan, *pair)) for pair in wanted}
+    todo = [pair for pair in wanted if done[pair] is None]
+    single = len(todo) == 1
+    jobs = (delayed(_run_one)(plan, *pair, n_jobs > 1, progress and single) for pair in todo)
+    with tqdm(
+        total=len(wanted),
+        initial=len(wanted) - len(todo),
+        desc=f"{plan.key}, {plan.split.name}",
+        unit="run",
+        disable=not progress or single,
+    ) as bar:
+        for one in Parallel(n_jobs=n_jobs, return_as="generator_unordered")(jobs):
+            done[one.seed, one.fold] = one
+            bar.update()
+    return [done[pair] for pair in wanted]
+
+
+def _file(plan: _Plan, seed: int, fold: int) -> Path:
+    return plan.folder / f"seed{seed}-fold{fold}.json"
+
+
+def _finished(file: Path) -> results.Run | None:
+    """Return a finished run, or None if it has to be made."""
+    if not file.exists():
+        return None
+    try:
+        return results.Run.model_validate_json(file.read_bytes())
+    except ValueError as error:
+        warnings.warn(f"{file} is damaged and will be made again ({error})", stacklevel=2)
+        return None
+
+
+def _run_one(plan: _Plan, seed: int, fold: int, one_thread: bool, progress: bool) -> results.Run:
+    """Train and test one seed on one fold; keep the run."""
+    if one_thread:
+        torch.set_num_threads(1)
+    dataset, file = plan.dataset, _file(plan, seed, fold)
+    rows = {
+        part: np.sort(plan.split.indices(dataset.manifest, fold, part, dataset.n_segments))
+        for part in ("train", "valid", "test")
+    }
+    train, valid, test = _parts(dataset, rows)
+    training.seed_everything(seed)
+    model = models.build(plan.key, n_classes=len(dataset.classes), **plan.options)
+    checkpoint = file.with_suffix(".pt")
+    fitted = training.fit(
+        model,
+        train,
+        valid,
+        plan.recipe,
+        seed=seed,
+        checkpoint=checkpoint,
+        prepare=dataset.prepare,
+        augment=dataset.augment,
+        device=plan.device,
+        progress=progress,
+    )
+    probabilities = training.predict(fitted.model, test, prepare=dataset.prepare)
+    metrics, predictions = _judge(plan, rows["test"], probabilities)
+    commit, dirty = plan.made_from
+    history = fitted.history
+    best = history.iloc[fitted.best_epoch - 1]
+    made = results.Run(
+        seed=seed,
+        fold=fold,
+        commit=commit,
+        dirty=dirty,
+        metrics=metrics,
+        history_summary={
+            "epochs": len(history),
+            "best_epoch": fitted.best_epoch,
+            "train_loss": best["train_loss"],
+            "valid_loss": best["valid_loss"],
+            "valid_uar": best["valid_uar"],
+            "seconds": round(fitted.seconds, 2),
+        },
+        curves={
+            name: [round(value, 4) for value in history[name]]
+            for name in ("train_loss", "valid_loss")
+        },
+        counts={part: _counts(dataset, indices) for part, indices in rows.items()},
+        predictions=predictions,
+    )
+    with paths.atomic(file) as temporary:
+        temporary.write_text(made.model_dump_json())
+    checkpoint.unlink(missing_ok=True)
+    return made
+
+
+def _parts(dataset: Dataset, rows: Mapping[str, np.ndarray]) -> tuple[Samples, Samples, Samples]:
+    """Return training (with augmented copies), validation and test samples, standardised."""
+    train, valid, test = (dataset.samples.take(rows[part]) for part in ("train", "valid", "test"))
+    scales = {}
+    for name, axes in dataset.standardise.items():
+        values = train.inputs[name].double()
+        mean, sd = values.mean(axes, keepdim=True), values.std(axes, keepdim=True, correction=0)
+        scales[name] = (mean, sd.clamp(min=1e-8))
+    for copy in dataset.copies:
+        train = train.join(copy.take(rows["train"]))
+    return tuple(_scaled(samples, scales) for samples in (train, valid, test))
+
+
+def _scaled(samples: Samples, scales: Mapping[str, tuple]) -> Samples:
+    inputs = dict(samples.inputs)
+    for name, (mean, sd) in scales.items():
+        inputs[name] = ((inputs[name].double() - mean) / sd).float()
+    return replace(samples, inputs=inputs)
+
+
+def _judge(plan: _Plan, rows: np.ndarray, probabilities: np.ndarray):
+    """Return metrics and packed predictions of the test rows, by segment and by clip."""
+    dataset, n_segments = plan.dataset, plan.dataset.n_segments
+    labels = dataset.samples.labels.cpu().numpy()[rows]
+    by_level = {"segment": (rows, labels, probabilities)} if n_segments > 1 else {}
+    if plan.level == "clip":
+        by_level["clip"] = (
+            rows[::n_segments] // n_segments,
+            labels[::n_segments],
+            evaluation.clip_level(probabilities, n_segments),
+        )
+    metrics: dict[str, float] = {}
+    for level, (_, truth, predicted) in by_level.items():
+        judged = evaluation.evaluate(truth, predicted, dataset.classes, draws=1)
+        if level == plan.level:
+            metrics |= {
+                name: getattr(judged, name) for name in (*results.METRICS, "log_loss", "ece")
+            }
+        if level == "segment":
+            metrics |= {f"segment_{name}": getattr(judged, name) for name in results.METRICS}
+    predictions = {
+        level: results.Packed.pack(where, predicted, bits=8 if level == "segment" else 16)
+        for level, (where, _, predicted) in by_level.items()
+    }
+    return metrics, predictions
+
+
+def _counts(dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:
+    """Return how many samples of each class and each actor a part holds."""
+    clips = dataset.manifest.iloc[rows // dataset.n_segments]
+    by_class = clips["emotion"].value_counts()
+    return {
+        "n": len(rows),
+        "clips": int(clips["clip_id"].nunique()),
+        "by_class": {name: int(by_class.get(name, 0)) for name in dataset.classes},
+        "by_actor": {
+            name: int(n) for name, n in clips["actor"].value_counts().sort_index().items()
+        },
+    }
+
+
+def _clip_labels(dataset: Dataset) -> np.ndarray:
+    return dataset.samples.labels[:: dataset.n_segments].cpu().numpy()
+
+
+# --- what names a run ----------------------------------------------------------------------
+
+
+def _digest(
+    module: ModuleType,
+    dataset: Dataset,
+    split: splits.Split,
+    recipe: TrainingRecipe,
+    options: Mapping,
+    mode: str,
+) -> str:
+    """Return what names the folder of these runs: it changes with anything that matters.
+
+    Covered are the data themselves, the split, the recipe, the model's options, and the text
+    of the code that trains, evaluates and prepares.
+    """
+    code = [
+        Path(file).read_bytes()
+        for file in (
+            training.__file__,
+            evaluation.__file__,
+            Path(models.__file__).with_name("layers.py"),
+            Path(models.__file__).with_name(Path(module.__file__).name),
+            module.__file__,
+        )
+    ]
+    said = {
+        "options": options,
+        "recipe": recipe.digest(),
+        "features": dataset.features,
+        "split": split.digest(),
+        "manifest": manifests.digest(dataset.manifest),
+        "mode": mode,
+        "standardise": dict(dataset.standardise),
+    }
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode())
+    for text in code:
+        digest.update(hashlib.sha256(text).digest())
+    for samples in (dataset.samples, *dataset.copies):
+        for values in (*samples.inputs.values(), samples.labels):
+            digest.update(values.cpu().contiguous().numpy().tobytes())
+    return f"{Path(module.__file__).stem}-{digest.hexdigest()[:16]}"

@@ -1,0 +1,539 @@
+"""One result file for one experiment: every number, and everything needed to doubt it.
+
+A `Result` is written by `emolib.experiments` and read by the claims, the chapters and the
+scoreboard. It holds a run for each seed and fold with its predictions on the test clips, so
+that any metric can be recomputed, and the provenance: commit, data, split, recipe, machine.
+
+How the summary is made: the folds of one seed together predict every test sample once, and
+are pooled into one value per seed. `mean` and `sd` are over seeds; `fold_sd` is over single
+runs; `interval` is the 95 % percentile interval of the mean from drawing *actors* with
+replacement, because the next user's voice is a new actor and not a new clip of a known one.
+"""
+
+import base64
+import datetime
+import json
+import os
+import platform
+import re
+import subprocess
+import zlib
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+
+from emolib import evaluation, paths
+
+Level = Literal["clip", "segment"]
+METRICS = ("accuracy", "uar", "macro_f1")
+
+#: How a corpus is called in a title. What is not a recording of one person says so.
+CORPUS_NAMES = {
+    "ravdess": "RAVDESS speech",
+    "cremad": "CREMA-D",
+    "savee": "SAVEE",
+    "mead": "MEAD",
+    "fer2013": "FER2013",
+    "ckplus": "CK+",
+    "paired": "paired data (RAVDESS voices with FER2013 faces)",
+    "synthetic": "synthetic data",
+}
+#: What train and test share when a caller allows it, in the words of a title.
+LEAKS = {
+    "segment": "segments of one clip on both sides",
+    "clip": "clips of one actor on both sides",
+}
+
+
+class ResultError(ValueError):
+    """A result file is missing, damaged, or contradicts itself."""
+
+
+# JSON has no NaN: what is undefined (the sd of one seed) is null in the file, NaN in memory.
+Number = Annotated[float, BeforeValidator(lambda v: float("nan") if v is None else v)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Packed(_Model):
+    """Probabilities (n, C) as 8 or 16 bit codes and the rows they belong to, compressed.
+
+    The largest code of a row stays the only largest one, so accuracy, recall and F1 computed
+    from the decoded form are exact; probabilities are right to half a code (0.2 % at 8 bits).
+    """
+
+    shape: tuple[int, int]
+    bits: Literal[8, 16]
+    rows: str
+    codes: str
+
+    @classmethod
+    def pack(cls, rows: Sequence[int], probabilities: np.ndarray, bits: int) -> "Packed":
+        """Pack probabilities and the numbers of the samples they belong to."""
+        probabilities = np.asarray(probabilities, dtype=np.float64)
+        top = 2**bits - 1
+        codes = np.rint(probabilities * top).astype(np.int64)
+        each, best = np.arange(len(codes)), probabilities.argmax(1)
+        others = codes.copy()
+        others[each, best] = -1
+        codes[each, best] = np.maximum(codes[each, best], others.max(1) + 1)
+        steps = np.diff(np.asarray(rows, dtype=np.int64), prepend=0).astype("<i4")
+        return cls(
+            shape=probabilities.shape,
+            bits=bits,
+            rows=_compress(steps.tobytes()),
+            codes=_compress(codes.astype(f"<u{bits // 8}").tobytes()),
+        )
+
+    def sample_rows(self) -> np.ndarray:
+        """Return the sample numbers (n,)."""
+        return np.frombuffer(_expand(self.rows), "<i4").cumsum()
+
+    def probabilities(self) -> np.ndarray:
+        """Return the probabilities (n, C); rows sum to 1."""
+        codes = np.frombuffer(_expand(self.codes), f"<u{self.bits // 8}").reshape(self.shape)
+        return codes / codes.sum(1, keepdims=True, dtype=np.float64)
+
+
+def _compress(data: bytes) -> str:
+    return base64.b64encode(zlib.compress(data, 9)).decode()
+
+
+def _expand(text: str) -> bytes:
+    return zlib.decompress(base64.b64decode(text))
+
+
+class Samples(_Model):
+    """The clips that predictions refer to by number: ids, class numbers, actors."""
+
+    clip_ids: list[str]
+    labels: list[int]
+    actors: list[str]
+
+
+class SplitUsed(_Model):
+    """Which split, and what leaks through it (pairs of train and test rows, by type)."""
+
+    name: str
+    kind: str
+    sha256: str
+    allow_leak: str | None = None
+    n_folds: int
+    folds: list[int]
+    leaks: dict[str, int] = {}
+
+
+class ModelUsed(_Model):
+    """The options a model was built with and its number of parameters."""
+
+    options: dict[str, Any]
+    parameters: int
+
+
+class Provenance(_Model):
+    """Where, when and with what a result was made."""
+
+    commit: str | None
+    dirty: bool
+    date: str
+    python: str
+    torch: str
+    lightning: str
+    numpy: str
+    device: str
+    threads: int
+    wall_seconds: float
+    manifest_sha256: str
+
+    @property
+    def line(self) -> str:
+        """One line for a caption."""
+        commit = f"commit {self.commit[:7]}" if self.commit else "no commit"
+        changed = " with local changes" if self.dirty else ""
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return (
+            f"{commit}{changed}, {self.date[:10]}, torch {self.torch} on {self.device} "
+            f"({threads}), {self.wall_seconds / 60:.1f} min of training"
+        )
+
+
+class Run(_Model):
+    """One training: a seed and a fold, and the commit it was made from.
+
+    `metrics` are those of the result's level; with ``segment_`` in front those over segments.
+    `counts` has for train, valid and test the number of samples ``n``, ``by_class`` and
+    ``by_actor``. `curves` are the rounded losses per epoch.
+    """
+
+    seed: int
+    fold: int
+    commit: str | None = None
+    dirty: bool = False
+    metrics: dict[str, Number]
+    history_summary: dict[str, Number]
+    curves: dict[str, list[float]] = {}
+    counts: dict[str, dict[str, Any]]
+    predictions: dict[Level, Packed]
+
+    def probabilities(self, level: Level | None = None) -> np.ndarray:
+        """Return the test probabilities (n, C), of clips where there are any."""
+        return self.predictions[self._level(level)].probabilities()
+
+    def rows(self, level: Level | None = None) -> np.ndarray:
+        """Return clip numbers, or ``clip · n_segments + segment`` for segments."""
+        return self.predictions[self._level(level)].sample_rows()
+
+    def _level(self, level: Level | None) -> Level:
+        level = level or ("clip" if "clip" in self.predictions else "segment")
+        if level not in self.predictions:
+            raise ResultError(
+                f"this run has no predictions by {level}, only by {', '.join(self.predictions)}"
+            )
+        return level
+
+
+class MetricSummary(_Model):
+    """A metric over seeds: see the module's text for what each field means."""
+
+    mean: Number
+    sd: Number
+    interval: tuple[Number, Number]
+    n: int
+    per_seed: list[Number]
+    fold_sd: Number
+
+
+class Result(_Model):
+    """An experiment: its runs, their summary, and where they come from."""
+
+    key: str
+    experiment: str
+    title: str
+    mode: Literal["quick", "full"]
+    corpus: str
+    modality: str
+    level: Level
+    classes: list[str]
+    n_segments: int
+    split: SplitUsed
+    model: ModelUsed
+    recipe: dict[str, Any]
+    features: dict[str, Any]
+    provenance: Provenance
+    summary: dict[str, MetricSummary]
+    samples: Samples
+    runs: list[Run]
+
+    @model_validator(mode="after")
+    def _title_tells_the_truth(self) -> "Result":
+        """Refuse a title that hides synthetic or paired data, or a leak."""
+        missing = [
+            word
+            for word, needed in (
+                ("synthetic", self.corpus == "synthetic"),
+                ("paired", self.corpus == "paired"),
+                ("leak", self.split.allow_leak is not None),
+                ("quick", self.mode == "quick"),
+            )
+            if needed and word not in self.title.lower()
+        ]
+        if missing:
+            raise ValueError(
+                f"the title {self.title!r} must name: {', '.join(missing)}; compose it with "
+                "results.compose_title"
+            )
+        return self
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds, in order."""
+        return sorted({run.seed for run in self.runs})
+
+    def table(self) -> pd.DataFrame:
+        """Return one row for each run: seed, fold, metrics, epochs, sample counts."""
+        rows = [
+            {"seed": run.seed, "fold": run.fold}
+            | run.metrics
+            | run.history_summary
+            | {f"n_{part}": count["n"] for part, count in run.counts.items()}
+            for run in self.runs
+        ]
+        return pd.DataFrame(rows).sort_values(["seed", "fold"], ignore_index=True)
+
+    def pooled(
+        self, seed: int | None = None, level: Level | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return sample numbers, labels, probabilities and actors of all folds of one seed.
+
+        Samples are in ascending order, so that the pools of two seeds or of two results on
+        the same clips agree row by row. `seed` defaults to the first, `level` to the result's.
+        """
+        seed = self.seeds[0] if seed is None else seed
+        level = level or self.level
+        runs = [run for run in self.runs if run.seed == seed]
+        if not runs:
+            raise ResultError(f"{self.experiment} has no seed {seed}: it has {self.seeds}")
+        return _pool(runs, self.samples, level, self.n_segments)
+
+    def evaluation(
+        self, seed: int | None = None, level: Level | None = None
+    ) -> evaluation.Evaluation:
+        """Evaluate the pooled predictions of one seed (default: the first)."""
+        _, labels, probabilities, actors = self.pooled(seed, level)
+        return evaluation.evaluate(labels, probabilities, self.classes, actors=actors)
+
+    def provenance_line(self) -> str:
+        """Return one line for a caption: data, split, seeds, commit, machine, time."""
+        folds, all_folds = len(self.split.folds), self.split.n_folds
+        of = f"{folds}" if folds == all_folds else f"{folds} of {all_folds}"
+        plural = "s" if all_folds > 1 else ""
+        seeds = ", ".join(map(str, self.seeds))
+        return (
+            f"{CORPUS_NAMES.get(self.corpus, self.corpus)}, split {self.split.name} "
+            f"({of} fold{plural}), seed{'s' if len(self.seeds) > 1 else ''} {seeds}; "
+            f"{self.provenance.line}"
+        )
+
+
+# --- titles and summaries ------------------------------------------------------------------
+
+
+def compose_title(
+    key: str,
+    corpus: str,
+    modality: str,
+    split_kind: str,
+    *,
+    allow_leak: str | None = None,
+    mode: str = "full",
+    note: str = "",
+) -> str:
+    """Return a title that says what the data are and whether train and test share something.
+
+    Examples
+    --------
+    >>> compose_title("ding", "ravdess", "audio", "segment", allow_leak="segment")
+    'Ding, audio, RAVDESS speech, split by segment (leaking: segments of one clip on both sides)'
+    """
+    parts = [
+        key.capitalize(),
+        {"both": "audio and video", "all": "audio, video and text"}.get(modality, modality),
+        CORPUS_NAMES.get(corpus, corpus),
+        "official split" if split_kind == "official" else f"split by {split_kind}",
+    ]
+    title = ", ".join(part for part in parts if part)
+    if note:
+        title += f", {note}"
+    if allow_leak:
+        title += f" (leaking: {LEAKS.get(allow_leak, allow_leak)})"
+    if mode == "quick":
+        title += " (quick run: checks machinery, not accuracy)"
+    return title
+
+
+def _pool(runs: Sequence[Run], samples: Samples, level: Level, n_segments: int):
+    """Return sample numbers, labels, probabilities and actors of runs, ascending."""
+    rows = np.concatenate([run.rows(level) for run in runs])
+    probabilities = np.concatenate([run.probabilities(level) for run in runs])
+    order = np.argsort(rows, kind="stable")
+    rows, probabilities = rows[order], probabilities[order]
+    if len(np.unique(rows)) != len(rows):
+        raise ResultError("two folds of one seed test the same sample: the folds overlap")
+    clips = rows // n_segments if level == "segment" else rows
+    return rows, np.array(samples.labels)[clips], probabilities, np.array(samples.actors)[clips]
+
+
+def summarise(
+    runs: Sequence[Run], samples: Samples, classes: Sequence[str], level: Level, n_segments: int
+) -> dict[str, MetricSummary]:
+    """Summarise runs over folds and seeds; see the module's text.
+
+    Metrics of the result's `level` carry their plain name; where segments were predicted as
+    well, those over segments are there too, named ``segment_accuracy`` and so on.
+    """
+    levels = [("", level)]
+    if all("segment" in run.predictions for run in runs):
+        levels.append(("segment_", "segment"))
+    summary = {}
+    for prefix, each in levels:
+        pools = [
+            _pool([run for run in runs if run.seed == seed], samples, each, n_segments)
+            for seed in sorted({run.seed for run in runs})
+        ]
+        rows, labels, _, actors = pools[0]
+        if not all(np.array_equal(rows, pool[0]) for pool in pools):
+            raise ResultError("the seeds were tested on different samples: run the same folds")
+        predicted = np.stack([pool[2].argmax(1) for pool in pools])  # (S, N)
+        n_actors = len(set(actors))
+        intervals = evaluation.bootstrap_by_actor(
+            labels, predicted, len(classes), actors if n_actors > 1 else None
+        )
+        per_seed = evaluation.scores(
+            np.stack([_confusion(labels, row, len(classes)) for row in predicted])
+        )
+        for name in METRICS:
+            values = per_seed[name]
+            single = [run.metrics[prefix + name] for run in runs]
+            summary[prefix + name] = MetricSummary(
+                mean=float(values.mean()),
+                sd=_sd(values),
+                interval=intervals[name][1],
+                n=len(values),
+                per_seed=[float(value) for value in values],
+                fold_sd=_sd(single),
+            )
+    return summary
+
+
+def _sd(values: Sequence[float]) -> float:
+    """Return the standard deviation (n − 1), NaN for a single value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+
+
+def _confusion(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
+    cells = labels * n_classes + predicted
+    return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+# --- provenance ----------------------------------------------------------------------------
+
+
+def _git(*arguments: str) -> str | None:
+    """Return what git says about the project, or None outside a repository."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(paths.PROJECT), *arguments],
+            capture_output=True, text=True, timeout=20,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def commit() -> tuple[str | None, bool]:
+    """Return the commit of the project and whether tracked files outside results differ from it."""
+    changed = _git(
+        "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)data/results"
+    )
+    return _git("rev-parse", "HEAD"), bool(changed)
+
+
+@lru_cache
+def device_name(kind: str = "cpu") -> str:
+    """Return the name of the processor or of the GPU."""
+    import torch
+
+    if kind in ("cuda", "auto") and torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    if kind in ("mps", "auto") and torch.backends.mps.is_available():
+        return f"{platform.machine()} GPU (MPS)"
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        found = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())
+        if found:
+            return found[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def provenance(
+    runs: Sequence[Run], *, manifest_sha256: str, threads: int, device: str = "cpu"
+) -> Provenance:
+    """Return the provenance of a result made of `runs` on this machine.
+
+    `commit` is that of the last run; `dirty` says whether any run was made from files that
+    differed from their commit, or from another commit than the last.
+    """
+    from importlib.metadata import version
+
+    import torch
+
+    return Provenance(
+        commit=runs[-1].commit,
+        dirty=any(run.dirty or run.commit != runs[-1].commit for run in runs),
+        date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        python=platform.python_version(),
+        torch=str(torch.__version__),
+        lightning=version("lightning"),
+        numpy=np.__version__,
+        device=device_name(device),
+        threads=threads,
+        wall_seconds=round(sum(run.history_summary["seconds"] for run in runs), 1),
+        manifest_sha256=manifest_sha256,
+    )
+
+
+# --- files ---------------------------------------------------------------------------------
+
+
+def path(key: str, experiment: str) -> Path:
+    """Return where a result lies: ``data/results/<key>/<experiment>.json``."""
+    for name in (key, experiment):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise ResultError(
+                f"{name!r} cannot name a result file: use letters, digits, '-', '_' and '.'"
+            )
+    return paths.RESULTS / key / f"{experiment}.json"
+
+
+def save(result: Result) -> Path:
+    """Write a result atomically and return its path. One run stands on one line."""
+    data = _without_nan(result.model_dump(mode="json"))
+    compact = {"separators": (",", ":"), "ensure_ascii": False, "allow_nan": False}
+    fields = []
+    for name, value in data.items():
+        if name == "runs":
+            body = "[\n" + ",\n".join(json.dumps(run, **compact) for run in value) + "\n]"
+        else:
+            body = json.dumps(value, **compact)
+        fields.append(f"{json.dumps(name)}:{body}")
+    target = path(result.key, result.experiment)
+    with paths.atomic(target) as temporary:
+        temporary.write_text("{\n" + ",\n".join(fields) + "\n}\n", encoding="utf-8")
+    return target
+
+
+def _without_nan(value: Any) -> Any:
+    """Replace what JSON cannot say by null, at any depth."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
+
+
+def read(file: str | os.PathLike) -> Result:
+    """Read one result file.
+
+    Raises
+    ------
+    ResultError
+        If it is missing, or is not a result.
+    """
+    file = Path(file)
+    try:
+        return Result.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        have = sorted(f"{p.parent.name}/{p.stem}" for p in paths.RESULTS.glob("*/*.json"))
+        raise ResultError(
+            f"{file}: no such result; there are {', '.join(have) or 'none'}. "
+            "`emolib train` in full mode makes it"
+        ) from None
+    except ValidationError as error:
+        raise ResultError(f"{file}: not a result file ({error}); make it again") from error
+
+
+def load(key: str, experiment: str) -> Result:
+    """Read the result of one experiment of a paper."""
+    return read(path(key, experiment))
+
+
+def load_all(key: str | None = None) -> list[Result]:
+    """Read all results, of one paper or of all, sorted by paper and experiment."""
+    return [read(file) for file in sorted(paths.RESULTS.glob(f"{key or '*'}/*.json"))]
