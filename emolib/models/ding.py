@@ -75,6 +75,7 @@ class Ding(nn.Module):
             f"this network was built with modality={modality!r}, and the dense layer behind the "
             "concatenation needs all of it; pass it, or build the network of the other modality"
         )
+        pad = 0 if padding == "valid" else padding  # P of eq. 6
         width = 0  # of Z_concat
 
         # III-A, spatial modelling. Each convolution is paired with a ReLU (eq. 5) and halved
@@ -82,13 +83,13 @@ class Ding(nn.Module):
         if modality in ("video", "both"):
             side = _side_after(IMAGE, video_kernel, padding, n_layers=3, what="video_kernel")
             self.spatial = nn.Sequential(  # (B, 1, 64, 64)                            #1
-                nn.Conv2d(1, 16, video_kernel, padding=padding),  # (B, 16, 62, 62)    #2
+                nn.Conv2d(1, 16, video_kernel, padding=pad),  # (B, 16, 62, 62)    #2
                 nn.ReLU(),
                 nn.MaxPool2d(2),  # (B, 16, 31, 31)                                    #3
-                nn.Conv2d(16, 32, video_kernel, padding=padding),  # (B, 32, 29, 29)   #4
+                nn.Conv2d(16, 32, video_kernel, padding=pad),  # (B, 32, 29, 29)   #4
                 nn.ReLU(),
                 nn.MaxPool2d(2),  # (B, 32, 14, 14)                                    #5
-                nn.Conv2d(32, 64, video_kernel, padding=padding),  # (B, 64, 12, 12)   #6
+                nn.Conv2d(32, 64, video_kernel, padding=pad),  # (B, 64, 12, 12)   #6
                 nn.ReLU(),
                 nn.MaxPool2d(2),  # (B, 64, 6, 6)                                      #7
                 nn.Dropout(dropout),  # Fig. 3: before layer #8
@@ -101,10 +102,10 @@ class Ding(nn.Module):
         if modality in ("audio", "both"):
             length = _side_after(n_mfcc, audio_kernel, padding, n_layers=2, what="audio_kernel")
             self.temporal = nn.Sequential(  # (B, 1, 40)                               #9
-                nn.Conv1d(1, 16, audio_kernel, padding=padding),  # (B, 16, 36)        #10
+                nn.Conv1d(1, 16, audio_kernel, padding=pad),  # (B, 16, 36)        #10
                 nn.ReLU(),
                 nn.MaxPool1d(2),  # (B, 16, 18)                                        #11
-                nn.Conv1d(16, 32, audio_kernel, padding=padding),  # (B, 32, 14)       #12
+                nn.Conv1d(16, 32, audio_kernel, padding=pad),  # (B, 32, 14)       #12
                 nn.ReLU(),
                 nn.MaxPool1d(2),  # (B, 32, 7)                                         #13
                 nn.Dropout(dropout),  # Fig. 3: before layer #14
