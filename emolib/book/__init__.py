@@ -1,0 +1,181 @@
+"""Build the book: execute every notebook, lay the pages out, and check what came of it.
+
+``notebooks/*.ipynb`` → papermill → ``_build/run/<mode>/`` → ``_build/stage/`` → Jupyter Book with
+execution off → checks → ``_build/html/index.html``. A step whose inputs have not changed since its
+last success is not done again; a step that fails leaves no page behind that could be taken for
+its result.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from emolib import paths
+from emolib.book.checks import check_html
+from emolib.book.execution import (
+    BookError,
+    Job,
+    digest_files,
+    execute_all,
+    finished,
+    plan,
+    read_notebook,
+    save_timings,
+    timings_table,
+    unexecuted,
+)
+from emolib.book.pages import publish, stage, toc_pages
+
+__all__ = ["MODES", "BookError", "build"]
+
+MODES = ("quick", "full")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the build folder, so that two builds at once do not mix their pages."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"another build is using {folder}; waiting for it", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _sphinx(folder: Path, output: Path, *, strict: bool) -> None:
+    start = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", start, "build", str(folder)]
+    command += ["--path-output", str(output), "-n", "--quiet"]
+    command += ["-W", "--keep-going"] if strict else []
+    log = output / "sphinx.log"
+    output.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    log.write_text(done.stdout + done.stderr)
+    if done.returncode != 0:
+        said = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr).replace(str(folder) + "/", "")
+        lines = [line for line in said.splitlines() if re.search("WARNING|ERROR|Error", line)]
+        shown = "\n".join(f"  {line}" for line in (lines or said.splitlines())[-40:])
+        # What Sphinx remembers of a failed build would hide its warnings the next time.
+        shutil.rmtree(output / "_build", ignore_errors=True)
+        raise BookError(f"Jupyter Book found something to mend (all of it in {log}):\n{shown}")
+
+
+def build(
+    mode: str = "quick",
+    only: str | Sequence[str] | None = None,
+    jobs: int = 2,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    seed: int = 0,
+    timeout: float = 1800,
+    progress: bool = True,
+) -> Path:
+    """Build the book and return its first page.
+
+    Parameters
+    ----------
+    mode
+        ``"quick"`` (embedded default data, few steps) or ``"full"``.
+    only
+        Notebooks to execute and show, such as ``"ding"``. The pages then go to
+        ``_build/partial/html``, where links to the others may lead nowhere.
+    jobs
+        Notebooks executed at once.
+    data
+        Folder of real corpora. Notebooks that name real corpora in their metadata are executed
+        on each of these too.
+    out
+        Build folder, by default ``_build`` in the project.
+    timeout
+        Seconds that one notebook may take in quick mode.
+
+    Raises
+    ------
+    BookError
+        If a notebook fails, a page is missing or faulty. No page is left that could be taken
+        for the result.
+    """
+    if mode not in MODES:
+        raise BookError(f"unknown mode {mode!r}: known are {', '.join(MODES)}")
+    data = Path(data).expanduser().resolve() if data else None
+    if data and not data.is_dir():
+        raise BookError(f"no folder {data}: give the one that holds ravdess/, fer2013/ and so on")
+    project = paths.PROJECT
+    folder = Path(out) if out else project / "_build"
+
+    pages = toc_pages(project / "_toc.yml")
+    notebooks = sorted((project / "notebooks").glob("*.ipynb"))
+    if only:
+        asked = {only} if isinstance(only, str) else set(only)
+        unknown = asked - {notebook.stem for notebook in notebooks}
+        if unknown:
+            known = ", ".join(notebook.stem for notebook in notebooks)
+            raise BookError(f"no notebook {', '.join(sorted(unknown))}: there are {known}")
+        notebooks = [notebook for notebook in notebooks if notebook.stem in asked]
+        hidden = {f"notebooks/{name}" for name in asked}
+        pages = [page for page in pages if not page.startswith("notebooks/") or page in hidden]
+    else:
+        absent = [
+            page
+            for page in pages
+            if page.startswith("notebooks/") and not (project / f"{page}.ipynb").is_file()
+        ]
+        if absent:
+            raise BookError(f"_toc.yml names {', '.join(absent)}, but there is no such notebook")
+
+    with _alone(folder):
+        limit = timeout if mode == "quick" else float("inf")
+        planned, left_out = plan(notebooks, mode=mode, seed=seed, data=data, build=folder)
+        html = folder / ("partial/html" if only else "html")
+        digest = _book_digest(planned, pages)
+        stamp = html / ".emolib-book"
+        ready = stamp.is_file() and stamp.read_text() == digest and all(map(finished, planned))
+        if not ready:
+            shutil.rmtree(html, ignore_errors=True)
+
+        runs = execute_all(planned, n_jobs=jobs, timeout=limit, data=data, progress=progress)
+        save_timings(runs, folder / "run" / mode / "timings.csv")
+        if progress and runs:
+            print(timings_table(runs))
+        for line in left_out:
+            print(f"left out: {line}", file=sys.stderr)
+
+        if not ready:
+            staged = folder / ("partial/stage" if only else "stage")
+            sphinx = folder / ("partial/sphinx" if only else "sphinx")
+            stage(staged, planned, runs, pages)
+            _sphinx(staged, sphinx, strict=not only)
+            candidate = folder / "partial" / "unchecked" if only else folder / "unchecked"
+            publish(sphinx / "_build" / "html", candidate)
+            problems = [] if only else check_html(candidate, pages)
+            for job in planned:
+                problems += [
+                    f"{job.name}: {line}" for line in unexecuted(read_notebook(job.executed))
+                ]
+            if problems:
+                raise BookError(
+                    f"{len(problems)} findings in the built pages ({candidate}):\n"
+                    + "\n".join(f"  {line}" for line in problems)
+                )
+            (candidate / ".emolib-book").write_text(digest)
+            candidate.rename(html)
+    return html / "index.html"
+
+
+def _book_digest(jobs: Sequence[Job], pages: Sequence[str]) -> str:
+    """Return a SHA-256 over what the pages depend on: notebooks, prose, configuration, names."""
+    project = paths.PROJECT
+    files = [file for file in (project / "book").rglob("*") if file.is_file()]
+    files += [project / "_config.yml", project / "_toc.yml", *(project / "emolib").rglob("*.py")]
+    return digest_files(files, [(job.name, job.digest) for job in jobs], list(pages))

@@ -1,0 +1,187 @@
+"""Lay the pages out: prose, executed notebooks with their banner, the list of public names."""
+
+import ast
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from emolib import paths
+from emolib.book.execution import Job, Run, read_notebook
+
+BANNER = """\
+:::{{admonition}} Quick mode
+:class: quick-mode
+Every cell ran on {data}, with a few training steps (seed {seed}, {seconds:.0f} s). \
+What you see here checks the machinery; no accuracy on this page's own runs is a finding. \
+The committed full results are shown beside them, each with its provenance.
+:::"""
+
+
+def toc_pages(toc: Path) -> list[str]:
+    """Return the pages of a table of contents, in reading order, without their endings."""
+    import yaml
+
+    def walk(entry: object) -> Iterator[str]:
+        if isinstance(entry, Mapping):
+            yield from (entry[key] for key in ("root", "file") if key in entry)
+            for key in ("parts", "chapters", "sections"):
+                yield from walk(entry.get(key, ()))
+        elif isinstance(entry, Sequence):
+            for one in entry:
+                yield from walk(one)
+
+    return list(walk(yaml.safe_load(toc.read_text())))
+
+
+def with_banner(notebook: dict, run: Run, job: Job) -> dict:
+    """Return an executed notebook with the quick-mode banner below its title.
+
+    The parameters that papermill injected repeat what the banner says, so their cell is hidden.
+    """
+    if job.mode != "quick":
+        return notebook
+    cells = [dict(cell) for cell in notebook["cells"]]
+    for cell in cells:
+        tags = cell.get("metadata", {}).get("tags", [])
+        if "injected-parameters" in tags:
+            cell["metadata"] = cell["metadata"] | {"tags": [*tags, "remove-cell"]}
+    data = f"the {job.corpus} corpus" if job.corpus else "the embedded default data"
+    title, *rest = "".join(cells[0]["source"]).split("\n")
+    banner = BANNER.format(data=data, seed=job.seed, seconds=run.seconds)
+    cells[0]["source"] = "\n".join([title, "", banner, *rest])
+    return notebook | {"cells": cells}
+
+
+def stage(folder: Path, jobs: Sequence[Job], runs: Sequence[Run], pages: Sequence[str]) -> None:
+    """Lay out the sources of the pages: prose, executed notebooks, configuration.
+
+    Only files whose content differs are written, so that Sphinx renews only their pages;
+    files that are no longer part of the book are removed.
+    """
+    import yaml
+
+    project = paths.PROJECT
+    content = {}
+    for name in ("_config.yml", "_toc.yml"):
+        content[name] = (project / name).read_bytes()
+    for file in sorted((project / "book").rglob("*")):
+        if file.is_file() and not file.name.startswith("."):
+            content[str(file.relative_to(project))] = file.read_bytes()
+    api = "book/api.md"
+    if api in content:
+        content[api] = content[api].replace(
+            API_MARK.encode(), api_overview(project / "emolib").encode()
+        )
+    for job, run in zip(jobs, runs, strict=True):
+        if not job.corpus:
+            page = with_banner(read_notebook(job.executed), run, job)
+            content[f"notebooks/{job.notebook.name}"] = json.dumps(page, indent=1).encode()
+
+    toc = yaml.safe_load(content["_toc.yml"])
+    if set(pages) != set(toc_pages(project / "_toc.yml")):
+        content["_toc.yml"] = yaml.safe_dump(_only_pages(toc, set(pages))).encode()
+
+    for old in [file for file in folder.rglob("*") if file.is_file()] if folder.exists() else []:
+        if str(old.relative_to(folder)) not in content:
+            old.unlink()
+    for name, data in content.items():
+        target = folder / name
+        if not target.exists() or target.read_bytes() != data:
+            with paths.atomic(target) as temporary:
+                temporary.write_bytes(data)
+
+
+def _only_pages(entry, keep: set[str]):
+    """Return a table of contents without the pages that are not in `keep`."""
+    if isinstance(entry, list):
+        kept = [_only_pages(one, keep) for one in entry if one.get("file", "") in {"", *keep}]
+        return [one for one in kept if "file" in one or one.get("chapters")]
+    if isinstance(entry, dict):
+        return {key: _only_pages(value, keep) for key, value in entry.items()}
+    return entry
+
+
+THEBE = re.compile(
+    rb"\s*<script>const THEBE_JS_URL.*?</script>|\s*<script[^>]*sphinx-thebe\.js[^>]*></script>|"
+    rb"\s*<link[^>]*sphinx-thebe\.css[^>]*/?>",
+    re.S,
+)
+"""Jupyter Book writes the address of Thebe into every page, asked for or not."""
+
+
+def publish(built: Path, target: Path) -> None:
+    """Copy built pages to `target`, without what would load a script from an outside host."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(built, target)
+    for file in target.rglob("*.html"):
+        before = file.read_bytes()
+        after = THEBE.sub(b"", before)
+        if after != before:
+            file.write_bytes(after)
+
+
+API_MARK = "<!-- api -->"
+
+
+def api_overview(package: Path) -> str:
+    """Return Markdown that lists every public name of the package with its first sentence.
+
+    The sources are read, not imported: a page about the package needs none of its libraries.
+    """
+    parts = []
+    for file in sorted(package.rglob("*.py")):
+        module = ".".join(file.relative_to(package.parent).with_suffix("").parts)
+        module = module.removesuffix(".__init__")
+        tree = ast.parse(file.read_text(encoding="utf8"))
+        public = [
+            node
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        ]
+        intro = _prose((ast.get_docstring(tree) or "").split("\n\n")[0])
+        parts.append(f"(api-{module})=\n## `{module}`\n\n{intro}\n")
+        if public:
+            rows = [f"| {_code(_signature(node))} | {_cell(_first(node))} |" for node in public]
+            parts.append("| name | what it does |\n|---|---|\n" + "\n".join(rows) + "\n")
+        documented = [node for node in public if "\n" in (ast.get_docstring(node) or "")]
+        if documented:
+            full = "\n\n".join(
+                f"{node.name}\n{'-' * len(node.name)}\n{ast.get_docstring(node)}"
+                for node in documented
+            )
+            parts.append(
+                f"`````{{dropdown}} Parameters, shapes, units, errors\n"
+                f"````text\n{full}\n````\n`````\n"
+            )
+    return "\n".join(parts)
+
+
+def _signature(node: ast.FunctionDef | ast.ClassDef) -> str:
+    if isinstance(node, ast.ClassDef):
+        return f"class {node.name}"
+    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+    return f"{node.name}({ast.unparse(node.args)}){returns}"
+
+
+def _first(node: ast.AST) -> str:
+    return (ast.get_docstring(node) or "").split("\n\n")[0]
+
+
+def _code(text: str) -> str:
+    """Return inline code for a table cell: a bar inside it would end the cell."""
+    return "`" + text.replace("|", "\\|") + "`"
+
+
+def _cell(text: str) -> str:
+    return _prose(text).replace("|", "\\|")
+
+
+def _prose(text: str) -> str:
+    """Return a docstring's sentence as Markdown: roles become code, markup signs stay signs."""
+    text = re.sub(r":[a-z:]+:`~?([^`]+)`", r"`\1`", " ".join(text.split()))
+    text = text.replace("``", "`")
+    pieces = text.split("`")
+    pieces[::2] = [re.sub(r"([\\*_$<>{}\[\]])", r"\\\1", piece) for piece in pieces[::2]]
+    return "`".join(pieces)

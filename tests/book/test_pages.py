@@ -1,0 +1,41 @@
+"""Laying pages out: banner, table of contents, list of names."""
+
+import ast
+
+from emolib.book.pages import THEBE, api_overview, stage, toc_pages
+
+
+def test_the_toc_is_read_in_reading_order(project):
+    assert toc_pages(project / "_toc.yml") == ["book/intro", "notebooks/tiny"]
+
+
+def test_staging_writes_only_what_differs_and_removes_what_left_the_book(project, tmp_path):
+    folder = tmp_path / "stage"
+    (project / "book" / "old.md").write_text("# Old")
+    stage(folder, [], [], ["book/intro"])
+    intro = folder / "book" / "intro.md"
+    written = intro.stat().st_mtime_ns
+    (project / "book" / "old.md").unlink()
+    stage(folder, [], [], ["book/intro"])
+    assert intro.stat().st_mtime_ns == written
+    assert not (folder / "book" / "old.md").exists()
+    assert toc_pages(folder / "_toc.yml") == ["book/intro"]
+
+
+def test_the_list_of_names_is_read_from_the_sources_without_importing_them(project):
+    (project / "emolib" / "broken.py").write_text('"""It cannot be imported."""\n1 / 0\n')
+    page = api_overview(project / "emolib")
+    assert "`double(x: int \\| float) -> float`" in page  # a bar would end the table's cell
+    assert "Return twice `x` (in \\$)." in page
+    assert "A number." in page
+    assert "It cannot be imported." in page
+    assert ast.parse((project / "emolib" / "tiny.py").read_text())
+
+
+def test_thebe_and_nothing_else_is_taken_out_of_a_page():
+    page = (
+        b'<script>const THEBE_JS_URL = "https://unpkg.com/x"; const a = 1</script>\n'
+        b'<script async="async" src="../_static/sphinx-thebe.js?v=1"></script>\n'
+        b"<script>const kept = 1</script>"
+    )
+    assert THEBE.sub(b"", page) == b"\n<script>const kept = 1</script>"
