@@ -94,3 +94,61 @@ def read(rows: Iterable[dict]) -> Pictures:
         kept.append(row)
     stacked = np.stack(pixels) if pixels else np.empty((0, SIDE, SIDE), np.uint8)
     return Pictures(stacked, pd.DataFrame(kept), problems)
+
+
+def near_duplicates(pixels: np.ndarray, distance: int = 6) -> np.ndarray:
+    """Number the groups of pictures that look the same.
+
+    Two pictures are near-duplicates when their perceptual hashes (64 bits of the low frequencies
+    of the cosine transform) differ in at most `distance` bits; a group is everything reachable
+    over such pairs. On FER2013, pairs at up to 6 bits carry the same label in 9 of 10 cases and
+    the largest group has 24 pictures; from 8 bits on, strangers are merged.
+
+    Parameters
+    ----------
+    pixels
+        uint8, shape (N, H, W) grey or (N, H, W, 3).
+    distance
+        Largest number of differing bits, 0 to 64.
+
+    Returns
+    -------
+    ndarray of int, shape (N,)
+        The position of the first picture of each picture's group. Cached by content.
+    """
+    stamp = hashlib.sha256(f"{_FORMAT}|{distance}|{pixels.shape}".encode())
+    stamp.update(np.ascontiguousarray(pixels))
+    path = paths.FEATURES / f"near-duplicates-{stamp.hexdigest()[:16]}.npy"
+    if not path.is_file():
+        groups = _groups(perceptual_hashes(pixels), distance)
+        with paths.atomic(path) as part:
+            np.save(part, groups)
+    return np.load(path)
+
+
+def perceptual_hashes(pixels: np.ndarray) -> np.ndarray:
+    """Return the 64-bit perceptual hash of every picture: uint64, shape (N,)."""
+    from imagehash import phash
+    from PIL import Image
+
+    bits = np.array([phash(Image.fromarray(picture)).hash.ravel() for picture in pixels], bool)
+    return np.packbits(bits.reshape(-1, 64), axis=1).view(np.uint64).ravel()
+
+
+def _groups(hashes: np.ndarray, distance: int) -> np.ndarray:
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    left, right = [], []
+    for start in range(0, len(hashes), 512):  # blocks keep the matrix of distances small
+        block = hashes[start : start + 512, None]
+        a, b = np.nonzero(np.bitwise_count(block ^ hashes[None, start:]) <= distance)
+        left.append(a + start)
+        right.append(b + start)
+    if not left:
+        return np.empty(0, np.int64)
+    left, right = np.concatenate(left), np.concatenate(right)
+    graph = coo_matrix((np.ones(len(left), bool), (left, right)), (len(hashes), len(hashes)))
+    _, component = connected_components(graph, directed=False)
+    _, first, member = np.unique(component, return_index=True, return_inverse=True)
+    return first[member]
