@@ -1,0 +1,218 @@
+"""Attributions keep their axioms and fail when they should."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from emolib import explain, models
+
+MOUTH = torch.zeros(64, 64, dtype=torch.bool)
+MOUTH[44:56, 20:44] = True
+EYES = torch.zeros(64, 64, dtype=torch.bool)
+EYES[20:30, 12:52] = True
+
+
+class Linear(nn.Module):
+    """A network whose exact attributions are known: weight times input."""
+
+    def __init__(self, audio: int = 6, side: int = 4, classes: int = 3):
+        super().__init__()
+        self.a = nn.Linear(audio, classes)
+        self.v = nn.Linear(side * side, classes)
+
+    def forward(self, audio=None, video=None, text=None):
+        return self.a(audio) + self.v(video.flatten(1))
+
+
+class Reader(nn.Module):
+    """A network of a voice and of words."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.a, self.gru = nn.Embedding(9, 4), nn.Linear(6, 3), nn.GRU(4, 3)
+
+    def forward(self, audio=None, video=None, text=None):
+        return self.a(audio) * self.gru(self.words(text).transpose(0, 1))[1][0]
+
+
+class Mouth(nn.Module):
+    """A network that looks at the mean of the mouth and at nothing else."""
+
+    def forward(self, audio=None, video=None, text=None):
+        openness = video[..., 44:56, 20:44].mean(dim=(1, 2, 3))
+        return torch.stack([8 * openness - 4, 4 - 8 * openness], dim=1)
+
+
+def linear_inputs(batch: int = 5) -> dict:
+    generator = torch.Generator().manual_seed(1)
+    return {
+        "audio": torch.randn(batch, 6, generator=generator),
+        "video": torch.rand(batch, 1, 4, 4, generator=generator),
+    }
+
+
+@pytest.fixture(scope="module")
+def ding() -> tuple[nn.Module, dict]:
+    torch.manual_seed(0)
+    return models.build("ding"), models.example_inputs("ding", batch=3)
+
+
+@pytest.mark.parametrize("kind", ["zeros", "mean"])
+@pytest.mark.parametrize("output", ["logit", "probability"])
+def test_attributions_sum_to_the_difference_of_outputs(ding, kind, output):
+    model, inputs = ding
+    attribution = explain.integrated_gradients(
+        model, inputs, baselines=kind, output=output, steps=128
+    )
+    total = sum(value.flatten(1).sum(1) for value in attribution.values.values())
+    torch.testing.assert_close(total, attribution.difference, atol=3e-4, rtol=0.03)
+    # Noise against its own mean differs by little in the output: the share is then coarse.
+    assert attribution.relative_gap < (0.02 if kind == "zeros" else 0.08)
+    assert {name: v.shape for name, v in attribution.values.items()} == {
+        name: v.shape for name, v in inputs.items()
+    }
+
+
+def test_the_completeness_gap_shrinks_with_more_steps(ding):
+    few, many = (explain.integrated_gradients(*ding, steps=n).relative_gap for n in (2, 128))
+    assert many < few
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000), target=st.integers(0, 2))
+def test_a_linear_network_is_attributed_exactly(seed, target):
+    torch.manual_seed(seed)
+    model, inputs = Linear(), linear_inputs()
+    attribution = explain.integrated_gradients(model, inputs, target, steps=3)
+    torch.testing.assert_close(
+        attribution.values["audio"], inputs["audio"] * model.a.weight[target]
+    )
+    weight = model.v.weight[target].reshape(1, 1, 4, 4)
+    torch.testing.assert_close(attribution.values["video"], inputs["video"] * weight)
+    assert attribution.completeness_gap.max() < 1e-5
+
+
+def test_the_answer_itself_is_explained_unless_a_class_is_named():
+    model, inputs = Linear(), linear_inputs()
+    own = model(**inputs).argmax(dim=1)
+    assert torch.equal(explain.integrated_gradients(model, inputs).target, own)
+    each = explain.integrated_gradients(model, inputs, [0, 1, 2, 0, 1]).target
+    assert each.tolist() == [0, 1, 2, 0, 1]
+
+
+def test_words_are_held_fixed_and_recurrent_layers_can_be_explained():
+    torch.manual_seed(0)
+    inputs = {"audio": torch.randn(2, 6), "text": torch.tensor([[1, 2, 3], [4, 5, 6]])}
+    attribution = explain.integrated_gradients(Reader(), inputs)
+    assert set(attribution.values) == {"audio"}
+    assert attribution.completeness_gap.max() < 1e-4
+
+
+def test_a_large_batch_goes_through_in_portions(ding):
+    model, inputs = ding
+    whole = explain.integrated_gradients(model, inputs, steps=16)
+    parts = explain.integrated_gradients(model, inputs, steps=16, batch_size=5)
+    torch.testing.assert_close(whole.values["video"], parts.values["video"], atol=1e-6, rtol=1e-3)
+
+
+def test_explaining_leaves_the_model_as_it_was(ding):
+    model, inputs = ding
+    model.train()
+    before = {name: p.clone() for name, p in model.state_dict().items()}
+    explain.integrated_gradients(model, inputs, steps=2)
+    explain.sanity_check(model, inputs, steps=2)
+    assert model.training and model.fusion[2].training
+    assert all(torch.equal(before[name], p) for name, p in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_occlusion_covers_the_region_and_nothing_else(ding):
+    _, inputs = ding
+    for fill, expected in ((0.0, 0.0), (0.5, 0.5)):
+        covered = explain.occlude(inputs, MOUTH, fill=fill)
+        assert (covered["video"][..., MOUTH] == expected).all()
+        assert torch.equal(covered["video"][..., ~MOUTH], inputs["video"][..., ~MOUTH])
+        assert covered["audio"] is inputs["audio"]
+    mean = explain.occlude(inputs, MOUTH, fill="mean")["video"][0, 0][MOUTH]
+    torch.testing.assert_close(mean, inputs["video"][0].mean().expand_as(mean))
+
+
+def test_every_sample_and_every_frame_can_have_its_mask():
+    faces = {"video": torch.ones(2, 5, 3, 64, 64)}
+    own = explain.occlude(faces, torch.stack([MOUTH, EYES]))["video"]
+    assert (own[0][..., MOUTH] == 0).all() and (own[0][..., EYES] == 1).all()
+    assert (own[1][..., EYES] == 0).all() and (own[1][..., MOUTH] == 1).all()
+
+
+def test_the_halves_of_the_mfcc_cover_all_of_them_once():
+    lower, higher = explain.mfcc_halves(40).values()
+    assert lower.sum() == higher.sum() == 20
+    assert (lower ^ higher).all()
+    assert lower[:20].all()
+
+
+def test_region_scores_find_the_only_region_that_counts():
+    attribution = explain.integrated_gradients(Mouth(), {"video": torch.rand(4, 1, 64, 64)}, 0)
+    scores = explain.region_scores(attribution, {"mouth": MOUTH, "eyes": EYES}).set_index("region")
+    assert scores.loc["mouth", "share"] == pytest.approx(1)
+    assert scores.loc["mouth", "density"] == pytest.approx(64 * 64 / int(MOUTH.sum()))
+    assert scores.loc["mouth", "signed"] == pytest.approx(scores.loc["mouth", "magnitude"])
+    assert scores.loc["eyes", "magnitude"] == 0
+
+
+def test_occlusion_costs_accuracy_only_where_the_network_looks():
+    model = Mouth()
+    video = torch.full((6, 1, 64, 64), 0.9)
+    table = explain.occlusion_test(
+        model, {"video": video}, [0] * 6, {"video": {"mouth": MOUTH, "eyes": EYES}}
+    ).set_index("region")
+    assert table.loc["none", "accuracy"] == 1
+    assert table.loc["mouth", "accuracy_change"] == -1
+    assert table.loc["mouth", "answers_changed"] == 1
+    assert table.loc["eyes", "probability_change"] == pytest.approx(0, abs=1e-6)
+
+
+def test_randomising_the_parameters_destroys_the_attribution(ding):
+    model, inputs = ding
+    table = explain.sanity_check(model, inputs, steps=8)
+    start = table[table["layers"] == 0]
+    np.testing.assert_allclose(start["correlation"], 1, atol=1e-9)
+    end = table[table["layers"] == table["layers"].max()]
+    assert (end["correlation"].abs() < 0.5).all()
+    # Seven layers with parameters, and two modalities, each step.
+    assert len(table) == (7 + 1) * 2
+
+
+def test_a_map_that_ignores_the_network_fails_the_sanity_check(ding):
+    def edges(model, inputs, target=None, **_):
+        values = {name: value - value.mean() for name, value in inputs.items()}
+        zero = torch.zeros(3)
+        return explain.Attribution(values, zero.long(), zero, zero)
+
+    table = explain.sanity_check(*ding, method=edges)
+    assert (table["correlation"] > 0.99).all()
+
+
+def test_deleting_what_counts_falls_faster_than_deleting_at_random():
+    model, inputs = Mouth(), {"video": 0.6 + 0.4 * torch.rand(4, 1, 64, 64)}
+    attribution = explain.integrated_gradients(model, inputs)
+    curve = explain.deletion_curve(model, inputs, attribution, steps=10)
+    assert curve["deleted"].tolist() == pytest.approx(np.linspace(0, 1, 11))
+    assert curve.loc[0, "attributed"] == curve.loc[0, "random"]
+    assert curve["attributed"].mean() < curve["random"].mean() - 0.1
+    assert curve["attributed"].iloc[-1] == pytest.approx(curve["random"].iloc[-1])
+
+
+def test_wrong_choices_are_named(ding):
+    model, inputs = ding
+    with pytest.raises(ValueError, match="choose zeros or mean"):
+        explain.integrated_gradients(model, inputs, baselines="grey")
+    with pytest.raises(ValueError, match="choose 'logit' or 'probability'"):
+        explain.integrated_gradients(model, inputs, output="loss")
+    with pytest.raises(ValueError, match=r"mask of shape \(32, 32\) does not fit video"):
+        explain.occlude(inputs, np.ones((32, 32), bool))
+    with pytest.raises(ValueError, match="'chin' is empty"):
+        explain.region_scores(torch.ones(1, 64, 64), {"chin": np.zeros((64, 64), bool)})
