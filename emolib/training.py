@@ -600,7 +600,8 @@ class _Keeper:
             kept = torch.load(self.path, map_location="cpu", weights_only=True)
         except Exception as error:
             raise TrainingError(
-                f"{self.path}: not a readable checkpoint ({error}); delete it to start over"
+                f"{self.path}: not a readable checkpoint ({type(error).__name__}); delete it to "
+                "start over"
             ) from error
         if kept.get("fingerprint") != self.fingerprint:
             raise TrainingError(
