@@ -1,0 +1,663 @@
+"""Splits: which rows train, validate and test; a split that leaks refuses to be used.
+
+Five kinds, from the most to the least generous:
+
+========  =========================================================================
+segment   segments of one clip fall on both sides: what several papers did
+clip      clips are kept whole, but every actor is on both sides
+actor     the actors of the test are heard and seen nowhere else
+corpus    the test comes from another corpus
+official  the parts that the corpus itself prescribes (FER2013)
+========  =========================================================================
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from emolib import paths
+from emolib.corpora.manifest import CorpusError, build
+
+KINDS = ("segment", "clip", "actor", "corpus", "official")
+PARTS = ("train", "valid", "test")
+COLUMNS = ("clip_id", "segment", "fold", "part")
+
+#: What the rows of train and test may share, the worst first.
+LEAKS = {
+    "clip": "the very same sample",
+    "segment": "segments of one clip, or frames of one sequence",
+    "twin": "two recordings of one performance",
+    "image": "near-duplicate images",
+    "actor": "actors",
+}
+#: What a caller accepts by saying ``allow_leak=``.
+ALLOWS = {
+    "segment": frozenset(LEAKS),
+    "twin": frozenset({"twin", "image", "actor"}),
+    "clip": frozenset({"image", "actor"}),
+    "actor": frozenset({"image", "actor"}),
+    "image": frozenset({"image"}),
+}
+#: Corpora in which the same people appear under the same actor names.
+_SAME_PEOPLE = {"paired": "ravdess"}
+#: RAVDESS has 24 actors: six folds of four. Elsewhere five folds, or one for each actor.
+_ACTOR_FOLDS = {"ravdess": 6, "paired": 6, "synthetic": 6}
+_FOLDS = 5
+
+_NAME = re.compile(rf"(?P<corpus>.+)-(?P<kind>{'|'.join(KINDS)})(?:-seed(?P<seed>\d+))?")
+_RAVDESS_NAME = re.compile(r"\d\d(?:-\d\d){6}")
+
+
+class LeakError(ValueError):
+    """Rows of the test share something with rows of the training that they must not share."""
+
+
+@dataclass(frozen=True)
+class LeakReport:
+    """What train (with valid) and test have in common.
+
+    Attributes
+    ----------
+    table
+        One row for each fold and kind of leak: ``fold, leak, pairs`` (of a seen and a test row),
+        ``test_rows`` (of the test that share something), ``share`` (of all rows of the test),
+        ``offenders`` (names of what is shared).
+    unused
+        Rows of the manifest that the split does not mention.
+    """
+
+    table: pd.DataFrame
+    unused: int = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Leaking pairs by type, over all folds."""
+        pairs = self.table.groupby("leak")["pairs"].sum()
+        return {leak: int(pairs.get(leak, 0)) for leak in LEAKS}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which rows train, validate and test in each fold.
+
+    Attributes
+    ----------
+    kind
+        One of `KINDS`.
+    corpus
+        Key of the corpus; several are joined by "+".
+    table
+        Columns ``clip_id, segment, fold, part``; segment −1 means all segments of the clip.
+    seed
+        The seed it was made with.
+    """
+
+    kind: str
+    corpus: str
+    table: pd.DataFrame
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check the table and put it into its one order."""
+        table = self.table
+        if absent := [column for column in COLUMNS if column not in table]:
+            raise CorpusError(f"the split has no column {', '.join(absent)}: it needs {COLUMNS}")
+        table = table[list(COLUMNS)].astype(
+            {"clip_id": str, "segment": int, "fold": int, "part": str}
+        )
+        if unknown := sorted(set(table["part"]) - set(PARTS)):
+            raise CorpusError(f"unknown part {', '.join(unknown)}: known are {', '.join(PARTS)}")
+        key = ["fold", "clip_id", "segment"]
+        twice = table[table.duplicated(key, keep=False)]
+        whole = table["segment"] == -1
+        if whole.any() and not whole.all():
+            raise CorpusError("the split names whole clips (segment -1) and segments: use one")
+        if len(twice):
+            row = twice.iloc[0]
+            raise LeakError(
+                f"split {self.name}: {len(twice)} rows are there more than once, the first is "
+                f"clip {row['clip_id']}, segment {row['segment']}, in fold {row['fold']}: every "
+                "row belongs to one part of a fold"
+            )
+        held = table.groupby("fold")["part"].agg(set)
+        if (
+            list(held.index) != list(range(len(held)))
+            or not held.map({"train", "test"}.issubset).all()
+        ):
+            raise CorpusError(
+                f"split {self.name}: folds must count from 0 without gaps, each with rows for "
+                "train and for test"
+            )
+        object.__setattr__(self, "table", table.sort_values(key, ignore_index=True))
+
+    @property
+    def name(self) -> str:
+        """The name of its file, such as "ravdess-actor"."""
+        return f"{self.corpus}-{self.kind}" + (f"-seed{self.seed}" if self.seed else "")
+
+    @property
+    def n_folds(self) -> int:
+        """Number of folds."""
+        return int(self.table["fold"].nunique())
+
+    def digest(self) -> str:
+        """Return a SHA-256 over the table."""
+        return hashlib.sha256(self.table.to_csv(index=False).encode()).hexdigest()
+
+    def save(self, path: str | Path | None = None) -> Path:
+        """Write the table as CSV, by default to ``data/splits/<name>.csv``."""
+        path = Path(path) if path else paths.SPLITS / f"{self.name}.csv"
+        with paths.atomic(path) as part:
+            self.table.to_csv(part, index=False)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Split":
+        """Read a split; its file name says corpus, kind and seed (``ravdess-actor.csv``).
+
+        A plain name such as "ravdess-actor" is looked up in ``data/splits``.
+
+        Raises
+        ------
+        CorpusError
+            If there is no such file, or its name or table is not that of a split.
+        """
+        path = Path(path)
+        if path.suffix != ".csv":
+            path = paths.SPLITS / f"{path.name}.csv"
+        match = _NAME.fullmatch(path.stem)
+        if not match:
+            raise CorpusError(
+                f"{path} is not named like a split: corpus-kind.csv, such as ravdess-actor.csv"
+            )
+        if not path.is_file():
+            known = ", ".join(sorted(file.stem for file in path.parent.glob("*.csv"))) or "none"
+            raise CorpusError(f"there is no split {path}: saved there are {known}")
+        table = pd.read_csv(path, dtype={"clip_id": str}, keep_default_na=False)
+        return cls(match["kind"], match["corpus"], table, int(match["seed"] or 0))
+
+    def indices(
+        self, manifest: pd.DataFrame, fold: int, part: str, n_segments: int = 1
+    ) -> np.ndarray:
+        """Return the samples of one part of one fold, ascending.
+
+        Parameters
+        ----------
+        manifest
+            The clips in the order of the samples; clips that the split mentions and the
+            manifest does not have (corrupt, faceless) are left out.
+        fold, part
+            Which fold, and "train", "valid" or "test".
+        n_segments
+            Samples per clip.
+
+        Returns
+        -------
+        ndarray of int
+            Flat positions ``clip_position * n_segments + segment``.
+
+        Raises
+        ------
+        CorpusError
+            If the fold or part does not exist, segments were split into another number, or no
+            clip of the manifest is in the split.
+        """
+        if part not in PARTS or not 0 <= fold < self.n_folds:
+            raise CorpusError(
+                f"split {self.name} has no part {part!r} in fold {fold}: parts are "
+                f"{', '.join(PARTS)}, folds 0 to {self.n_folds - 1}"
+            )
+        position = pd.Series(np.arange(len(manifest)), index=manifest["clip_id"].to_numpy())
+        rows = self.table[(self.table["fold"] == fold) & (self.table["part"] == part)]
+        rows = rows[rows["clip_id"].isin(position.index)]
+        if rows.empty and not self.table["clip_id"].isin(position.index).any():
+            raise self._strangers(manifest)
+        clip = position.loc[rows["clip_id"]].to_numpy()
+        segment = rows["segment"].to_numpy()
+        if (self.table["segment"] == -1).all():
+            samples = clip[:, None] * n_segments + np.arange(n_segments)
+        else:
+            counted = int(self.table["segment"].max()) + 1
+            if counted != n_segments:
+                raise CorpusError(
+                    f"split {self.name} was made for {counted} segments a clip, the samples have "
+                    f"{n_segments}: make it with n_segments={n_segments}"
+                )
+            samples = clip * n_segments + segment
+        return np.sort(samples, axis=None).astype(np.int64)
+
+    def check(
+        self,
+        manifest: pd.DataFrame,
+        *,
+        allow_leak: str | Iterable[str] | None = None,
+        images: np.ndarray | None = None,
+    ) -> LeakReport:
+        """Count what train and test share, and refuse what was not allowed in so many words.
+
+        Valid counts as train: a model chosen on rows that the test knows leaks as well.
+
+        Parameters
+        ----------
+        manifest
+            The clips. Siblings are segments of one clip and frames of one ``sequence``; twins
+            are clips of one ``twin`` (without that column: RAVDESS names that differ in the
+            modality only).
+        allow_leak
+            One or several of `ALLOWS`: "segment" allows all leaks, "clip" allows shared actors
+            and images.
+        images
+            Pictures of the clips, in manifest order: uint8 (N, H, W), compared by perceptual
+            hash; or numbers of pictures or of groups of near-duplicates, shape (N,) or (N, k).
+
+        Raises
+        ------
+        LeakError
+            If something else is shared; the message names the first offenders.
+        CorpusError
+            If `allow_leak` is unknown, or no clip of the manifest is in the split.
+        """
+        named = (allow_leak,) if isinstance(allow_leak, str) else tuple(allow_leak or ())
+        if unknown := [name for name in named if name not in ALLOWS]:
+            raise CorpusError(f"unknown allow_leak {unknown[0]!r}: known are {', '.join(ALLOWS)}")
+        allowed = frozenset().union(*(ALLOWS[name] for name in named))
+        known = _identities(manifest)
+        rows = self.table.merge(known, on="clip_id", how="inner")
+        if rows.empty:
+            raise self._strangers(manifest)
+        found = []
+        for fold, here in rows.groupby("fold"):
+            seen, test = here[here["part"] != "test"], here[here["part"] == "test"]
+            for leak, shared in _shared(seen, test):
+                found.append({"fold": int(fold), "leak": leak, **shared})
+            if images is not None:
+                found.append(
+                    {"fold": int(fold), "leak": "image"}
+                    | _shared_images(seen, test, _groups_of_images(images, manifest))
+                )
+        columns = ["fold", "leak", "pairs", "test_rows", "share", "offenders"]
+        report = LeakReport(
+            pd.DataFrame(found, columns=columns),
+            int((~manifest["clip_id"].isin(self.table["clip_id"])).sum()),
+        )
+        refused = report.table[(report.table["pairs"] > 0) & ~report.table["leak"].isin(allowed)]
+        if len(refused):
+            raise LeakError(self._refusal(refused))
+        return report
+
+    def _refusal(self, refused: pd.DataFrame) -> str:
+        lines = []
+        for leak, meaning in LEAKS.items():
+            rows = refused[refused["leak"] == leak]
+            if rows.empty:
+                continue
+            row = rows.iloc[0]
+            first, total = row["offenders"][:3], len(row["offenders"])
+            more = f" and {total - len(first)} more" if total > len(first) else ""
+            lines.append(
+                f"{meaning} ({leak}: {', '.join(first)}{more} in fold {row['fold']}; "
+                f"{row['share']:.1%} of its test rows)"
+            )
+        worst = next(leak for leak in LEAKS if leak in set(refused["leak"]))
+        name = {"clip": "segment", "actor": "clip"}.get(worst, worst)
+        return (
+            f"split {self.name} leaks: train and test share {'; '.join(lines)}. Use a split by "
+            f"actor, or say allow_leak={name!r} to measure the leak itself"
+        )
+
+    def _strangers(self, manifest: pd.DataFrame) -> CorpusError:
+        return CorpusError(
+            f"none of the {len(manifest)} clips of the manifest is in split {self.name} "
+            f"(manifest: {next(iter(manifest['clip_id']), 'empty')}, …; split: "
+            f"{self.table['clip_id'].iloc[0]}, …): make the split for this corpus"
+        )
+
+
+# --- what rows share ------------------------------------------------------------------------
+
+
+def _identities(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Return what must not be on both sides, by clip: actor, sequence, twin ("" for none)."""
+    people = manifest["corpus"].replace(_SAME_PEOPLE).astype(str)
+    named = people + " "
+    actor = manifest["actor"].astype(str)
+    empty = pd.Series("", index=manifest.index)
+    sequence = manifest["sequence"].astype(str) if "sequence" in manifest else empty
+    if "twin" in manifest:
+        twin = manifest["twin"].astype(str)
+    else:
+        take = manifest["clip_id"].str.fullmatch(_RAVDESS_NAME.pattern)
+        twin = manifest["clip_id"].str[3:].where(take, "")
+    return pd.DataFrame(
+        {
+            "clip_id": manifest["clip_id"],
+            "position": np.arange(len(manifest)),
+            "actor": (named + actor).where(actor != "", ""),
+            "sequence": (named + sequence).where(sequence != "", ""),
+            "twin": (named + twin).where(twin != "", ""),
+        }
+    )
+
+
+def _shared(seen: pd.DataFrame, test: pd.DataFrame) -> Iterable[tuple[str, dict]]:
+    """Yield every kind of leak with its pairs, rows of the test and offenders."""
+    same_clip = _pairs(seen, test, ["clip_id"])
+    same_row = _pairs(seen, test, ["clip_id", "segment"])
+    sequence = _pairs(seen, test, ["sequence"])
+    siblings = sequence if len(sequence) else same_clip
+    twin = _pairs(seen, test, ["twin"])
+    clips = pd.concat([seen, test]).groupby("twin")["clip_id"].nunique()
+    twin = twin[twin.index.map(clips).to_numpy() > 1] if len(twin) else twin
+    yield "clip", _summary(same_row, test)
+    yield "segment", _summary(siblings, test, less=int(same_row["pairs"].sum()))
+    # Rows of one clip share their take, too: they are siblings, not twins.
+    overlap = same_clip[same_clip.index.isin(test.loc[test["twin"].isin(twin.index), "clip_id"])]
+    yield "twin", _summary(twin, test, less=int(overlap["pairs"].sum()))
+    yield "actor", _summary(_pairs(seen, test, ["actor"]), test)
+
+
+def _pairs(seen: pd.DataFrame, test: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    """Return, for each value that both sides have, the pairs and the rows of the test."""
+    sizes = [side[side[key[0]].ne("")].groupby(key).size() for side in (seen, test)]
+    counts = pd.concat(sizes, axis=1, join="inner", keys=["seen", "test"])
+    return counts.assign(pairs=counts["seen"] * counts["test"])
+
+
+def _summary(shared: pd.DataFrame, test: pd.DataFrame, less: int = 0) -> dict:
+    pairs = int(shared["pairs"].sum()) - less
+    rows = int(shared["test"].sum()) if pairs > 0 else 0
+    names = [" ".join(map(str, k)) if isinstance(k, tuple) else str(k) for k in shared.index]
+    return {
+        "pairs": pairs,
+        "test_rows": rows,
+        "share": rows / len(test) if len(test) else 0.0,
+        "offenders": names if pairs > 0 else [],
+    }
+
+
+def _groups_of_images(images: np.ndarray, manifest: pd.DataFrame) -> np.ndarray:
+    """Return the numbers of the images of every clip: shape (N, k)."""
+    images = np.asarray(images)
+    if len(images) != len(manifest):
+        raise CorpusError(
+            f"there are {len(images)} images for {len(manifest)} clips: give one row for each "
+            "clip, in the order of the manifest"
+        )
+    if images.ndim >= 3:
+        from emolib.corpora.pictures import near_duplicates
+
+        images = near_duplicates(images)
+    return images.reshape(len(images), -1)
+
+
+def _shared_images(seen: pd.DataFrame, test: pd.DataFrame, groups: np.ndarray) -> dict:
+    sides = [
+        pd.DataFrame(
+            {
+                "image": groups[side["position"]].ravel(),
+                "row": np.repeat(np.arange(len(side)), groups.shape[1]),
+            }
+        ).drop_duplicates()
+        for side in (seen, test)
+    ]
+    shared = _pairs(*sides, ["image"])
+    hit = sides[1][sides[1]["image"].isin(shared.index)]["row"].nunique()
+    return _summary(shared, test) | {
+        "test_rows": int(hit),
+        "share": hit / len(test) if len(test) else 0.0,
+    }
+
+
+# --- making splits --------------------------------------------------------------------------
+
+
+def make(
+    kind: str,
+    manifest: pd.DataFrame,
+    *,
+    seed: int = 0,
+    n_segments: int = 6,
+    n_folds: int | None = None,
+    valid: float = 0.2,
+    test: str | None = None,
+    groups: Sequence | None = None,
+) -> Split:
+    """Make a split.
+
+    The result depends on the clip ids, emotions and actors only: not on the order of the rows,
+    and not on file formats.
+
+    Parameters
+    ----------
+    kind
+        One of `KINDS`. By segment and by clip: `n_folds` (5) folds stratified by emotion, then
+        `valid` of the rest validates. By actor: folds of actors, balanced by sex where the
+        corpus tells it (RAVDESS: six folds of two men and two women); the next fold's actors
+        validate. By corpus: each corpus of the manifest is the test once, in the order of
+        their names; `valid` of the other actors validates. Official: FER2013's Training, of
+        which `valid` validates, and its PrivateTest (or PublicTest).
+    manifest
+        The clips. Where it has a ``sequence`` (CK+), rows are frames: they take the part of
+        segments, and sequences that of clips.
+    seed
+        Seed of the shuffle.
+    n_segments
+        Segments per clip (by segment only).
+    n_folds
+        Number of folds; by default as above, and by actor no more than there are actors.
+    valid
+        Share of the rest that validates, above 0 and below 1.
+    test
+        By corpus: the one corpus to test on. Official: "PublicTest" or "PrivateTest".
+    groups
+        One value a row; rows with the same value stay together in a split by clip, and in the
+        valid part of an official one (for example `pictures.near_duplicates`).
+
+    Raises
+    ------
+    CorpusError
+        If the manifest cannot be split that way (no actors, one corpus, no official parts).
+    """
+    if kind not in KINDS:
+        raise CorpusError(f"unknown kind of split {kind!r}: known are {', '.join(KINDS)}")
+    if not 0 < valid < 1:
+        raise CorpusError(f"valid={valid} must lie between 0 and 1, both excluded")
+    if manifest.empty:
+        raise CorpusError("the manifest is empty: there is nothing to split")
+    if groups is not None:
+        manifest = manifest.assign(_group=np.asarray(groups).astype(str))
+    manifest = manifest.sort_values("clip_id", ignore_index=True)
+    generator = np.random.default_rng((seed, KINDS.index(kind)))
+    tables = {
+        "segment": lambda: _by_segment(manifest, generator, n_segments, n_folds or _FOLDS, valid),
+        "clip": lambda: _by_clip(manifest, generator, n_folds or _FOLDS, valid),
+        "actor": lambda: _by_actor(manifest, generator, n_folds),
+        "corpus": lambda: _by_corpus(manifest, generator, valid, test),
+        "official": lambda: _officially(manifest, generator, valid, test),
+    }
+    corpus = "+".join(sorted(manifest["corpus"].unique()))
+    return Split(kind, corpus, tables[kind](), seed)
+
+
+def combine(*manifests: pd.DataFrame) -> pd.DataFrame:
+    """Join the manifests of several corpora, with the emotions that all of them have.
+
+    Clip ids become ``corpus:clip_id``, for corpora may use the same names.
+
+    Raises
+    ------
+    CorpusError
+        If they have no emotion in common.
+    """
+    shared = set.intersection(*(set(manifest["emotion"]) for manifest in manifests))
+    if not shared:
+        raise CorpusError("the corpora have no emotion in common: nothing can be compared")
+    joined = []
+    for manifest in manifests:
+        twin = _identities(manifest)["twin"]
+        kept = manifest.assign(twin=twin, clip_id=manifest["corpus"] + ":" + manifest["clip_id"])
+        joined.append(kept[kept["emotion"].isin(shared)])
+    problems = [line for manifest in manifests for line in manifest.attrs.get("problems", [])]
+    table = pd.concat(joined, ignore_index=True)
+    text = table.select_dtypes(["object", "string"]).columns
+    return build(table.fillna(dict.fromkeys(text, "")), problems)
+
+
+def _by_segment(manifest, generator, n_segments: int, n_folds: int, valid: float) -> pd.DataFrame:
+    if "sequence" in manifest:
+        rows = manifest[["clip_id", "emotion"]].assign(segment=-1)
+    else:
+        rows = manifest[["clip_id", "emotion"]].loc[manifest.index.repeat(n_segments)]
+        rows = rows.assign(segment=np.tile(np.arange(n_segments), len(manifest)))
+    rows = rows.reset_index(drop=True)
+    return _stratified(rows.assign(unit=rows.index), generator, n_folds, valid)
+
+
+def _by_clip(manifest, generator, n_folds: int, valid: float) -> pd.DataFrame:
+    rows = manifest[["clip_id", "emotion"]].assign(segment=-1, unit=_wholes(manifest))
+    return _stratified(rows, generator, n_folds, valid)
+
+
+def _wholes(manifest: pd.DataFrame) -> pd.Series:
+    """Return what a split by clip keeps whole: the group, the sequence, the take or the clip."""
+    if "_group" in manifest:
+        return manifest["_group"]
+    known = _identities(manifest)
+    unit = known["sequence"].where(known["sequence"] != "", known["twin"])
+    return unit.where(unit != "", known["clip_id"])
+
+
+def _stratified(rows: pd.DataFrame, generator, n_folds: int, valid: float) -> pd.DataFrame:
+    """Return `n_folds` folds of the units of `rows`, stratified by emotion."""
+    units = _units(rows, "emotion")
+    if n_folds < 2 or len(units) < n_folds + 1:
+        raise CorpusError(
+            f"{n_folds} folds cannot be made of {len(units)} clips: ask for 2 folds or more, "
+            "and have more clips than folds"
+        )
+    fold_of = _deal(units, [1] * n_folds, generator)
+    tables = []
+    for fold in range(n_folds):
+        rest = units[fold_of != fold]
+        held_out = rest.index[_deal(rest, [1 - valid, valid], generator) == 1]
+        part = pd.Series("train", index=units.index)
+        part[held_out] = "valid"
+        part[fold_of == fold] = "test"
+        tables.append(rows.assign(fold=fold, part=part.loc[rows["unit"]].to_numpy()))
+    return pd.concat(tables)
+
+
+def _by_actor(manifest: pd.DataFrame, generator, n_folds: int | None) -> pd.DataFrame:
+    actors = _actors(manifest)
+    corpora = set(manifest["corpus"])
+    usual = max(_ACTOR_FOLDS.get(corpus, _FOLDS) for corpus in corpora)
+    n_folds = n_folds or min(usual, len(actors))
+    if not 3 <= n_folds <= len(actors):
+        raise CorpusError(
+            f"{n_folds} folds cannot be made of {len(actors)} actors: train, valid and test need "
+            "at least one actor each, so have 3 actors or more and from 3 folds to one per actor"
+        )
+    fold_of = pd.Series(_deal(actors, [1] * n_folds, generator), index=actors.index)
+    mine = fold_of.loc[_person(manifest)].to_numpy()
+    tables = []
+    for fold in range(n_folds):
+        part = np.select([mine == fold, mine == (fold + 1) % n_folds], ["test", "valid"], "train")
+        tables.append(manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part))
+    return pd.concat(tables)
+
+
+def _by_corpus(manifest, generator, valid: float, test: str | None) -> pd.DataFrame:
+    corpora = sorted(manifest["corpus"].unique())
+    if len(corpora) < 2 or (test is not None and test not in corpora):
+        raise CorpusError(
+            f"a split by corpus needs two corpora (and test= one of them), the manifest has "
+            f"{', '.join(corpora)}: join manifests with splits.combine(a, b)"
+        )
+    tables = []
+    for fold, tested in enumerate([test] if test else corpora):
+        rest = manifest[manifest["corpus"] != tested]
+        if (rest["actor"] != "").all() and rest["actor"].nunique() > 1:
+            units, unit = _actors(rest), _person(rest)
+        else:  # pictures without names, or one actor alone: whole clips validate
+            unit = _wholes(rest)
+            units = _units(rest.assign(unit=unit), "emotion")
+        held_out = units.index[_deal(units, [1 - valid, valid], generator) == 1]
+        part = pd.Series("test", index=manifest.index)
+        part[rest.index] = np.where(unit.isin(held_out), "valid", "train")
+        tables.append(manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part))
+    return pd.concat(tables)
+
+
+def _officially(manifest, generator, valid: float, test: str | None) -> pd.DataFrame:
+    usage = manifest["usage"]
+    parts = [name for name in ("PrivateTest", "PublicTest") if (usage == name).any()]
+    if not parts or not (usage == "Training").any() or (test or parts[0]) not in parts:
+        raise CorpusError(
+            f"an official split needs the parts Training and {test or 'a test part'} in the "
+            f"column usage, there are {', '.join(sorted(set(usage) - {''})) or 'none'}: only "
+            "FER2013 has them; split other corpora by actor"
+        )
+    rest = manifest[usage == "Training"]
+    unit = _wholes(rest)
+    units = _units(rest.assign(unit=unit), "emotion")
+    held_out = units.index[_deal(units, [1 - valid, valid], generator) == 1]
+    train = rest[["clip_id"]].assign(part=np.where(unit.isin(held_out), "valid", "train"))
+    tested = manifest.loc[usage == (test or parts[0]), ["clip_id"]].assign(part="test")
+    return pd.concat([train, tested]).assign(segment=-1, fold=0)
+
+
+def _person(manifest: pd.DataFrame) -> pd.Series:
+    return _identities(manifest)["actor"]
+
+
+def _actors(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Return one row an actor, with the sex as its stratum where the corpus tells it."""
+    if (nameless := manifest["actor"] == "").any():
+        raise CorpusError(
+            f"{int(nameless.sum())} clips have no actor (such as "
+            f"{manifest.loc[nameless, 'clip_id'].iloc[0]}), so they cannot be split by actor: "
+            "split FER2013 officially or by clip"
+        )
+    sex = manifest["sex"].astype(str) if "sex" in manifest else _sex(manifest)
+    stratum = manifest["corpus"].astype(str) + " " + sex
+    people = pd.DataFrame({"unit": _person(manifest), "stratum": stratum})
+    return people.groupby("unit").agg(stratum=("stratum", "first")).assign(size=1)
+
+
+def _sex(manifest: pd.DataFrame) -> pd.Series:
+    """Return the sex by RAVDESS' rule (odd actors are men) for two-digit actors."""
+    number = pd.to_numeric(manifest["actor"].where(manifest["actor"].str.fullmatch(r"\d\d")))
+    return pd.Series(np.where(number.isna(), "", np.where(number % 2, "male", "female")))
+
+
+def _units(rows: pd.DataFrame, stratum: str) -> pd.DataFrame:
+    """Return one row a unit, sorted by name, with its stratum and its number of rows."""
+    return rows.groupby("unit").agg(stratum=(stratum, "first"), size=("unit", "size"))
+
+
+def _deal(units: pd.DataFrame, shares: Sequence[float], generator) -> np.ndarray:
+    """Deal units to parts so that each part gets its share of every stratum and of the whole.
+
+    Units come shuffled, the large ones ahead. Each goes where its stratum is furthest behind;
+    among equals, where the whole is; among equals again, to the first.
+    """
+    shares = np.asarray(shares, float) / np.sum(shares)
+    strata, stratum = np.unique(units["stratum"].to_numpy(str), return_inverse=True)
+    size = units["size"].to_numpy()
+    order = generator.permutation(len(units))
+    order = order[np.argsort(-size[order], kind="stable")]
+    held = np.zeros((len(strata), len(shares)))
+    whole = np.zeros(len(shares))
+    part = np.empty(len(units), int)
+    for unit in order:
+        behind = np.round((held[stratum[unit]] + size[unit]) / shares, 9)
+        total = np.round((whole + size[unit]) / shares, 9)
+        part[unit] = np.lexsort((total, behind))[0]
+        held[stratum[unit], part[unit]] += size[unit]
+        whole[part[unit]] += size[unit]
+    return part
