@@ -1,0 +1,502 @@
+"""Mostafa et al.: Multimodal Deep Learning for Emotion Recognition Using Facial Images and Audio.
+
+Two separate networks, one for a grey face of 48×48 pixels (Section III-A, FER2013) and one for the
+mel spectrogram of an utterance (Section III-B, RAVDESS); the pretrained networks of Table III;
+and a late fusion, which the title and Fig. 3 suggest but no table reports. Behind the paper's own
+face network stands a design of ours that does with a fifth of its multiplications.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import Tensor, nn
+
+from emolib.models.layers import (
+    ACTIVATIONS,
+    FUSIONS,
+    DepthwiseSeparable,
+    choose,
+    expect,
+    fuse,
+)
+
+MODALITIES = ("audio", "video", "both")
+IMAGE = 48  # pixels on a side
+
+# What the tests build: the paper's networks first, then its comparisons and our design.
+VARIANTS: list[dict] = [
+    {},
+    {"modality": "video", "n_classes": 7},
+    {"modality": "audio"},
+    {"fusion": "product"},
+    {"fusion": "geometric"},
+    {"modality": "video", "channels": (16, 32), "convs_per_block": 3, "pooling": "max"},
+    {"modality": "video", "design": "residual"},
+    {"modality": "video", "design": "residual", "block": "inverted"},
+    {"modality": "video", "design": "residual", "squeeze": True, "activation": "swish"},
+    {"modality": "video", "design": "residual", "shortcut": False, "separable_stem": True},
+    {"modality": "video", "design": "vgg13"},
+    {"modality": "video", "design": "resnet50"},
+]
+
+
+# --- III-A image-based emotion recognition --------------------------------------------------------
+
+
+def custom_cnn(
+    n_classes: int = 7,
+    *,
+    channels: Sequence[int] = (32, 64, 128, 256),
+    convs_per_block: int = 2,
+    pooling: str = "average",
+    dropout: float = 0.5,
+) -> nn.Sequential:
+    """Return the paper's face network: ``(B, 1, 48, 48)`` in [-1, 1] → logits.
+
+    The paper lists the kinds of layers but no widths. Two 3×3 convolutions for each of 32, 64,
+    128 and 256 channels make the ~1.2 M parameters of Table III (1,175,399 with seven classes).
+
+    Parameters
+    ----------
+    channels
+        Filters of each block ("increasing filter sizes").
+    convs_per_block
+        Convolutions, each with BN and ReLU, in front of a block's pooling.
+    pooling
+        "average" (the paper's) or "max".
+    dropout
+        Rate behind every pooling (0.5).
+    """
+    choose("pooling", pooling, ("average", "max"))
+    layers: list[nn.Module] = []
+    c_in = 1
+    for c_out in channels:
+        for _ in range(convs_per_block):
+            layers += [nn.Conv2d(c_in, c_out, 3, padding=1), nn.BatchNorm2d(c_out), nn.ReLU()]
+            c_in = c_out
+        layers.append(nn.AvgPool2d(2) if pooling == "average" else nn.MaxPool2d(2))
+        layers.append(nn.Dropout(dropout))  # 24², 12², 6², 3²
+    return nn.Sequential(
+        *layers,
+        nn.AdaptiveAvgPool2d(1),  # GlobalAveragePooling2D
+        nn.Flatten(),  # (B, 256)
+        nn.Linear(c_in, n_classes),
+    )
+
+
+# --- our design: residual blocks at a fifth of the multiplications --------------------------------
+
+# Channels and blocks of the stages at 24², 12², 6² and 3² pixels.
+STAGES = {
+    "basic": ((24, 48, 96, 160), (1, 1, 1, 2)),
+    "inverted": ((32, 64, 112, 192), (1, 2, 2, 3)),
+}
+
+
+class Squeeze(nn.Module):
+    """Squeeze-and-excitation: one weight a channel, from what all channels show together."""
+
+    def __init__(self, channels: int, reduction: int = 4):
+        super().__init__()
+        self.reduce = nn.Linear(channels, channels // reduction)
+        self.expand = nn.Linear(channels // reduction, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x` ``(B, C, H, W)`` with its channels weighted."""
+        weight = torch.sigmoid(self.expand(F.relu(self.reduce(x.mean(dim=(2, 3))))))  # (B, C)
+        return x * weight[:, :, None, None]
+
+
+class ResidualBlock(nn.Module):
+    """A block that adds to what it was given, instead of replacing it.
+
+    Parameters
+    ----------
+    block
+        "basic": two full 3×3 convolutions (fast on a processor, whose vector units like them);
+        "inverted": 1×1 to three times the channels, depthwise 3×3, 1×1 back (fewer
+        multiplications for the same width).
+    stride
+        1, or 2 to halve the map.
+    activation
+        Name in `emolib.models.layers.ACTIVATIONS`.
+    squeeze
+        Weigh the channels before adding.
+    shortcut
+        False leaves the addition out, which is what the ablation is for.
+    """
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        *,
+        block: str,
+        stride: int,
+        activation: str,
+        squeeze: bool,
+        shortcut: bool,
+    ):
+        super().__init__()
+        act = ACTIVATIONS[activation]
+        if block == "basic":
+            self.body = nn.Sequential(
+                nn.Conv2d(c_in, c_out, 3, stride, 1, bias=False),
+                nn.BatchNorm2d(c_out),
+                act(),
+                nn.Conv2d(c_out, c_out, 3, padding=1, bias=False),
+                nn.BatchNorm2d(c_out),
+            )
+        else:
+            wide = 3 * c_in
+            self.body = nn.Sequential(
+                nn.Conv2d(c_in, wide, 1, bias=False),
+                nn.BatchNorm2d(wide),
+                act(),
+                nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False),
+                nn.BatchNorm2d(wide),
+                act(),
+                nn.Conv2d(wide, c_out, 1, bias=False),
+                nn.BatchNorm2d(c_out),
+            )
+        if squeeze:
+            self.body.append(Squeeze(c_out))
+        # An inverted block ends linear (its narrow end would lose what a ReLU cuts off).
+        self.activate = act() if block == "basic" else nn.Identity()
+        self.shortcut = None
+        if shortcut and stride == 1 and c_in == c_out:
+            self.shortcut = nn.Identity()
+        elif shortcut:
+            self.shortcut = nn.Sequential(
+                nn.AvgPool2d(stride) if stride > 1 else nn.Identity(),
+                nn.Conv2d(c_in, c_out, 1, bias=False),
+                nn.BatchNorm2d(c_out),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(B, c_out, H/stride, W/stride)`` for ``(B, c_in, H, W)``."""
+        y = self.body(x)
+        return self.activate(y if self.shortcut is None else y + self.shortcut(x))
+
+
+def residual_cnn(
+    n_classes: int = 7,
+    *,
+    block: str = "basic",
+    channels: Sequence[int] | None = None,
+    blocks: Sequence[int] | None = None,
+    activation: str = "relu",
+    squeeze: bool = False,
+    shortcut: bool = True,
+    separable_stem: bool = False,
+    dropout: float = 0.2,
+) -> nn.Sequential:
+    """Return our face network: ``(B, 1, 48, 48)`` → logits, ≤ 1.2 M parameters, ≤ 23.5 MMAC.
+
+    It spends its multiplications where the paper's network does not: no full convolution at
+    48×48, where a fifth of the paper's cost lies, and about the same at each later resolution.
+
+    Parameters
+    ----------
+    block, activation, squeeze, shortcut
+        See `ResidualBlock`.
+    channels, blocks
+        Width and number of blocks of the stages; by default those of `STAGES`.
+    separable_stem
+        Start with a depthwise-separable layer at 48×48 in front of the strided convolution.
+    dropout
+        Rate before the dense layer. Batch normalisation regularises the rest; rates of 0.5
+        behind every block, as in the paper, starve a network this slim.
+    """
+    choose("block", block, tuple(STAGES))
+    choose("activation", activation, tuple(ACTIVATIONS))
+    channels = STAGES[block][0] if channels is None else channels
+    blocks = STAGES[block][1] if blocks is None else blocks
+    act, c_in = ACTIVATIONS[activation], 1
+    layers: list[nn.Module] = []
+    if separable_stem:
+        layers.append(DepthwiseSeparable(1, 16, activation=activation))  # (B, 16, 48, 48)
+        c_in = 16
+    layers += [
+        nn.Conv2d(c_in, channels[0], 3, stride=2, padding=1, bias=False),  # (B, 24, 24, 24)
+        nn.BatchNorm2d(channels[0]),
+        act(),
+    ]
+    c_in = channels[0]
+    for stage, (c_out, repeats) in enumerate(zip(channels, blocks, strict=True)):
+        for i in range(repeats):
+            stride = 2 if stage > 0 and i == 0 else 1
+            layers.append(
+                ResidualBlock(
+                    c_in,
+                    c_out,
+                    block=block,
+                    stride=stride,
+                    activation=activation,
+                    squeeze=squeeze,
+                    shortcut=shortcut,
+                )
+            )
+            c_in = c_out
+    return nn.Sequential(
+        *layers,
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),  # (B, 160)
+        nn.Dropout(dropout),
+        nn.Linear(c_in, n_classes),
+    )
+
+
+# --- IV-C pretrained models -----------------------------------------------------------------------
+
+
+class Pretrained(nn.Module):
+    """VGG13 or ResNet50 of Table III: the convolutional part, mean over the map, a dense layer.
+
+    Table III's "~9 M" and "~23 M" are these backbones without their ImageNet heads (9.40 M and
+    23.51 M); VGG13 with its own head would have 133 M.
+
+    Parameters
+    ----------
+    name
+        "vgg13" or "resnet50".
+    weights
+        None starts at random; a name that torchvision knows ("IMAGENET1K_V1") downloads.
+    dropout
+        Rate before the dense layer.
+    """
+
+    def __init__(
+        self, name: str, n_classes: int = 7, *, weights: str | None = None, dropout: float = 0.5
+    ):
+        super().__init__()
+        network = torchvision.models.get_model(name, weights=weights)
+        if name == "vgg13":
+            self.backbone, width = network.features, 512
+        else:
+            width = network.fc.in_features  # 2048
+            self.backbone = nn.Sequential(*list(network.children())[:-2])  # no pooling, no fc
+        self.classify = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(width, n_classes)
+        )
+        # What ImageNet's weights expect of an RGB image in [0, 1].
+        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406])[:, None, None])
+        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225])[:, None, None])
+
+    def forward(self, video: Tensor) -> Tensor:
+        """Return logits for grey faces ``(B, 1, H, W)`` in [-1, 1], shown as three channels."""
+        rgb = ((video + 1) / 2).expand(-1, 3, -1, -1)
+        return self.classify(self.backbone((rgb - self.mean) / self.std))
+
+
+# Every design and the function that builds it from the number of classes and its own options.
+DESIGNS = {
+    "custom": custom_cnn,
+    "residual": residual_cnn,
+    "vgg13": lambda n_classes, **options: Pretrained("vgg13", n_classes, **options),
+    "resnet50": lambda n_classes, **options: Pretrained("resnet50", n_classes, **options),
+}
+
+
+# --- III-B audio-based emotion recognition --------------------------------------------------------
+
+
+def spectrogram_cnn(
+    n_classes: int = 8,
+    *,
+    channels: Sequence[int] = (32, 64, 128, 256),
+    dropout: float = 0.3,
+) -> nn.Sequential:
+    """Return the paper's speech network: mel spectrogram ``(B, 1, n_mels, T)`` → logits.
+
+    "Several Conv2D layers with ReLU activation and pooling layers, dropout and batch
+    normalization": one convolution a block here, with widths like those of the face network.
+
+    Parameters
+    ----------
+    channels
+        Filters of each block; every block halves both axes, so that n_mels and T must be at
+        least 2 to the number of blocks.
+    dropout
+        Rate behind every pooling.
+    """
+    layers: list[nn.Module] = []
+    c_in = 1
+    for c_out in channels:
+        layers += [
+            nn.Conv2d(c_in, c_out, 3, padding=1),
+            nn.BatchNorm2d(c_out),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Dropout(dropout),
+        ]
+        c_in = c_out
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c_in, n_classes))
+
+
+# --- late fusion ----------------------------------------------------------------------------------
+
+
+def shared_classes(
+    image_classes: Sequence[str], audio_classes: Sequence[str]
+) -> tuple[tuple[str, ...], list[int], list[int]]:
+    """Return the emotions both networks know, and their columns in either one's output.
+
+    FER2013 has no calm, so its seven emotions and RAVDESS's eight share seven.
+
+    Examples
+    --------
+    >>> shared_classes(("angry", "happy", "sad"), ("calm", "sad", "angry"))
+    (('sad', 'angry'), [2, 0], [1, 2])
+    """
+    names = tuple(name for name in audio_classes if name in image_classes)
+    if not names:
+        raise ValueError(
+            f"no emotion is in both {tuple(image_classes)} and {tuple(audio_classes)}: "
+            "spell them alike"
+        )
+    return (
+        names,
+        [list(image_classes).index(name) for name in names],
+        [list(audio_classes).index(name) for name in names],
+    )
+
+
+class Mostafa(nn.Module):
+    """The face network, the speech network, or both with their decisions fused.
+
+    Parameters
+    ----------
+    n_classes
+        Columns of the logits: 7 for FER2013, 8 for RAVDESS; of both, the shared emotions.
+    modality
+        "video" (the face), "audio", or "both".
+    design
+        The face network: "custom" (the paper's), "residual" (ours), "vgg13" or "resnet50".
+    fusion
+        "arithmetic" mean of the probabilities, "geometric" mean, or "product". The paper names
+        no rule; it asks for a simple and robust one.
+    image_classes, audio_classes
+        Names of the emotions that each network was trained for, in the order of its outputs.
+        Each network then has its own number of outputs and the fusion keeps the shared ones, in
+        the order of `audio_classes`; there must be `n_classes` of them. By default both
+        networks know the same `n_classes` emotions.
+    audio_channels, audio_dropout
+        Options of `spectrogram_cnn`.
+    image
+        Options of the face network's function: `custom_cnn`, `residual_cnn` or `Pretrained`.
+    """
+
+    def __init__(
+        self,
+        n_classes: int = 8,
+        *,
+        modality: str = "both",
+        design: str = "custom",
+        fusion: str = "arithmetic",
+        image_classes: Sequence[str] | None = None,
+        audio_classes: Sequence[str] | None = None,
+        audio_channels: Sequence[int] = (32, 64, 128, 256),
+        audio_dropout: float = 0.3,
+        **image: object,
+    ):
+        super().__init__()
+        choose("modality", modality, MODALITIES)
+        choose("design", design, tuple(DESIGNS))
+        choose("fusion", fusion, tuple(FUSIONS))
+        self.modality, self.fusion = modality, fusion
+        self.classes, self.of_image, self.of_audio = None, None, None
+        n_image = n_audio = n_classes
+        if image_classes is not None or audio_classes is not None:
+            if modality != "both" or image_classes is None or audio_classes is None:
+                raise ValueError(
+                    "image_classes and audio_classes belong together and to modality='both': "
+                    "give both, or neither"
+                )
+            self.classes, self.of_image, self.of_audio = shared_classes(
+                image_classes, audio_classes
+            )
+            if len(self.classes) != n_classes:
+                raise ValueError(
+                    f"the networks share {len(self.classes)} emotions ({', '.join(self.classes)}) "
+                    f"but n_classes is {n_classes}: set n_classes={len(self.classes)}"
+                )
+            n_image, n_audio = len(image_classes), len(audio_classes)
+        if modality in ("video", "both"):
+            self.image = DESIGNS[design](n_image, **image)
+        if modality in ("audio", "both"):
+            self.audio = spectrogram_cnn(n_audio, channels=audio_channels, dropout=audio_dropout)
+
+    def forward(
+        self, audio: Tensor | None = None, video: Tensor | None = None, text: Tensor | None = None
+    ) -> Tensor:
+        """Return logits; with modality "both", log-probabilities (which are logits too).
+
+        Parameters
+        ----------
+        audio
+            Mel spectrogram in decibel, normalised, ``(B, 1, n_mels, T)``.
+        video
+            Grey face in [-1, 1], ``(B, 1, 48, 48)``.
+        text
+            Ignored, as is the modality that a unimodal network was built without.
+
+        Raises
+        ------
+        ValueError
+            If nothing that the network was built for is there, or has another shape. A network
+            of both modalities decides by one of them where the other is missing.
+        """
+        decisions = self.streams(audio, video)
+        if self.modality != "both":
+            return decisions[self.modality]
+        if len(decisions) == 2:
+            return fuse(decisions["video"], decisions["audio"], self.fusion)
+        return next(iter(decisions.values()))
+
+    def streams(
+        self, audio: Tensor | None = None, video: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return each stream's own decision: the two bars of Fig. 3.
+
+        Of a unimodal network the logits; of both, log-probabilities over the shared emotions,
+        each stream's summing to one.
+        """
+        remedy = f"this network was built with modality={self.modality!r}; pass it"
+        decisions = {}
+        if self.modality == "video" or (self.modality == "both" and video is not None):
+            logits = self.image(expect("video", video, (1, None, None), remedy))
+            decisions["video"] = self._decide(logits, self.of_image)
+        if self.modality == "audio" or (self.modality == "both" and audio is not None):
+            logits = self.audio(expect("audio", audio, (1, None, None), remedy))
+            decisions["audio"] = self._decide(logits, self.of_audio)
+        if not decisions:
+            raise ValueError("audio= and video= are both missing: pass at least one of them")
+        return decisions
+
+    def _decide(self, logits: Tensor, columns: list[int] | None) -> Tensor:
+        if self.modality != "both":
+            return logits
+        # The softmax over the shared columns alone renormalises: calm's share goes to the rest.
+        return F.log_softmax(logits if columns is None else logits[:, columns], dim=-1)
+
+
+def build(n_classes: int = 8, **options) -> Mostafa:
+    """Build the network; `options` are the parameters of `Mostafa`."""
+    return Mostafa(n_classes, **options)
+
+
+def example_inputs(
+    batch: int = 2, *, modality: str = "both", n_mels: int = 64, steps: int = 128
+) -> dict[str, Tensor]:
+    """Return random inputs: ``audio (B, 1, n_mels, steps)`` and ``video (B, 1, 48, 48)``."""
+    inputs = {}
+    if modality in ("audio", "both"):
+        loudness = torch.randn(batch, 1, 1, 1)
+        inputs["audio"] = loudness + torch.randn(batch, 1, n_mels, steps)
+    if modality in ("video", "both"):
+        brightness = torch.rand(batch, 1, 1, 1)
+        inputs["video"] = 2 * brightness * torch.rand(batch, 1, IMAGE, IMAGE) - 1
+    return inputs
