@@ -1,0 +1,137 @@
+"""The command line: thin calls, JSON that machines can read, and errors of one line."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from emolib import book, cli, models
+from emolib.book import BookError
+from emolib.corpora.manifest import CorpusError
+
+
+@pytest.fixture
+def run():
+    """Run a command in this process."""
+    return lambda *words: CliRunner().invoke(cli.app, [str(word) for word in words])
+
+
+def commands(group=None, before=()):
+    """Yield every command with the words that reach it."""
+    for name, command in (group or get_command(cli.app)).commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*before, name))
+        else:
+            yield (*before, name)
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_every_command_explains_itself(run, words):
+    done = run(*words, "--help")
+    assert done.exit_code == 0
+    assert "Usage:" in done.stdout
+
+
+def test_a_command_that_prints_a_table_also_prints_json(run):
+    counted = json.loads(run("cost", "ding", "--json").stdout)["ding"]
+    assert counted["parameters"] == sum(p.numel() for p in models.build("ding").parameters())
+    assert f"{counted['parameters']:,}" in run("cost", "ding").stdout
+
+
+def test_an_unknown_paper_is_refused_with_the_known_ones(run):
+    done = run("cost", "dong")
+    assert done.exit_code == 2
+    assert "unknown paper 'dong'" in done.output
+    assert "mostafa" in done.output
+
+
+def test_seeds_that_are_no_numbers_are_refused(run):
+    done = run("train", "ding", "--seeds", "one")
+    assert done.exit_code == 2
+    assert "is not a list like 0,1,2" in done.output
+
+
+def test_a_file_that_is_not_there_is_one_line_with_the_remedy(run, tmp_path):
+    done = run("audit", tmp_path / "absent.csv")
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("emolib: ")
+    assert "absent.csv" in line
+
+
+@pytest.mark.parametrize(
+    "error", [CorpusError("no folder: get it"), BookError("a page"), FileNotFoundError("absent")]
+)
+def test_expected_errors_end_with_code_2_and_without_a_traceback(run, monkeypatch, error):
+    def fail(*args, **options):
+        raise error
+
+    monkeypatch.setattr(book, "build", fail)
+    done = run("book")
+    assert done.exit_code == 2
+    assert done.stderr.strip() == f"emolib: {error}"
+
+
+def test_a_bug_shows_where_it_is(run, monkeypatch):
+    def fail(*args, **options):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(book, "build", fail)
+    done = run("book")
+    assert done.exit_code == 1
+    assert isinstance(done.exception, ValueError)
+
+
+def test_the_book_command_passes_on_what_was_asked(run, monkeypatch, tmp_path):
+    asked = {}
+
+    def build(*args, **options):
+        asked.update(options, args=args)
+        return tmp_path / "index.html"
+
+    monkeypatch.setattr(book, "build", build)
+    done = run("book", "--only", "ding", "--jobs", 3, "--data", tmp_path, "--seed", 7, "--json")
+    assert json.loads(done.stdout) == {"index": str(tmp_path / "index.html")}
+    assert asked["args"] == ("quick", ["ding"], 3, tmp_path, None)
+    assert asked["seed"] == 7
+
+
+def test_recordings_that_are_here_are_counted_and_the_others_come_with_a_remedy(
+    run, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("EMOLIB_DATA", str(tmp_path))
+    listed = {row["corpus"]: row for row in json.loads(run("data", "list", "--json").stdout)}
+    assert listed["ravdess"]["here"] == "no"
+    assert "emolib data get ravdess" in listed["ravdess"]["note"]
+    (tmp_path / "ravdess").mkdir()
+    listed = {row["corpus"]: row for row in json.loads(run("data", "list", "--json").stdout)}
+    assert listed["ravdess"]["here"] == "broken"
+
+
+@pytest.mark.realdata
+def test_real_recordings_are_counted(run, recordings):
+    listed = {row["corpus"]: row for row in json.loads(run("data", "list", "--json").stdout)}
+    assert (listed["ravdess"]["clips"], listed["ravdess"]["actors"]) == (1440, 24)
+
+
+def test_json_never_says_nan():
+    assert cli._plain({"a": [float("nan"), 1.0, True, None]}) == {"a": [None, 1.0, True, None]}
+
+
+def test_an_unknown_benchmark_is_refused(run):
+    done = run("bench", "--only", "nothing")
+    assert done.exit_code == 2
+    assert "no benchmark nothing" in done.output
+
+
+def test_the_version_is_printed():
+    done = subprocess.run(
+        [sys.executable, "-m", "emolib.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip().count(".") == 2
