@@ -16,20 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from emolib import paths
+from emolib.corpora.sources import SOURCES
 
 OUTSIDE_EXECUTION = ("emolib/book", "emolib/cli.py", "emolib/live.py")
 """Sources that no cell runs: a change in them executes nothing again."""
 
-FOLDERS = {
-    "ravdess": ("ravdess",),
-    "cremad": ("cremad",),
-    "savee": ("savee",),
-    "mead": ("mead",),
-    "fer2013": ("fer2013",),
-    "ckplus": ("ckplus48",),
-    "paired": ("ravdess", "fer2013"),
-}
-"""Folders of recordings that a notebook's ``emolib.real`` corpus needs."""
+MADE_OF = {"paired": ("ravdess", "fer2013")}
+"""Corpora that have no folder of their own."""
 
 TIMINGS = ("notebook", "corpus", "cells", "seconds", "peak_mb", "stderr_lines", "commit", "reused")
 
@@ -111,9 +104,10 @@ def real_corpora(notebook: Mapping) -> tuple[str, ...]:
     A notebook names them in its metadata: ``"emolib": {"real": ["ravdess", "paired"]}``.
     """
     named = tuple(notebook.get("metadata", {}).get("emolib", {}).get("real", ()))
-    unknown = sorted(set(named) - set(FOLDERS))
+    known = [name for name, corpus in SOURCES.items() if corpus.folders or name in MADE_OF]
+    unknown = sorted(set(named) - set(known))
     if unknown:
-        raise BookError(f"unknown real corpus {', '.join(unknown)}: known are {', '.join(FOLDERS)}")
+        raise BookError(f"unknown real corpus {', '.join(unknown)}: known are {', '.join(known)}")
     return named
 
 
@@ -200,10 +194,13 @@ def plan(
     for notebook in notebooks:
         jobs.append(job(notebook, ""))
         for corpus in real_corpora(read_notebook(notebook)) if data else ():
-            missing = [name for name in FOLDERS[corpus] if not (data / name).is_dir()]
+            missing = [
+                str(data / SOURCES[part].folders[0])
+                for part in MADE_OF.get(corpus, (corpus,))
+                if not any((data / folder).is_dir() for folder in SOURCES[part].folders)
+            ]
             if missing:
-                folders = ", ".join(str(data / name) for name in missing)
-                left_out.append(f"{notebook.stem} on {corpus}: no folder {folders}")
+                left_out.append(f"{notebook.stem} on {corpus}: no folder {', '.join(missing)}")
             else:
                 jobs.append(job(notebook, corpus))
     return jobs, left_out
