@@ -237,7 +237,9 @@ def _compute(folder, manifest, recipe, n_jobs, dask, progress) -> None:
         as bar,
         _workers(min(n_jobs, len(todo)) if n_jobs > 0 else n_jobs, dask) as options,
     ):  # fmt: skip
-        jobs = (delayed(_compute_chunk)(recipe, start, rows[start : start + size]) for start in todo)
+        jobs = (
+            delayed(_compute_chunk)(recipe, start, rows[start : start + size]) for start in todo
+        )
         if todo:
             for start, chunk in Parallel(return_as="generator_unordered", **options)(jobs):
                 _write_chunk(files[start], chunk)
@@ -344,17 +346,16 @@ def _join(folder: Path, manifest, recipe: FeatureRecipe, files: Sequence[Path]) 
     ((shape, dtype),) = shapes
     shape = (len(positions), *shape)
     values = folder / "values.npy"
-    with paths.atomic(values) as temporary:
-        # Written, not mapped: a full disk is then an error and not a crash.
-        with temporary.open("wb") as file:
-            header = {"descr": dtype, "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_2_0(file, header)
-            for chunk_file in files:
-                chunk = _read_chunk(chunk_file)
-                if chunk is None:
-                    raise OSError(f"{chunk_file} cannot be read back: run the extraction again")
-                if len(chunk["positions"]):
-                    file.write(np.ascontiguousarray(chunk["values"]).data)
+    # Written, not mapped: a full disk is then an error and not a crash.
+    with paths.atomic(values) as temporary, temporary.open("wb") as out:
+        header = {"descr": dtype, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_2_0(out, header)
+        for file in files:
+            chunk = _read_chunk(file)
+            if chunk is None:
+                raise OSError(f"{file} cannot be read back: run the extraction again")
+            if len(chunk["positions"]):
+                out.write(np.ascontiguousarray(chunk["values"]).data)
     clips = pd.DataFrame(notes, index=range(len(notes)))
     clips.insert(0, "position", positions)
     clips.insert(1, "clip_id", manifest["clip_id"].to_numpy()[positions])

@@ -102,7 +102,7 @@ def probe(path: str | Path) -> VideoInfo:
         width, height = (first.height, first.width) if sideways else (first.width, first.height)
         steps = np.diff(packets.frames)
         # One unit of jitter is rounding (24000/1001 fps in milliseconds), not a variable rate.
-        variable = bool(len(steps)) and int(steps.max() - steps.min()) > max(1, steps.min() // 10)
+        variable = len(steps) > 0 and bool(np.ptp(steps) > max(1, steps.min() // 10))
         return VideoInfo(
             width=width,
             height=height,
@@ -270,17 +270,21 @@ def _decode_wanted(container, stream, packets: _Packets, wanted) -> dict[int, np
 
     context = stream.codec_context
     found = {}
-    for keyframe, missing in groups.items():
+    for keyframe, stamps in groups.items():
         container.seek(keyframe, stream=stream)
+        ahead = set(stamps)
         for packet in container.demux(stream):
             # A frame that no other frame refers to need not be decoded unless it is wanted.
-            needed = packet.pts is None or packet.pts in missing
+            needed = packet.pts is None or packet.pts in stamps
             context.skip_frame = "DEFAULT" if needed else "NONREF"
-            for frame in packet.decode():
-                if frame.pts in missing:
+            ahead.discard(packet.pts)
+            frames = packet.decode()
+            if not ahead and packet.size:
+                frames += context.decode(None)  # drained: no need to wait for what follows
+            for frame in frames:
+                if frame.pts in stamps:
                     found[frame.pts] = _upright(frame)
-                    missing.discard(frame.pts)
-            if not missing:
+            if not ahead:
                 break
 
     missing = set(wanted) - set(found)
