@@ -154,8 +154,8 @@ def missing(name: str, folder: Path, cause: str) -> CorpusError:
     """Return the error that tells how to get a corpus and where to put it."""
     source = SOURCES[name]
     return CorpusError(
-        f"{source.title} is not in {folder} ({cause}): {source.how()}, and put it there, or "
-        "point EMOLIB_DATA at the folder that holds your corpora"
+        f"{source.title} is not in {folder} ({cause}): {source.how(folder)}; or point EMOLIB_DATA "
+        "at the folder that holds your corpora"
     )
 
 

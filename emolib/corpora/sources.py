@@ -20,7 +20,8 @@ class Source:
     terms
         Licence or terms of use.
     manual
-        What a person has to do by hand ("" if ``emolib data get`` can fetch it alone).
+        What a person has to do by hand, with ``{folder}`` for the place to put it ("" if
+        ``emolib data get`` can fetch it alone).
     """
 
     name: str
@@ -30,13 +31,11 @@ class Source:
     terms: str
     manual: str = ""
 
-    def how(self) -> str:
-        """Say in one sentence how to get the corpus."""
-        if not self.home:
-            return self.terms
-        if self.manual:
-            return f"{self.manual} ({self.home}; {self.terms})"
-        return f"run `emolib data get {self.name}` ({self.home}; {self.terms})"
+    def how(self, folder: object = "") -> str:
+        """Say in one sentence how to get the corpus into `folder`."""
+        step = self.manual or f"run `emolib data get {self.name}`"
+        step = step.format(folder=folder or "its folder")
+        return f"{step} ({'; '.join(filter(None, (self.home, self.terms)))})"
 
 
 SOURCES: dict[str, Source] = {
@@ -62,7 +61,7 @@ SOURCES: dict[str, Source] = {
             ("savee", "SAVEE"),
             "http://kahlan.eps.surrey.ac.uk/savee/",
             "research only",
-            "register at the University of Surrey, then unpack the corpus",
+            "register at the University of Surrey, then unpack the corpus into {folder}",
         ),
         Source(
             "mead",
@@ -71,7 +70,7 @@ SOURCES: dict[str, Source] = {
             "https://wywu.github.io/projects/MEAD/MEAD.html",
             "research only",
             "ask its authors for access, then unpack video.tar and audio.tar of each actor into "
-            "the actor's folder",
+            "the actor's folder (M003, …) in {folder}",
         ),
         Source(
             "fer2013",
@@ -80,8 +79,8 @@ SOURCES: dict[str, Source] = {
             "https://www.kaggle.com/c/challenges-in-representation-learning-"
             "facial-expression-recognition-challenge/data",
             "Kaggle terms",
-            "accept the terms on Kaggle and put fer2013.csv or icml_face_data.csv (and, for "
-            "FERPlus, fer2013new.csv)",
+            "accept the terms on Kaggle, then put fer2013.csv or icml_face_data.csv (and, for "
+            "FERPlus, fer2013new.csv) into {folder}",
         ),
         Source(
             "ckplus",
@@ -89,20 +88,23 @@ SOURCES: dict[str, Source] = {
             ("ckplus", "ckplus48", "CK+48"),
             "https://www.jeffcohn.net/Resources/",
             "research only; show no image",
-            "ask for the Cohn-Kanade database, then put the 48×48 faces, one folder an emotion",
+            "ask for the Cohn-Kanade database, then put the 48×48 faces, one folder an emotion, "
+            "into {folder}",
         ),
         Source(
             "paired",
             "RAVDESS voices with FER2013 faces",
             (),
             "",
-            "made of RAVDESS and FER2013: get these two",
+            "the terms of both",
+            "it is made of RAVDESS and FER2013: get these two",
         ),
         Source(
             "synthetic",
             "synthetic talking faces",
             (),
             "",
+            "MIT",
             "run `emolib data synth`: it is made from a seed, on this machine",
         ),
     )

@@ -581,7 +581,7 @@ def _by_corpus(manifest, generator, valid: float, test: str | None) -> pd.DataFr
     tables = []
     for fold, tested in enumerate([test] if test else corpora):
         rest = manifest[manifest["corpus"] != tested]
-        if (rest["actor"] != "").all() and rest["actor"].nunique() > 1:
+        if (rest["actor"] != "").all() and len(set(rest["actor"])) > 1:
             units, unit = _actors(rest), _person(rest)
         else:  # pictures without names, or one actor alone: whole clips validate
             unit = _wholes(rest)
