@@ -54,6 +54,7 @@ _ACTIVATION_OPS = {
     "softplus",
     "_softmax",
     "_log_softmax",
+    "log_sigmoid_forward",
 }
 _NORM_OPS = {"native_batch_norm", "_native_batch_norm_legit_no_training", "native_layer_norm",
              "native_group_norm", "cudnn_batch_norm"}  # fmt: skip
@@ -248,7 +249,10 @@ def _is_layer(module: nn.Module) -> bool:
     """Tell whether a module is counted as one layer instead of by what it calls."""
     if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         return True
-    return type(module).__module__.startswith("torch.nn.modules") and not list(module.children())
+    own = type(module).__module__
+    if not own.startswith("torch.nn.modules") or own.endswith(".container"):
+        return False  # an empty Sequential is a shortcut, not a layer
+    return not list(module.children())
 
 
 def _tensors(tree) -> list[Tensor]:

@@ -164,6 +164,25 @@ def test_normalisation_costs_two_and_an_activation_one_for_each_value():
     assert cost.macs_bn_act == 2 * 12 + 12
 
 
+def test_a_shortcut_costs_nothing_and_the_addition_leaves_one_map():
+    call = lambda x, block, shortcut: block(x) + shortcut(x)  # noqa: E731
+    block, shortcut = nn.Conv1d(3, 3, 1), nn.Sequential()
+    cost = counted(call, (3, 4), block, shortcut)
+    assert cost.activation_bytes == 4 * (12 + 12 + 12)  # input, block, sum
+
+
+def test_lu_costs_what_its_section_iii_adds_up_to():
+    for options, parameters, convention, value in (
+        ({"modality": "audio"}, 590_224, "macs", 6.80e6),
+        ({"modality": "video"}, 281_190, "macs", 0.6398e9),
+        ({}, 871_414, "macs_bn_act", 0.710e9),
+    ):
+        inputs = models.example_inputs("lu", batch=1, **options)
+        cost = devices.cost(models.build("lu", **options), inputs)
+        assert cost.parameters == parameters
+        assert getattr(cost, convention) == pytest.approx(value, rel=1e-3)
+
+
 def test_a_layer_used_twice_costs_twice_but_is_stored_once():
     once = counted(lambda x, d: d(x), (4,), nn.Linear(4, 4))
     twice = counted(lambda x, d: d(d(x)), (4,), nn.Linear(4, 4))
