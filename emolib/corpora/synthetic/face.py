@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from emolib.corpora.synthetic import geometry
+from emolib.corpora.synthetic.canvas import Patch, circle, spline
 from emolib.corpora.synthetic.geometry import Pose
 from emolib.corpora.synthetic.person import Person
 from emolib.corpora.synthetic.relief import Relief
@@ -20,81 +21,6 @@ from emolib.corpora.synthetic.relief import Relief
 #: Canvas in face units: left, top, right, bottom.
 _FRAME = (-1.75, -2.05, 1.75, 2.55)
 _COARSE = 8  # displacement fields and depths live on a grid this many times coarser
-
-
-def spline(points: np.ndarray, n: int = 8) -> np.ndarray:
-    """Return a Catmull-Rom curve through `points` (m, 2), `n` steps between two of them."""
-    padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
-    t = np.arange(n)[:, None] / n
-    before, start, end, after = (padded[i : len(points) - 1 + i, None] for i in range(4))
-    curve = 0.5 * (
-        2 * start
-        + (end - before) * t
-        + (2 * before - 5 * start + 4 * end - after) * t**2
-        + (3 * start - before - 3 * end + after) * t**3
-    )
-    return np.concatenate([curve.reshape(-1, 2), points[-1:]])
-
-
-class _Patch:
-    """A window of the canvas, in float, to draw on with soft masks."""
-
-    def __init__(self, canvas: np.ndarray, origin: np.ndarray, k: float, box: tuple):
-        left, top, right, bottom = box
-        height, width = canvas.shape[:2]
-        x0, y0 = np.floor((np.array([left, top]) - origin) * k).astype(int)
-        x1, y1 = np.ceil((np.array([right, bottom]) - origin) * k).astype(int)
-        self.rows = slice(max(y0, 0), min(y1, height))
-        self.columns = slice(max(x0, 0), min(x1, width))
-        self.canvas, self.k = canvas, k
-        self.corner = origin + np.array([self.columns.start, self.rows.start]) / k
-        self.colour = canvas[self.rows, self.columns, :3].astype(np.float32)
-        self.shape = self.colour.shape[:2]
-
-    def pixels(self, points: np.ndarray) -> np.ndarray:
-        """Return face units as fixed-point pixels (4 fractional bits) of the window."""
-        return np.round((points - self.corner) * self.k * 16).astype(np.int32)
-
-    def area(self, outline: np.ndarray, soft: float = 0.0) -> np.ndarray:
-        """Return the mask of a closed outline, 0 to 1, its edge blurred by `soft` units."""
-        import cv2
-
-        mask = np.zeros(self.shape, np.uint8)
-        cv2.fillPoly(mask, [self.pixels(outline)], 255, cv2.LINE_AA, 4)
-        return self._soften(mask, soft)
-
-    def lines(self, paths: list[np.ndarray], width: float, soft: float = 0.0) -> np.ndarray:
-        """Return the mask of open lines `width` units thick."""
-        import cv2
-
-        mask = np.zeros(self.shape, np.uint8)
-        thickness = max(1, round(width * self.k))
-        paths = [self.pixels(path) for path in paths]
-        cv2.polylines(mask, paths, False, 255, thickness, cv2.LINE_AA, 4)
-        faint = min(1.0, width * self.k)  # a line thinner than a pixel is a fainter pixel
-        return self._soften(mask, soft) * np.float32(faint)
-
-    def _soften(self, mask: np.ndarray, soft: float) -> np.ndarray:
-        import cv2
-
-        if soft * self.k > 0.3:
-            mask = cv2.GaussianBlur(mask, (0, 0), soft * self.k)
-        return mask.astype(np.float32) * np.float32(1 / 255)
-
-    def paint(self, mask: np.ndarray, colour, opacity: float = 1.0) -> None:
-        """Cover the window with `colour` where the mask is."""
-        self.colour += (np.asarray(colour, np.float32) - self.colour) * (
-            mask * np.float32(opacity)
-        )[..., None]
-
-    def shade(self, mask: np.ndarray, factor) -> None:
-        """Multiply the window by `factor` where the mask is 1."""
-        self.colour *= 1 + (np.asarray(factor, np.float32) - 1) * mask[..., None]
-
-    def keep(self) -> None:
-        """Write the window back to the canvas."""
-        np.clip(self.colour, 0, 255, out=self.colour)
-        self.canvas[self.rows, self.columns, :3] = self.colour
 
 
 class Face:
@@ -305,11 +231,11 @@ class Face:
             eye = points[first : first + 6]
             middle = (eye[0] + eye[3]) / 2
             box = (middle[0] - 0.42, middle[1] - 0.36, middle[0] + 0.42, middle[1] + 0.30)
-            patch = _Patch(canvas, self.origin, self.k, box)
+            patch = Patch(canvas, self.origin, self.k, box)
             self._eye(patch, eye, gaze, outer_first=first == 36)
             patch.keep()
 
-    def _eye(self, patch: _Patch, eye: np.ndarray, gaze, outer_first: bool) -> None:
+    def _eye(self, patch: Patch, eye: np.ndarray, gaze, outer_first: bool) -> None:
         person, size = self.person, self.person.shape.eye_size
         upper = spline(eye[[0, 1, 2, 3]])
         lower = spline(eye[[3, 4, 5, 0]])
@@ -333,8 +259,7 @@ class Face:
             patch.paint(ball, (232, 228, 224))
             iris = middle + np.asarray(gaze) * (0.11, 0.06) * size + (0, -0.006)
             radius = 0.122 * size
-            turn = np.linspace(0, 2 * np.pi, 40)
-            ring = np.stack([np.cos(turn), np.sin(turn)], 1)
+            ring = circle()
             colour = np.array(person.eyes, float)
             patch.paint(patch.area(iris + ring * radius, 0.006) * ball, colour * 0.42)
             patch.paint(patch.area(iris + ring * radius * 0.84, 0.012) * ball, colour)
@@ -359,7 +284,7 @@ class Face:
         # Lids: a wet rim below, lashes above.
         rim = lower[1:-1]
         patch.paint(patch.lines([rim], 0.02, 0.008), skin * (0.86, 0.66, 0.62), 0.75)
-        patch.shade(patch.lines([rim + (0, 0.012)], 0.014, 0.006), 0.62)
+        patch.shade(patch.lines([rim + np.array([0, 0.012])], 0.014, 0.006), 0.62)
         lash = np.array([26, 18, 16.0]) * (1 if np.mean(person.hair) < 140 else 1.6)
         heavy = 0.032 if person.sex == "female" else 0.026
         patch.paint(patch.lines([upper], heavy, 0.005), lash, 0.95)
@@ -370,7 +295,9 @@ class Face:
             patch.paint(patch.lines([wing], 0.03, 0.006), lash, 0.9)
             roots = upper[2:-4:2] if outer_first else upper[4:-2:2]
             lean = (roots[:, :1] - middle[0]) * 0.18
-            hairs = [np.array([r, r + (d[0], -0.035)]) for r, d in zip(roots, lean, strict=True)]
+            hairs = [
+                np.array([r, r + np.append(d, -0.035)]) for r, d in zip(roots, lean, strict=True)
+            ]
             patch.paint(patch.lines(hairs, 0.008), lash, 0.4)
 
     # -- brows ---------------------------------------------------------------------------------
@@ -382,7 +309,7 @@ class Face:
             # From the temple (0) to the nose (1).
             left, top = brow.min(0) - 0.22
             right, bottom = brow.max(0) + 0.22
-            patch = _Patch(canvas, self.origin, self.k, (left, top, right, bottom))
+            patch = Patch(canvas, self.origin, self.k, (left, top, right, bottom))
             line = spline(brow, 6)
             tangent = np.gradient(line, axis=0)
             normal = np.stack([tangent[:, 1], -tangent[:, 0]], 1) * sign
@@ -417,7 +344,7 @@ class Face:
         mouth = points[48:68]
         left, top = mouth.min(0) - 0.14
         right, bottom = mouth.max(0) + 0.14
-        patch = _Patch(canvas, self.origin, self.k, (left, top, right, bottom))
+        patch = Patch(canvas, self.origin, self.k, (left, top, right, bottom))
         outer_up, outer_low = spline(mouth[0:7]), spline(np.concatenate([mouth[6:12], mouth[:1]]))
         inner_up = spline(mouth[12:17])
         inner_low = spline(np.concatenate([mouth[16:20], mouth[12:13]]))
@@ -444,8 +371,7 @@ class Face:
             jaw = points[8, 1] - rest[8, 1]
             bite = rest[62, 1]
             x = np.linspace(-0.42, 0.42, 25)
-            turn = np.linspace(0, 2 * np.pi, 40)
-            ring = np.stack([np.cos(turn), np.sin(turn)], 1)
+            ring = circle()
             tongue = np.array([middle[0], bite + 0.17 + 0.95 * jaw]) + ring * (0.25, 0.10)
             patch.paint(patch.area(tongue, 0.02) * inside, (178, 84, 84), 0.9)
             for edge, far, tone, bend in (
@@ -456,20 +382,21 @@ class Face:
                 teeth = np.concatenate([arch, [[x[-1], far], [x[0], far]]])
                 row = patch.area(teeth, 0.006) * inside
                 patch.paint(row, np.array([242, 236, 224]) * tone)
-                gaps = [np.array([[g, far], [g, edge + bend * g**2]])
-                        for g in (-0.30, -0.22, -0.145, -0.072, 0, 0.072, 0.145, 0.22, 0.30)]  # fmt: skip
+                gaps = [
+                    np.array([[g, far], [g, edge + bend * g**2]]) for g in np.linspace(-0.3, 0.3, 9)
+                ]
                 patch.shade(patch.lines(gaps, 0.008, 0.003) * row, 0.80)
             # The mouth darkens towards its corners and under the upper lip.
             across = np.abs((np.arange(patch.shape[1]) / self.k + patch.corner[0]) - middle[0])
             dim = np.clip((across / (breadth / 2) - 0.45) * 1.5, 0, 1) ** 1.5
             patch.shade(inside * dim[None].astype(np.float32), 0.25)
-            lid = np.concatenate([inner_up, (inner_up + (0, 0.05))[::-1]])
+            lid = np.concatenate([inner_up, (inner_up + np.array([0, 0.05]))[::-1]])
             patch.shade(patch.area(lid, 0.02) * inside, 0.6)
             patch.shade(patch.lines([inner_low[2:-2]], 0.014, 0.008), 0.7)
         line = patch.lines([inner_up[1:-1]], 0.020 if gap < 0.03 else 0.014, 0.006)
         patch.paint(line, lips * (0.34, 0.22, 0.22), 0.85)
-        corners = [mouth[[c]] + np.array([[-0.02, 0], [0.02, 0]]) for c in (0, 6)]
-        patch.shade(patch.lines(corners, 0.04, 0.022), (0.55, 0.45, 0.42))
+        corners = [mouth[[c]] + np.array([[-0.006, 0], [0.006, 0]]) for c in (0, 6)]
+        patch.shade(patch.lines(corners, 0.035, 0.02), (0.66, 0.56, 0.54))
         patch.keep()
 
 

@@ -60,30 +60,33 @@ def write_media(
     import av
 
     video_codec, options, audio_codec, wanted = _FORMATS[path.suffix]
-    with paths.atomic(path) as temporary:
-        # bitexact: no dates or versions in the file, so one seed always gives the same bytes.
-        with av.open(str(temporary), "w", options={"fflags": "+bitexact"}) as container:
-            picture = sound = None
-            if frames is not None:
-                frames = iter(frames)
-                first = next(frames)
-                picture = container.add_stream(video_codec, rate=fps, options=options)
-                picture.height, picture.width = first.shape[:2]
-                picture.pix_fmt = "yuv420p"
-                picture.codec_context.thread_count = 1
-            if samples is not None:
-                sound = container.add_stream(audio_codec, rate=wanted, layout="mono")
-                if audio_codec == "aac":
-                    sound.bit_rate = 128_000
-            if picture is not None:
-                for index, image in enumerate(_chain(first, frames)):
-                    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-                    frame.pts = index
-                    frame.time_base = Fraction(1, fps)
-                    container.mux(picture.encode(frame))
-                container.mux(picture.encode(None))
-            if sound is not None:
-                _encode_sound(container, sound, resample(samples, rate, wanted), wanted)
+    # bitexact: no dates or versions in the file, so one seed always gives the same bytes.
+    exact = {"fflags": "+bitexact"}
+    with (
+        paths.atomic(path) as temporary,
+        av.open(str(temporary), "w", options=exact) as container,
+    ):
+        picture = sound = None
+        if frames is not None:
+            frames = iter(frames)
+            first = next(frames)
+            picture = container.add_stream(video_codec, rate=fps, options=options)
+            picture.height, picture.width = first.shape[:2]
+            picture.pix_fmt = "yuv420p"
+            picture.codec_context.thread_count = 1
+        if samples is not None:
+            sound = container.add_stream(audio_codec, rate=wanted, layout="mono")
+            if audio_codec == "aac":
+                sound.bit_rate = 128_000
+        if picture is not None:
+            for index, image in enumerate(_chain(first, frames)):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts = index
+                frame.time_base = Fraction(1, fps)
+                container.mux(picture.encode(frame))
+            container.mux(picture.encode(None))
+        if sound is not None:
+            _encode_sound(container, sound, resample(samples, rate, wanted), wanted)
 
 
 def _chain(first, rest):

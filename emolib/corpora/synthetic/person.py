@@ -13,7 +13,7 @@ _SKINS = (
     (142, 96, 70),
     (241, 206, 188),
     (208, 158, 122),
-    (112, 74, 56),
+    (124, 84, 64),
     (232, 186, 158),
 )
 _HAIR = (
@@ -37,7 +37,7 @@ _WALLS = (
 )
 _SHIRTS = ((52, 58, 70), (88, 50, 54), (44, 72, 68), (70, 62, 88), (92, 84, 70), (38, 42, 46))
 _CUTS = {
-    "male": ("short", "sweep", "curls", "crew", "receding", "waves"),
+    "male": ("short", "sweep", "curls", "crew", "receding", "sweep"),
     "female": ("bob", "long", "bun", "fringe", "cloud", "waves"),
 }
 _BEARDS = ("none", "stubble", "full", "none", "moustache", "stubble")

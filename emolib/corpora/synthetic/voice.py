@@ -137,7 +137,7 @@ def speak(
     lead, trail = rng.uniform(0.50, 0.62), rng.uniform(0.52, 0.64)
     spoken = int(steps.sum())
     frames = int(np.ceil((lead + spoken * _STEP / RATE + trail) * fps))
-    n = int(round(frames * RATE / fps))
+    n = round(frames * RATE / fps)
     first = round(lead * RATE / _STEP)
     total = -(-n // _STEP)
 
