@@ -202,9 +202,7 @@ def collect(
     chosen = modality or min((row["modality"] for row in rows), key=_RICHEST.index, default=None)
     asked = {"modality": None if chosen == "all" else chosen} | wanted
     asked = {column: value for column, value in asked.items() if value is not None}
-    there = ", ".join(
-        sorted({f"{row['modality']} {row.get('channel', '')}".strip() for row in rows})
-    )
+    there = sorted({f"{row['modality']} {row.get('channel', '')}".strip() for row in rows})
     rows = [row for row in rows if all(row[column] == value for column, value in asked.items())]
     rows = _with_headers(rows, problems)
     if not rows:
