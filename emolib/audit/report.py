@@ -678,7 +678,8 @@ def _differences(item: Table, known: Granularity | None) -> list[Finding]:
     )
     text = (
         f"{item.title}, in clips of N = {n}: {told['to']} against {told['from']} "
-        f"({told['column']}) is {told['points']:+.2f} points = {told['clips']:+d} clips (exact McNemar p between "
+        f"({told['column']}) is {told['points']:+.2f} points = {told['clips']:+d} clips "
+        f"(exact McNemar p between "
         f"{told['p_best']:.2g} and {told['p_worst']:.2g}, the table cannot say which). Of "
         f"{len(pairs)} differences {len(sure)} are certainly beyond chance at the 5 % level, "
         f"{len(hopeless)} certainly not."
