@@ -72,6 +72,19 @@ class Dataset:
     copies: tuple[Samples, ...] = ()
     images: np.ndarray | None = None
 
+    def parts(self, split: splits.Split, fold: int = 0) -> tuple[Samples, Samples, Samples]:
+        """Return training, validation and test samples of one fold, as `run` uses them.
+
+        Training includes the copies; all three are standardised with the training rows'
+        statistics where the data set asks for it.
+        """
+        return _parts(self, _rows_of(self, split, fold))
+
+    def actors(self, split: splits.Split, fold: int = 0, part: str = "test") -> np.ndarray:
+        """Return the actor of each clip of a part, in the order of its samples."""
+        rows = split.indices(self.manifest, fold, part, self.n_segments)[:: self.n_segments]
+        return self.manifest["actor"].to_numpy()[rows // self.n_segments]
+
 
 @dataclass(frozen=True)
 class _Plan:
@@ -216,10 +229,10 @@ def run(
             leaks=leaks,
         ),
         model=results.ModelUsed(
-            options=options, parameters=sum(p.numel() for p in model.parameters())
+            options=_as_json(options), parameters=sum(p.numel() for p in model.parameters())
         ),
-        recipe=asdict(recipe) | {"digest": recipe.digest()},
-        features=dict(dataset.features),
+        recipe=_as_json(asdict(recipe)) | {"digest": recipe.digest()},
+        features=_as_json(dataset.features),
         provenance=results.provenance(
             runs,
             manifest_sha256=manifests.digest(dataset.manifest),
@@ -267,6 +280,11 @@ def run_full(
         )
         for name in (names or known)
     ]
+
+
+def _as_json(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as they read in the file: lists for tuples, text for what JSON lacks."""
+    return json.loads(json.dumps(dict(said), default=str))
 
 
 def _name(corpus: str, modality: str, kind: str, mode: str) -> str:
@@ -347,10 +365,7 @@ def _run_one(plan: _Plan, seed: int, fold: int, one_thread: bool, progress: bool
     if one_thread:
         torch.set_num_threads(1)
     dataset, file = plan.dataset, _file(plan, seed, fold)
-    rows = {
-        part: np.sort(plan.split.indices(dataset.manifest, fold, part, dataset.n_segments))
-        for part in ("train", "valid", "test")
-    }
+    rows = _rows_of(dataset, plan.split, fold)
     train, valid, test = _parts(dataset, rows)
     training.seed_everything(seed)
     model = models.build(plan.key, n_classes=len(dataset.classes), **plan.options)
@@ -397,6 +412,14 @@ def _run_one(plan: _Plan, seed: int, fold: int, one_thread: bool, progress: bool
         temporary.write_text(made.model_dump_json())
     checkpoint.unlink(missing_ok=True)
     return made
+
+
+def _rows_of(dataset: Dataset, split: splits.Split, fold: int) -> dict[str, np.ndarray]:
+    """Return the sample numbers of each part of a fold, ascending."""
+    return {
+        part: np.sort(split.indices(dataset.manifest, fold, part, dataset.n_segments))
+        for part in splits.PARTS
+    }
 
 
 def _parts(dataset: Dataset, rows: Mapping[str, np.ndarray]) -> tuple[Samples, Samples, Samples]:
