@@ -483,11 +483,15 @@ def feasibility(
     -------
     DataFrame
         The columns of `roofline`, and ``rate_hz``, ``load`` (share of the board's attainable
-        speed that the rate takes), ``keeps_up`` (load ≤ 1), ``weights_mb``, ``fits_size``.
+        speed that the rate takes), ``keeps_up`` (load ≤ 1), ``weights_mb``, ``fits_size``, and
+        ``work_below_peak``, the paper's test.
     """
     named = {"model": costs} if isinstance(costs, Cost) else costs
     result = roofline(named, table)
     size = {name: one.parameters * weight_bits / 8 / 1e6 for name, one in named.items()}
+    peaks = (boards() if table is None else table).set_index("board")["peak_gflops"]
+    work = result["model"].map({name: one.flops / 1e9 for name, one in named.items()})
+    result["work_below_peak"] = work <= result["board"].map(peaks)
     result["rate_hz"] = rate_hz
     result["load"] = rate_hz * result["bound_ms"] / 1000
     result["keeps_up"] = result["load"] <= 1

@@ -144,6 +144,22 @@ def mfcc_halves(n_mfcc: int = 40) -> dict[str, np.ndarray]:
     return {"lower MFCC": lower, "higher MFCC": ~lower}
 
 
+def by_side(masks: Masks) -> dict[str, np.ndarray]:
+    """Return each mask cut in two at the middle column, as Ding's Fig. 7 reports regions.
+
+    Sides are those of the image: its left half shows the speaker's right, unless a camera
+    mirrored it. A region that lies on one side only gives one mask.
+    """
+    halves = {}
+    for name, mask in masks.items():
+        mask = np.asarray(mask)
+        left = np.arange(mask.shape[-1]) < mask.shape[-1] / 2
+        for side, half in (("left", mask & left), ("right", mask & ~left)):
+            if half.any():
+                halves[f"{name}, {side}"] = half
+    return halves
+
+
 def occlude(
     inputs: Inputs,
     region: np.ndarray | Tensor,

@@ -123,12 +123,21 @@ def show(fig: "Figure", alt: str, *, caption: str | None = None) -> None:
     """
     import sys
 
-    from IPython.display import display
-
-    content = figure_html(fig, alt, caption)
-    display({"text/html": content, "text/plain": f"[figure: {alt.strip()}]"}, raw=True)
+    _display(figure_html(fig, alt, caption), alt)
     if "matplotlib.pyplot" in sys.modules:  # otherwise no figure can be registered there
         sys.modules["matplotlib.pyplot"].close(fig)
+
+
+def _display(content: str, alt: str) -> None:
+    """Show HTML in a notebook, and its text alternative where there is only a terminal."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.display import display
+
+    text = f"[figure: {_alternative(alt)}]"
+    if InteractiveShell.initialized():
+        display({"text/html": content, "text/plain": text}, raw=True)
+    else:
+        print(text)
 
 
 _plotly_home: list = []  # the cell whose output carries plotly.js
@@ -172,18 +181,15 @@ def plotly_html(fig, alt: str, *, library: bool, caption: str | None = None) -> 
 def show_plotly(fig, alt: str, *, caption: str | None = None) -> None:
     """Display a plotly figure offline, with plotly.js embedded once in the notebook."""
     from IPython import get_ipython
-    from IPython.display import display
 
     shell = get_ipython()
-    parent = getattr(shell, "parent_header", None) or {}
-    metadata = (shell.get_parent() if hasattr(shell, "get_parent") else parent).get("metadata", {})
-    cell = metadata.get("cellId")
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
+    cell = parent.get("metadata", {}).get("cellId")
     # The first cell keeps the library, also when it is run again and its old output is gone.
     library = not _plotly_home or (cell is not None and _plotly_home[0] == cell)
     if not _plotly_home:
         _plotly_home.append(cell)
-    content = plotly_html(fig, alt, library=library, caption=caption)
-    display({"text/html": content, "text/plain": f"[figure: {alt.strip()}]"}, raw=True)
+    _display(plotly_html(fig, alt, library=library, caption=caption), alt)
 
 
 def _alternative(alt: str) -> str:

@@ -176,23 +176,37 @@ def test_a_figure_without_alt_text_is_refused():
         plots.figure_html(FIGURES["bars"](), "  ")
 
 
-def test_show_displays_html_with_alt_text_and_leaves_no_figure_open(monkeypatch):
+@pytest.fixture
+def notebook():
+    """A shell in whose cells figures can be displayed."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    yield InteractiveShell.instance()
+    InteractiveShell.clear_instance()
+
+
+def test_show_displays_html_with_alt_text_and_leaves_no_figure_open(notebook):
     import matplotlib as mpl
+    from IPython.utils.capture import capture_output
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    shown = []
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
-    plots.show(FIGURES["mfcc"](), alt="coefficients of one segment")
-    own, _ = plt.subplots()
-    plots.show(own, alt="a figure that the notebook drew with pyplot")
+    with capture_output() as page:
+        plots.show(FIGURES["mfcc"](), alt="coefficients of one segment")
+        own, _ = plt.subplots()
+        plots.show(own, alt="a figure that the notebook drew with pyplot")
     assert plt.get_fignums() == []
-    assert [data["text/plain"] for data in shown] == [
+    assert [output.data["text/plain"] for output in page.outputs] == [
         "[figure: coefficients of one segment]",
         "[figure: a figure that the notebook drew with pyplot]",
     ]
-    assert all('<img alt="' in data["text/html"] for data in shown)
+    assert all('<img alt="' in output.data["text/html"] for output in page.outputs)
+
+
+def test_outside_a_notebook_the_text_alternative_is_printed(capsys):
+    plots.show(FIGURES["bars"](), alt="two bars")
+    assert capsys.readouterr().out == "[figure: two bars]\n"
 
 
 def test_drawing_leaves_the_notebooks_own_settings_alone():
@@ -213,17 +227,17 @@ def test_a_history_without_curves_names_its_columns():
         plots.learning_curves(pd.DataFrame({"epoch": [1], "lr": [0.1]}))
 
 
-def test_plotly_is_embedded_once_and_needs_no_network(monkeypatch):
+def test_plotly_is_embedded_once_and_needs_no_network(notebook, monkeypatch):
     import plotly.graph_objects as go
+    from IPython.utils.capture import capture_output
 
-    shown = []
-    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
     monkeypatch.setattr(plots, "_plotly_home", [])
-    for height in (1, 2):
-        plots.show_plotly(go.Figure(go.Bar(y=[height])), alt=f"a bar of height {height}")
-    first, second = (data["text/html"] for data in shown)
+    with capture_output() as page:
+        for height in (1, 2):
+            plots.show_plotly(go.Figure(go.Bar(y=[height])), alt=f"a bar of height {height}")
+    first, second = (output.data["text/html"] for output in page.outputs)
     assert len(first) > 3_000_000 > len(second)
-    for page in (first, second):
-        assert "<script src=" not in page.replace("\n", " ")
+    for content in (first, second):
+        assert "<script src=" not in content
     assert 'aria-label="a bar of height 2"' in second
     assert "<details><summary>Description of this figure</summary>a bar of height 2" in second
