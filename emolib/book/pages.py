@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from emolib import paths
-from emolib.book.execution import Job, Run, read_notebook
+from emolib.book.execution import Job, Run, read_notebook, source
 
 BANNER = """\
 :::{{admonition}} Quick mode
@@ -48,9 +48,11 @@ def with_banner(notebook: dict, run: Run, job: Job) -> dict:
         if "injected-parameters" in tags:
             cell["metadata"] = cell["metadata"] | {"tags": [*tags, "remove-cell"]}
     data = f"the {job.corpus} corpus" if job.corpus else "the embedded default data"
-    title, *rest = "".join(cells[0]["source"]).split("\n")
     banner = BANNER.format(data=data, seed=job.seed, seconds=run.seconds)
-    cells[0]["source"] = "\n".join([title, "", banner, *rest])
+    below_title = re.compile(r"^# .*$", re.M)
+    cells[0]["source"] = below_title.sub(
+        lambda title: f"{title[0]}\n\n{banner}\n", source(cells[0]), count=1
+    )
     return notebook | {"cells": cells}
 
 
@@ -141,7 +143,8 @@ def api_overview(package: Path) -> str:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
         ]
         intro = _prose((ast.get_docstring(tree) or "").split("\n\n")[0])
-        parts.append(f"(api-{module})=\n## `{module}`\n\n{intro}\n")
+        level = "##" if module.count(".") < 2 else "###"
+        parts.append(f"(api-{module})=\n{level} `{module}`\n\n{intro}\n")
         if public:
             rows = [f"| {_code(_signature(node))} | {_cell(_first(node))} |" for node in public]
             parts.append("| name | what it does |\n|---|---|\n" + "\n".join(rows) + "\n")
