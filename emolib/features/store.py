@@ -264,9 +264,15 @@ def _workers(n_jobs: int, dask: str | None) -> Iterator[dict]:
     elif n_jobs in (0, 1):
         yield {"n_jobs": 1}
     else:
-        # One thread in each process: the processes already fill the cores.
-        with parallel_config(backend="loky", inner_max_num_threads=1):
-            yield {"n_jobs": n_jobs}
+        from joblib.externals.loky import get_reusable_executor
+
+        try:
+            # One thread in each process: the processes already fill the cores.
+            with parallel_config(backend="loky", inner_max_num_threads=1):
+                yield {"n_jobs": n_jobs}
+        finally:
+            # Idle workers would keep the detectors, and half a gigabyte each, for minutes.
+            get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
 
 def _compute_chunk(recipe: FeatureRecipe, start: int, rows: Sequence[Mapping]):

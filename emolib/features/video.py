@@ -8,7 +8,7 @@ that decoding the whole clip gives.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,10 +57,13 @@ class VideoInfo:
 
 @dataclass(frozen=True)
 class _Packets:
-    """Presentation times of a stream's frames and of its keyframes, sorted, in `unit` seconds."""
+    """Presentation times of a stream's frames and of its keyframes, sorted, in `unit` seconds.
 
-    frames: tuple[int, ...]
-    keyframes: tuple[int, ...]
+    Without keyframes the times are positions in the order of decoding.
+    """
+
+    frames: Sequence[int]
+    keyframes: Sequence[int]
     end: int
     unit: float
 
@@ -96,7 +99,7 @@ def probe(path: str | Path) -> VideoInfo:
     """
     with _opened(path) as (container, stream):
         packets = _list_packets(path, container, stream)
-        container.seek(packets.keyframes[0], stream=stream)
+        container.seek(packets.keyframes[0] if packets.keyframes else 0, stream=stream)
         first = next(container.decode(stream))
         sideways = first.rotation % 180 != 0
         width, height = (first.height, first.width) if sideways else (first.width, first.height)
@@ -124,7 +127,7 @@ def read_frames(path: str | Path, k: int, *, skip: int = 0) -> np.ndarray:
     Parameters
     ----------
     path
-        Any file that FFmpeg reads: mp4, mov, flv, avi, webm, or a picture.
+        Any video that FFmpeg reads: mp4, mov, flv, avi, webm.
     k
         Number of frames.
     skip
@@ -149,14 +152,28 @@ def read_frames(path: str | Path, k: int, *, skip: int = 0) -> np.ndarray:
             kept = packets.frames[min(skip, len(packets.frames) - 1) :]
             packets = _Packets(kept, packets.keyframes, packets.end, packets.unit)
         wanted = [packets.on_screen(time) for time in frame_times(packets.duration_s, k)]
+        frames, found = None, {}
         try:
-            found = _decode_wanted(container, stream, packets, wanted)
+            for stamp, frame in _decode_wanted(container, stream, packets, wanted):
+                if frames is None:
+                    frames = np.empty((k, *frame.shape), np.uint8)
+                if frame.shape != frames.shape[1:]:
+                    raise FeatureProblem(
+                        f"the frame size changes within the clip: {frames.shape[2]}×"
+                        f"{frames.shape[1]}, then {frame.shape[1]}×{frame.shape[0]}",
+                        "convert the clip to one size",
+                        path,
+                    )
+                found[stamp] = [i for i, want in enumerate(wanted) if want == stamp]
+                frames[found[stamp]] = frame
         except av.error.FFmpegError as error:
             raise FeatureProblem(f"decoding fails: {error.strerror}", _BROKEN, path) from error
-    if not found:
+    if frames is None:
         raise FeatureProblem("no frame can be decoded", _BROKEN, path)
-    stamps = sorted(found)
-    return np.stack([found[min(stamps, key=lambda stamp, w=w: abs(stamp - w))] for w in wanted])
+    for i, want in enumerate(wanted):
+        if want not in found:  # listed, but the decoder gave nothing for it
+            frames[i] = frames[found[min(found, key=lambda stamp, w=want: abs(stamp - w))][0]]
+    return frames
 
 
 def read_all(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
@@ -176,11 +193,15 @@ def read_all(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
 
     start = None
     with _opened(path) as (container, stream):
+        counted = _untimed(container, stream)
         try:
-            for frame in container.decode(stream):
-                if frame.time is not None:
-                    start = frame.time if start is None else start
-                yield (frame.time or 0.0) - (start or 0.0), _upright(frame)
+            for i, frame in enumerate(container.decode(stream)):
+                if counted or frame.time is None:
+                    time = i / float(stream.average_rate or 25)
+                else:
+                    time = frame.time
+                start = time if start is None else start
+                yield time - start, _upright(frame)
         except av.error.FFmpegError as error:
             raise FeatureProblem(f"decoding fails: {error.strerror}", _BROKEN, path) from error
 
@@ -209,41 +230,48 @@ def _opened(path: str | Path) -> Iterator[tuple]:
         yield container, stream
 
 
+def _untimed(container, stream) -> bool:
+    """Tell whether a container stores no presentation times although frames are reordered."""
+    return container.format.name in ("avi", "h264", "hevc") and stream.codec_context.has_b_frames
+
+
 def _list_packets(path, container, stream) -> _Packets:
     """List the time stamps of all frames by reading the packets without decoding them."""
     import av
 
-    unit = float(stream.time_base)
-    stamps, keyframes, end = [], [], None
+    stamps, keyframes, end = [], [], 0
+    step = round(1 / (stream.average_rate or 25) / stream.time_base)
     try:
+        if _untimed(container, stream):
+            return _count_frames(path, container, stream)
         for packet in container.demux(stream):
-            if packet.is_keyframe and packet.pts is not None:
+            if packet.size and packet.pts is None:
+                return _count_frames(path, container, stream)
+            if packet.is_keyframe and packet.size:
                 keyframes.append(packet.pts)
             # Packets before an edit list's start are decoded but never shown.
             if packet.size == 0 or packet.is_discard or packet.is_corrupt:
                 continue
-            if packet.pts is None:
-                stamps, keyframes, end = _list_decoded(container, stream)
-                break
             stamps.append(packet.pts)
-            length = packet.duration or (1 / (stream.average_rate or 25) / stream.time_base)
-            end = max(end or 0, packet.pts + int(length))
+            end = max(end, packet.pts + (packet.duration or step))
     except av.error.FFmpegError as error:
         raise FeatureProblem(f"reading fails: {error.strerror}", _BROKEN, path) from error
     if not stamps or not keyframes:
         raise FeatureProblem("the video stream has no frames", _BROKEN, path)
-    packets = _Packets(tuple(sorted(set(stamps))), tuple(sorted(keyframes)), end, unit)
+    packets = _Packets(sorted(set(stamps)), sorted(keyframes), end, float(stream.time_base))
     _check_complete(path, container, stream, packets)
     return packets
 
 
-def _list_decoded(container, stream) -> tuple[list, list, int]:
-    """List time stamps by decoding, for containers that store none (H.264 in AVI)."""
+def _count_frames(path, container, stream) -> _Packets:
+    """Count the frames by decoding them; only their order tells their time."""
     container.seek(0)
-    stamps = [frame.pts for frame in container.decode(stream) if frame.pts is not None]
-    step = int(np.median(np.diff(sorted(stamps)))) if len(stamps) > 1 else 1
-    # Every decode then starts at the first frame, which is always right.
-    return stamps, stamps[:1], max(stamps, default=0) + step
+    n = sum(1 for _ in container.decode(stream))
+    if n == 0:
+        raise FeatureProblem("the video stream has no frames", _BROKEN, path)
+    packets = _Packets(range(n), (), n, 1 / float(stream.average_rate or 25))
+    _check_complete(path, container, stream, packets)
+    return packets
 
 
 def _check_complete(path, container, stream, packets: _Packets) -> None:
@@ -261,15 +289,24 @@ def _check_complete(path, container, stream, packets: _Packets) -> None:
         )
 
 
-def _decode_wanted(container, stream, packets: _Packets, wanted) -> dict[int, np.ndarray]:
+def _decode_wanted(
+    container, stream, packets: _Packets, wanted
+) -> Iterator[tuple[int, np.ndarray]]:
     """Decode from the keyframe before each group of wanted frames to the last of the group."""
+    missing = set(wanted)
+    if not packets.keyframes:
+        container.seek(0)
+        for position, frame in enumerate(container.decode(stream)):
+            if position in missing:
+                yield position, _upright(frame)
+        return
+
     groups: dict[int, set[int]] = {}
     for stamp in wanted:
         keyframe = packets.keyframes[max(0, bisect_right(packets.keyframes, stamp) - 1)]
         groups.setdefault(keyframe, set()).add(stamp)
 
     context = stream.codec_context
-    found = {}
     for keyframe, stamps in groups.items():
         container.seek(keyframe, stream=stream)
         ahead = set(stamps)
@@ -282,19 +319,19 @@ def _decode_wanted(container, stream, packets: _Packets, wanted) -> dict[int, np
             if not ahead and packet.size:
                 frames += context.decode(None)  # drained: no need to wait for what follows
             for frame in frames:
-                if frame.pts in stamps:
-                    found[frame.pts] = _upright(frame)
+                if frame.pts in missing:
+                    missing.discard(frame.pts)
+                    yield frame.pts, _upright(frame)
             if not ahead:
                 break
 
-    missing = set(wanted) - set(found)
     if missing:  # a container with a poor index, or time stamps that only the decoder knows
         container.seek(0)
         context.skip_frame = "DEFAULT"
         for frame in container.decode(stream):
             if frame.pts in missing:
-                found[frame.pts] = _upright(frame)
-    return found
+                missing.discard(frame.pts)
+                yield frame.pts, _upright(frame)
 
 
 def _upright(frame) -> np.ndarray:
