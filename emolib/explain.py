@@ -383,7 +383,8 @@ def deletion_curve(
     steps
         Equal portions in which all values go.
     fill
-        What replaces them, as for `occlude`.
+        What replaces them, as for `occlude`. Take the baseline of the attribution: contributions
+        relative to black say little about what happens on the way to grey.
     seed
         Of the random order that serves for comparison.
 
