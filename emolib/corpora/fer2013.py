@@ -6,7 +6,9 @@ Three published forms are read: ``fer2013.csv`` (also compressed, ``.csv.xz``, `
 in ``fer2013new.csv`` beside it.
 """
 
+import lzma
 import warnings
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -167,7 +169,12 @@ def _pictures(folder: Path) -> pictures.Pictures:
 
 def _from_table(path: Path) -> pictures.Pictures:
     """Read ``emotion, pixels, Usage``; the first damaged row is named."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
+        raise CorpusError(
+            f"{path} cannot be read ({error}): it is damaged or not whole; fetch it again"
+        ) from error
     table.columns = table.columns.str.strip()
     if absent := [column for column in ("emotion", "pixels") if column not in table]:
         raise CorpusError(
@@ -242,7 +249,7 @@ def _damaged(path: Path, row: int, found: str) -> CorpusError:
 def _from_folders(folder: Path, files: list[Path]) -> pictures.Pictures:
     rows, problems = [], []
     for path in files:
-        part, *_, word = path.relative_to(folder).parent.parts
+        part, word = path.relative_to(folder).parts[0], path.parent.name
         emotion = EMOTION_WORDS.get(word.lower())
         if path.suffix.lower() not in IMAGE_SUFFIXES or emotion not in CLASSES:
             cause = (

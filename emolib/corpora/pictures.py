@@ -53,6 +53,8 @@ def cached(name: str, files: Iterable[Path], make: Callable[[], Pictures]) -> Pi
     table = folder / "table.csv"
     if not table.is_file():
         made = make()
+        if made.table.empty:  # nothing worth keeping
+            return made
         with paths.atomic(folder / "pixels.npy") as part:
             np.save(part, made.pixels)
         with paths.atomic(folder / "problems.json") as part:

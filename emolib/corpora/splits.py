@@ -632,7 +632,8 @@ def _actors(manifest: pd.DataFrame) -> pd.DataFrame:
 def _sex(manifest: pd.DataFrame) -> pd.Series:
     """Return the sex by RAVDESS' rule (odd actors are men) for two-digit actors."""
     number = pd.to_numeric(manifest["actor"].where(manifest["actor"].str.fullmatch(r"\d\d")))
-    return pd.Series(np.where(number.isna(), "", np.where(number % 2, "male", "female")))
+    sex = np.where(number.isna(), "", np.where(number % 2, "male", "female"))
+    return pd.Series(sex, manifest.index)
 
 
 def _units(rows: pd.DataFrame, stratum: str) -> pd.DataFrame:
@@ -643,21 +644,25 @@ def _units(rows: pd.DataFrame, stratum: str) -> pd.DataFrame:
 def _deal(units: pd.DataFrame, shares: Sequence[float], generator) -> np.ndarray:
     """Deal units to parts so that each part gets its share of every stratum and of the whole.
 
-    Units come shuffled, the large ones ahead. Each goes where its stratum is furthest behind;
-    among equals, where the whole is; among equals again, to the first.
+    Stratum by stratum, shuffled, large units ahead: each goes to the part that lacks most of the
+    stratum; among equals, to the one that lacks most of the whole; then to the first.
     """
-    shares = np.asarray(shares, float) / np.sum(shares)
-    strata, stratum = np.unique(units["stratum"].to_numpy(str), return_inverse=True)
-    size = units["size"].to_numpy()
-    order = generator.permutation(len(units))
-    order = order[np.argsort(-size[order], kind="stable")]
-    held = np.zeros((len(strata), len(shares)))
-    whole = np.zeros(len(shares))
-    part = np.empty(len(units), int)
+    shares = [share / sum(shares) for share in shares]
+    parts = range(len(shares))
+    size, stratum = units["size"].tolist(), units["stratum"].astype(str).tolist()
+    order = sorted(generator.permutation(len(units)), key=lambda unit: (stratum[unit], -size[unit]))
+    whole = [share * sum(size) for share in shares]
+    lack: dict[str, list[float]] = {}
+    for name, total in units.groupby("stratum")["size"].sum().items():
+        lack[str(name)] = [share * total for share in shares]
+    dealt = np.empty(len(units), int)
     for unit in order:
-        behind = np.round((held[stratum[unit]] + size[unit]) / shares, 9)
-        total = np.round((whole + size[unit]) / shares, 9)
-        part[unit] = np.lexsort((total, behind))[0]
-        held[stratum[unit], part[unit]] += size[unit]
-        whole[part[unit]] += size[unit]
-    return part
+        here = lack[stratum[unit]]
+        part = max(parts, key=lambda p, here=here: (here[p], whole[p], -p))
+        here[part] -= size[unit]
+        whole[part] -= size[unit]
+        dealt[unit] = part
+    for part in parts:  # strata of one unit each would leave a small part empty
+        if len(units) >= len(shares) and not (dealt == part).any():
+            dealt[order[-1]] = part
+    return dealt

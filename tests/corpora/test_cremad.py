@@ -91,7 +91,7 @@ def test_unknown_labels_and_conditions_are_refused(folder):
 
 def test_missing_tables_say_where_to_get_them(folder):
     (folder / "summaryTable.csv").unlink()
-    with pytest.raises(CorpusError, match="summaryTable.csv is missing: run `emolib data get"):
+    with pytest.raises(CorpusError, match=r"summaryTable.csv is missing: run `emolib data get"):
         cremad.manifest(folder, labels="crowd")
     (folder / "VideoDemographics.csv").unlink()
     assert "age" not in cremad.manifest(folder)

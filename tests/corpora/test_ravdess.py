@@ -106,21 +106,21 @@ def test_the_same_recording_twice_is_refused(folder, sound):
 
 
 def test_an_empty_folder_says_how_to_get_the_corpus(tmp_path):
-    with pytest.raises(CorpusError, match="holds no audio speech clip.*emolib data get ravdess"):
+    with pytest.raises(CorpusError, match=r"holds no audio speech clip.*emolib data get ravdess"):
         ravdess.manifest(tmp_path)
 
 
 def test_a_folder_without_what_was_asked_for_says_what_it_has(folder):
     for path in folder.rglob("03-02-*"):
         path.unlink()
-    with pytest.raises(CorpusError, match="no audio song clip, only .*audio speech"):
+    with pytest.raises(CorpusError, match=r"no audio song clip, only .*audio speech"):
         ravdess.manifest(folder, channel="song")
 
 
 def test_a_folder_of_pointers_names_the_remedy(tmp_path):
     path = tmp_path / "03-01-02-01-01-02-01.wav"
     path.write_text("version https://git-lfs.github.com/spec/v1\n")
-    with pytest.raises(CorpusError, match="Git LFS pointer.*git lfs pull"):
+    with pytest.raises(CorpusError, match=r"Git LFS pointer.*git lfs pull"):
         ravdess.manifest(tmp_path)
 
 
@@ -132,7 +132,7 @@ def test_action_units_are_indexed_by_the_audio_twin(folder):
 
 
 def test_missing_action_units_say_what_to_do(folder):
-    with pytest.raises(CorpusError, match="openface_au_means.csv is missing: run OpenFace"):
+    with pytest.raises(CorpusError, match=r"openface_au_means.csv is missing: run OpenFace"):
         ravdess.action_units(folder)
 
 
