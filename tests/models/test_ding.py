@@ -56,6 +56,7 @@ def test_dropout_sits_before_both_flattenings_and_before_the_last_dense_layer():
     assert isinstance(model.fusion[-2], nn.Dropout)
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 @pytest.mark.parametrize("kernel", range(2, 13))
 def test_every_kernel_of_the_ablation_builds_with_same_padding(kernel):
     model = models.build("ding", audio_kernel=kernel, video_kernel=kernel, padding="same").eval()
