@@ -6,9 +6,10 @@ all frames of a clip at once, shrunk, with a smallest face that suits a talking 
 pyramid keeps the scales it would have at full resolution, so that the boxes stay the same.
 """
 
+import math
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import ClassVar
 
@@ -42,7 +43,7 @@ class Face:
 
     box: tuple[float, float, float, float]
     probability: float
-    points: np.ndarray | None = None
+    points: np.ndarray | None = field(default=None, compare=False)
 
     @property
     def side(self) -> float:
@@ -146,36 +147,43 @@ def mtcnn_faces(
 def track(candidates: Sequence[Sequence[Face]]) -> list[Face | None]:
     """Follow the most prominent face of a clip through its frames.
 
-    It starts from the largest plausible face of all frames and goes both ways, taking in each
-    frame the candidate nearest to where the face was last seen; one that is more than a
-    face's width away, or of half or double the size, is somebody else or a false alarm.
+    From each detection a chain goes both ways, taking in each frame the candidate nearest to
+    where the face was last seen; one that is more than a face's width away, or beyond half or
+    double the size, is somebody else or a false alarm. The chain whose faces' sides add up to
+    most is the speaker's: somebody large who passes by, or one false alarm, adds up to little.
 
     Returns
     -------
     list
         The face in each frame, None where it was not found.
     """
+    best: list[Face | None] = [None] * len(candidates)
+    chained: set[int] = set()
+    for at, faces in enumerate(candidates):
+        for start in _plausible(faces):
+            if id(start) not in chained:
+                chain = _chain(candidates, at, start)
+                chained.update(id(face) for face in chain if face is not None)
+                best = max(best, chain, key=lambda c: sum(face.side for face in c if face))
+    return best
+
+
+def _chain(candidates: Sequence[Sequence[Face]], at: int, start: Face) -> list[Face | None]:
     chain: list[Face | None] = [None] * len(candidates)
-    plausible = [(f, i) for i, faces in enumerate(candidates) for f in _plausible(faces)]
-    if not plausible:
-        return chain
-    # The median size keeps one oversized false alarm from becoming the face to follow.
-    typical = float(np.median([max(f.side for f in c) for c in candidates if c]))
-    start, at = max(plausible, key=lambda fi: (min(fi[0].side, 1.25 * typical), fi[0].probability))
     chain[at] = start
     for order in (range(at + 1, len(candidates)), range(at - 1, -1, -1)):
         last = start
         for i in order:
             near = [face for face in candidates[i] if _same_face(last, face)]
             if near:
-                last = min(near, key=lambda face: np.linalg.norm(face.centre - last.centre))
+                last = min(near, key=lambda face: math.dist(face.centre, last.centre))
                 chain[i] = last
     return chain
 
 
 def _same_face(one: Face, other: Face) -> bool:
-    near = np.linalg.norm(one.centre - other.centre) <= max(one.side, other.side)
-    return bool(near) and 0.5 <= other.side / one.side <= 2.0
+    near = math.dist(one.centre, other.centre) <= max(one.side, other.side)
+    return near and 0.5 <= other.side / one.side <= 2.0
 
 
 def crop(

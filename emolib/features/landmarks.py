@@ -153,6 +153,7 @@ def landmarks(image: np.ndarray, box: tuple[float, float, float, float] | None =
     ImportError
         If dlib or its model is not installed; `TEMPLATE` does without.
     """
+    predictor = _predictor(threading.get_ident())  # says what to install, before the import
     import dlib
 
     height, width = image.shape[:2]
@@ -161,7 +162,7 @@ def landmarks(image: np.ndarray, box: tuple[float, float, float, float] | None =
     rectangle = dlib.rectangle(
         round(left + inset), round(top + inset), round(right - inset), round(bottom - inset)
     )
-    shape = _predictor(threading.get_ident())(np.ascontiguousarray(image), rectangle)
+    shape = predictor(np.ascontiguousarray(image), rectangle)
     return np.array([(point.x, point.y) for point in shape.parts()], np.float32)
 
 
@@ -176,8 +177,10 @@ def _model_path() -> Path | None:
 
 @cache
 def _predictor(_thread: int):
-    import dlib
-
+    try:
+        import dlib
+    except ImportError as error:
+        raise ImportError("dlib is not installed: pip install 'emolib[landmarks]'") from error
     path = _model_path()
     if path is None:
         raise ImportError(f"{_MODEL} is not installed: pip install 'emolib[landmarks]'")
@@ -213,8 +216,8 @@ def region_masks(points: np.ndarray, size: int = 64) -> dict[str, np.ndarray]:
     for region in REGIONS:
         mask = np.zeros((size, size), np.uint8)
         for outline in _outlines(region, points):
-            hull = np.rint(cv2.convexHull(outline)).astype(np.int32)
-            cv2.fillConvexPoly(mask, hull, 1)
+            hull = np.rint(cv2.convexHull(outline) * 16).astype(np.int32)
+            cv2.fillConvexPoly(mask, hull, 1, shift=4)  # in sixteenths of a pixel
         reach = round(_REACH[region] * apart)
         if reach:
             disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
@@ -226,7 +229,8 @@ def region_masks(points: np.ndarray, size: int = 64) -> dict[str, np.ndarray]:
 
 def template_masks(size: int = 64) -> dict[str, np.ndarray]:
     """Outline the regions of a Haar crop by the mean face, for want of landmarks."""
-    return region_masks(TEMPLATE * size, size)
+    # Landmarks count pixels from the centre of the first one.
+    return region_masks(TEMPLATE * size - 0.5, size)
 
 
 def _outlines(region: str, p: np.ndarray) -> list[np.ndarray]:
