@@ -92,6 +92,17 @@ def _integers(text: str | None) -> tuple[int, ...] | None:
         raise typer.BadParameter(f"{text!r} is not a list like 0,1,2") from error
 
 
+def _options(words: list[str] | None) -> dict[str, Any]:
+    """Read ``fusion=mean`` and ``dropout=0.3`` as named values."""
+    import yaml
+
+    wrong = [word for word in words or () if "=" not in word]
+    if wrong:
+        raise typer.BadParameter(f"{wrong[0]!r} is not like fusion=mean")
+    pairs = (word.split("=", 1) for word in words or ())
+    return {name: yaml.safe_load(value) for name, value in pairs}
+
+
 Key = Annotated[
     str, typer.Argument(help="ding, lu, yang, mostafa or ishtiaq.", callback=_known_paper)
 ]
@@ -205,42 +216,37 @@ def book(
 @data_app.command("list")
 def data_list(as_json: AsJson = False) -> None:
     """List the corpora: which are here, how many clips they have, and how to get the others."""
-    import pandas as pd
-
     from emolib import corpora
+    from emolib.corpora import download
 
-    rows = []
-    for name, source in corpora.SOURCES.items():
-        row = {"corpus": name, "here": "no", "clips": None, "actors": None, "problems": None}
-        row["note"] = source.how()
-        if name != "synthetic" or paths.SYNTHETIC.is_dir():
-            try:
-                manifest = corpora.load(name)
-                row |= {"here": "yes", "clips": len(manifest), "note": source.terms}
-                row["actors"] = manifest.loc[manifest["actor"] != "", "actor"].nunique()
-                row["problems"] = len(manifest.attrs.get("problems", ()))
-            except (corpora.CorpusError, FileNotFoundError) as error:
-                if any((paths.recordings() / folder).is_dir() for folder in source.folders):
-                    row |= {"here": "broken", "note": str(error)}
-        rows.append(row)
+    table = download.listing()
     if as_json:
-        _print_json(rows)
+        _print_json(table.to_dict(orient="records"))
         return
     typer.echo(f"recordings in {paths.recordings()}")
-    _print_table(
-        pd.DataFrame(rows).astype({"clips": "Int64", "actors": "Int64", "problems": "Int64"})
-    )
+    here = table["where"] != ""
+    shown = table[["corpus", "clips", "actors", "emotions", "problems"]].astype(object)
+    shown.iloc[:, 1:] = shown.iloc[:, 1:].where(here, None)
+    # A folder that is there and yet no corpus needs its own remedy; all others, how to get them.
+    folders = table["corpus"].map(lambda name: corpora.SOURCES[name].folders)
+    broken = folders.map(lambda names: any((paths.recordings() / one).is_dir() for one in names))
+    _print_table(shown.assign(note=table["note"].where(broken & ~here, table["how"])))
 
 
 @data_app.command("get")
 def data_get(
     name: Annotated[str, typer.Argument(help="Corpus to fetch.")],
     root: Annotated[Path | None, typer.Option(help="Folder to put it in.")] = None,
+    part: Annotated[
+        list[str] | None, typer.Option(help="Part of the corpus, such as video (repeatable).")
+    ] = None,
+    actor: Annotated[list[str] | None, typer.Option(help="Only this actor (repeatable).")] = None,
+    jobs: Jobs = 4,
 ) -> None:
     """Download a corpus, with checksums; an interrupted download resumes."""
     from emolib.corpora import download
 
-    typer.echo(str(download.get(name, root)))
+    typer.echo(str(download.get(name, root, parts=part, actors=actor, jobs=jobs)))
 
 
 @data_app.command("check")
@@ -252,11 +258,15 @@ def data_check(
     """Compare the files of a corpus with its registry of checksums."""
     from emolib.corpora import download
 
-    report = download.check(name, root)
+    report = download.check(name, root, progress=not as_json)
+    wrong = report[report["status"] != "ok"]
     if as_json:
         _print_json(report.to_dict(orient="records"))
     else:
-        _print_table(report)
+        typer.echo(f"{len(report) - len(wrong)} of {len(report)} files are as published")
+        if len(wrong):
+            _print_table(wrong)
+    raise typer.Exit(1 if len(wrong) else 0)
 
 
 @data_app.command("synth")
@@ -337,6 +347,10 @@ def train(
     ] = None,
     jobs: Jobs = 1,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    option: Annotated[
+        list[str] | None,
+        typer.Option(help="Option of the model, such as fusion=mean (repeatable)."),
+    ] = None,
     save: Annotated[
         bool | None, typer.Option(help="Write the result (by default only in full mode).")
     ] = None,
@@ -359,6 +373,7 @@ def train(
             seeds=_integers(seeds),
             folds=_integers(folds),
             mode=mode,
+            options=_options(option),
             allow_leak=allow_leak,
             n_jobs=jobs,
             device=device,
@@ -408,6 +423,121 @@ def claims(key: AnyKey = None, as_json: AsJson = False) -> None:
         _print_json(table.to_dict(orient="records"))
     else:
         _print_table(table[["id", "source", "quantity", "published", "measured", "verdict"]])
+
+
+@app.command()
+def explain(
+    key: Key,
+    corpus: Corpus = "synthetic",
+    modality: Modality = "both",
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the training before.")] = 3,
+    samples: Annotated[int, typer.Option(min=1, help="Test samples to explain.")] = 64,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Train briefly, then say which region of face or voice the answers rest on.
+
+    Integrated gradients on test samples of actors that the training has not seen. A density
+    above 1 means that a region counts for more than its size.
+    """
+    import pandas as pd
+
+    from emolib import experiments, explain, models, training
+    from emolib.corpora import splits
+
+    module = experiments.paper(key)
+    dataset = module.load(corpus, modality, "quick", progress=not as_json)
+    split = splits.make("actor", dataset.manifest, seed=seed, n_segments=dataset.n_segments)
+    rows = {
+        part: split.indices(dataset.manifest, 0, part, dataset.n_segments) for part in splits.PARTS
+    }
+    train, valid, test = (dataset.samples.take(rows[part]) for part in splits.PARTS)
+    training.seed_everything(seed)
+    fit = training.fit(
+        models.build(key, n_classes=len(dataset.classes), modality=modality),
+        train,
+        valid,
+        module.RECIPE.quick(epochs),
+        seed=seed,
+        prepare=dataset.prepare,
+        augment=dataset.augment,
+        progress=not as_json,
+    )
+    chosen = test.take(range(0, len(test), max(1, len(test) // samples)))
+    inputs = dataset.prepare(chosen.inputs, None) if dataset.prepare else chosen.inputs
+    found = explain.integrated_gradients(fit.model, inputs, chosen.labels, baselines="mean")
+    table = pd.concat(
+        explain.region_scores(found, _regions(name, value), modality=name).assign(modality=name)
+        for name, value in found.values.items()  # noqa: PD011
+    )[["modality", "region", "share", "area", "density"]]
+    if as_json:
+        _print_json({"relative_gap": found.relative_gap, "regions": table.to_dict("records")})
+        return
+    typer.echo(f"{key} on {corpus}, {len(chosen)} samples after {epochs} epochs")
+    _print_table(table)
+    typer.echo(
+        f"completeness: attributions miss the difference by {found.relative_gap:.1%} at most"
+    )
+
+
+def _regions(name: str, value: Any) -> dict[str, Any]:
+    """Return masks of the regions that an input has: parts of a face, or of a cepstrum."""
+    import numpy as np
+
+    if name == "video" and value.shape[-1] == value.shape[-2]:
+        from emolib.features import landmarks
+
+        return landmarks.template_masks(value.shape[-1])
+    if name == "audio" and value.ndim == 2:
+        from emolib import explain
+
+        return explain.mfcc_halves(value.shape[-1])
+    return {"all": np.ones(tuple(value.shape[1:]), bool)}
+
+
+@app.command()
+def export(
+    key: Key,
+    out: Annotated[Path | None, typer.Option(help="File to write; by default KEY.onnx.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Trained weights (.safetensors); random ones otherwise.")
+    ] = None,
+    classes: Annotated[int, typer.Option(min=2, help="Number of emotions.")] = 8,
+    int8: Annotated[bool, typer.Option(help="Also write a copy with eight-bit weights.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a network as ONNX; compare size, answers and latency with PyTorch."""
+    import pandas as pd
+
+    from emolib import export, models
+
+    model = models.build(key, n_classes=classes).eval()
+    if weights:
+        from safetensors.torch import load_file
+
+        model.load_state_dict(load_file(weights))
+    inputs = models.example_inputs(key, batch=2)
+    files = [export.export(model, inputs, out or Path(f"{key}.onnx"))]
+    if int8:
+        files.append(export.quantize(files[0]))
+    one = {name: value[:1] for name, value in inputs.items()}
+    rows = []
+    for file in files:
+        same, time = export.parity(model, file, inputs), export.latency(file, one)
+        rows.append(
+            {
+                "file": str(file),
+                "MB": export.size_mb(file),
+                "largest difference": same.max_abs_diff,
+                "median ms": time.median_ms,
+            }
+        )
+    if as_json:
+        _print_json(rows)
+        return
+    if not weights:
+        typer.echo("The weights are random: this measures size and speed, not accuracy.")
+    _print_table(pd.DataFrame(rows))
 
 
 @app.command()

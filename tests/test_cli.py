@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -99,22 +100,44 @@ def test_the_book_command_passes_on_what_was_asked(run, monkeypatch, tmp_path):
     assert asked["seed"] == 7
 
 
-def test_recordings_that_are_here_are_counted_and_the_others_come_with_a_remedy(
-    run, monkeypatch, tmp_path
-):
+def test_recordings_that_are_not_here_come_with_a_remedy(run, monkeypatch, tmp_path):
     monkeypatch.setenv("EMOLIB_DATA", str(tmp_path))
     listed = {row["corpus"]: row for row in json.loads(run("data", "list", "--json").stdout)}
-    assert listed["ravdess"]["here"] == "no"
-    assert "emolib data get ravdess" in listed["ravdess"]["note"]
+    assert (listed["ravdess"]["clips"], listed["ravdess"]["where"]) == (0, "")
+    assert "emolib data get ravdess" in run("data", "list").stdout
     (tmp_path / "ravdess").mkdir()
-    listed = {row["corpus"]: row for row in json.loads(run("data", "list", "--json").stdout)}
-    assert listed["ravdess"]["here"] == "broken"
+    assert "it holds no clip" in run("data", "list").stdout
 
 
 @pytest.mark.realdata
 def test_real_recordings_are_counted(run, recordings):
     listed = {row["corpus"]: row for row in json.loads(run("data", "list", "--json").stdout)}
     assert (listed["ravdess"]["clips"], listed["ravdess"]["actors"]) == (1440, 24)
+
+
+def test_an_exported_network_is_compared_with_its_original(run, tmp_path):
+    out = tmp_path / "ding.onnx"
+    full, small = json.loads(run("export", "ding", "--out", out, "--int8", "--json").stdout)
+    assert out.is_file()
+    assert full["largest difference"] < 1e-4
+    assert small["MB"] < full["MB"]
+
+
+def test_model_options_are_read_as_values():
+    assert cli._options(["fusion=mean", "dropout=0.3", "residual=false"]) == {
+        "fusion": "mean", "dropout": 0.3, "residual": False,
+    }  # fmt: skip
+    with pytest.raises(Exception, match="is not like fusion=mean"):
+        cli._options(["fusion"])
+
+
+def test_regions_fit_the_inputs_they_describe():
+    face = cli._regions("video", torch.zeros(2, 1, 64, 64))
+    assert {"mouth", "eyes"} <= set(face)
+    assert face["mouth"].shape == (64, 64)
+    assert set(cli._regions("audio", torch.zeros(2, 40))) == {"lower MFCC", "higher MFCC"}
+    (whole,) = cli._regions("text", torch.zeros(2, 9)).values()
+    assert whole.shape == (9,)
 
 
 def test_json_never_says_nan():
