@@ -111,6 +111,14 @@ def _test_set_size(name: str, members: Sequence[Table]) -> tuple[Granularity, li
         "expected_by_chance": found.expected,
         "n_max": found.n_max,
     }
+    ruled_out = {
+        n: unit
+        for item in members
+        for unit, alternatives in item.sizes("").items()
+        for n in alternatives
+        if n <= found.n_max and n not in found.sizes
+    }
+    data["ruled_out"] = sorted(ruled_out)
     tables = " and ".join(item.title for item in members)
     if found.size:
         n = found.size
@@ -125,13 +133,6 @@ def _test_set_size(name: str, members: Sequence[Table]) -> tuple[Granularity, li
             f"{found.expected:.1e} sizes up to {n} are expected to fit by chance.{stated}"
         )
         return found, [Finding(f"{name}/test-set-size", "identified", text, data | {"n": n})]
-    ruled_out = [
-        f"{unit} N = {n}"
-        for item in members
-        for unit, alternatives in item.sizes("").items()
-        for n in alternatives
-        if n <= found.n_max and n not in found.sizes
-    ]
     if not found.sizes:
         text = (
             f"No N up to {found.n_max} makes all {m} accuracies of {tables} a k/N: they are "
@@ -145,7 +146,8 @@ def _test_set_size(name: str, members: Sequence[Table]) -> tuple[Granularity, li
         "on the same clips, or precision and recall by class."
     )
     if ruled_out:
-        text += f" They do rule out {', '.join(dict.fromkeys(ruled_out))}."
+        listing = ", ".join(f"{n} ({unit})" for n, unit in ruled_out.items())
+        text += f" They do rule out {listing}."
     return found, [Finding(f"{name}/test-set-size", "undecided", text, data)]
 
 
