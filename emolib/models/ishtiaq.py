@@ -385,7 +385,7 @@ class MFusHER(nn.Module):
             memory, seen = layer(memory, present)
             weights["encoder"].append(seen)
         memory = self.encoder_norm(memory)
-        x = self.query.expand(len(tokens), -1, -1)  # (B, queries, d_model)
+        x = self.query.expand(tokens.shape[0], -1, -1)  # (B, queries, d_model)
         for layer in self.decoder:
             x, seen = layer(x, present, memory)
             weights["decoder"].append(seen)
@@ -556,7 +556,7 @@ class Ishtiaq(nn.Module):
     def _present(self, given: dict[str, Tensor | None], present: Tensor | None) -> Tensor:
         """Return which modalities each sample has, ``(B, M)``; every sample has at least one."""
         reference = next(value for value in given.values() if value is not None)
-        rows = len(reference)
+        rows = reference.shape[0]
         if present is None:
             present = torch.ones(rows, len(given), dtype=torch.bool, device=reference.device)
         elif present.shape != (rows, len(given)):

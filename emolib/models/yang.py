@@ -316,7 +316,7 @@ class Yang(nn.Module):
         """Return which of (audio, video) each sample has, ``(B, 2, 1, 1)``, 0 or 1."""
         reference = frames if audio is None else audio
         present = torch.tensor([audio is not None, frames is not None], device=reference.device)
-        present = present.expand(len(reference), 2)
+        present = present.expand(reference.shape[0], 2)
         if self.training and self.modality_dropout:
             present = lose_a_modality(present, self.modality_dropout)
         return present.to(reference.dtype)[:, :, None, None]
