@@ -73,6 +73,7 @@ class CostCheck(_Model):
     `scale` brings the count to the claim's unit (1e-6 for millions); `less` names a second
     build whose count is taken off; `over` one to divide by; `relation` replaces equality.
     `readings` are builds that follow other readings of the paper: the claim holds if any does.
+    `saved_from` names a build against which the saving in per cent is meant.
     """
 
     kind: Literal["cost"]
@@ -84,6 +85,7 @@ class CostCheck(_Model):
     over: dict[str, Any] | None = None
     over_quantity: str | None = None
     readings: list[dict[str, Any]] = []
+    saved_from: dict[str, Any] | None = None
     relation: Literal["=", ">", ">=", "<", "<="] = "="
 
 
@@ -91,7 +93,8 @@ class LayersCheck(_Model):
     """Look at the layers of the rebuilt model: how many of a type, or a shape of one of them.
 
     `layer` is a regular expression that the layer's whole name must match; `index` counts
-    among the layers found.
+    among the layers found, `total` sums over all of them. `saved_from` names a build against
+    which the saving in per cent is meant, `over` one to be divided by this one.
     """
 
     kind: Literal["layers"]
@@ -99,8 +102,11 @@ class LayersCheck(_Model):
     layer: str | None = None
     quantity: Literal["count", "shape", "parameters", "macs"] = "count"
     index: int = 0
+    total: bool = False
     options: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
+    saved_from: dict[str, Any] | None = None
+    over: dict[str, Any] | None = None
 
 
 class ArithmeticCheck(_Model):
@@ -490,22 +496,32 @@ class _Bench:
         numbers = self.cost(check.options, check.inputs).to_dict()
         if check.quantity not in numbers:
             raise ClaimError(f"no cost is called {check.quantity!r}: {', '.join(numbers)}")
-        value = numbers[check.quantity]
+        name = check.quantity
+        value = numbers[name]
         if check.less is not None:
-            value -= self.cost(check.less, check.inputs).to_dict()[check.quantity]
+            value -= self.cost(check.less, check.inputs).to_dict()[name]
         if check.over is not None:
             other = self.cost(check.over, check.inputs).to_dict()
-            value /= other[check.over_quantity or check.quantity]
+            value /= other[check.over_quantity or name]
+        if check.saved_from is not None:
+            value = 100 * (1 - value / self.cost(check.saved_from, check.inputs).to_dict()[name])
         return value * check.scale
 
     def layer(self, check: LayersCheck) -> float | tuple[int, ...]:
         """The number or the shape that a layers check asks for."""
+        for name, build in (("saved_from", check.saved_from), ("over", check.over)):
+            if build is not None:
+                here = self.layer(check.model_copy(update={name: None}))
+                there = self.layer(check.model_copy(update={name: None, "options": build}))
+                return 100 * (1 - here / there) if name == "saved_from" else there / here
         layers = self.cost(check.options, check.inputs).layers
         rows = layers[layers["type"] == check.type]
         if check.layer is not None:
             rows = rows[rows["layer"].str.fullmatch(check.layer)]
         if check.quantity == "count":
             return float(len(rows))
+        if check.total:
+            return float(rows[check.quantity].sum())
         if check.index >= len(rows):
             raise ClaimError(
                 f"the model has {len(rows)} layers of type {check.type!r}, so none with index "
@@ -520,6 +536,11 @@ class _Bench:
 def _compare(claim: Claim, value: float, what: str, relation: str = "=") -> Verdict:
     """Compare an exact number with the printed one: does it print so?"""
     printed = claim.printed
+    if span := re.fullmatch(r"(\d+(?:\.\d+)?)\s?[–-]\s?(\d+(?:\.\d+)?)", claim.published):
+        low, high = (Printed.parse(end).window().bounds for end in span.groups())
+        inside = low[0] <= Fraction(value) <= high[1]
+        why = f"{what} is {_number(value)}, {'' if inside else 'not '}in {claim.published}."
+        return Verdict(claim, "holds" if inside else "fails", why, value)
     if printed is None:
         raise ClaimError(f"{claim.id}: published {claim.published!r} is no number to compare with")
     if relation != "=":
@@ -546,6 +567,10 @@ def _number(value: float) -> str:
 
 def _judge_cost(claim: Claim, check: CostCheck, bench: _Bench) -> Verdict:
     name = check.quantity.replace("_", " ")
+    if check.saved_from is not None:
+        name = f"the saving (%) in {name}, against{_of(check.saved_from)},"
+    elif check.over is not None:
+        name = f"the ratio to{_of(check.over)} in {name}"
     verdict = _compare(
         claim, bench.quantity(check), f"{name} of the rebuilt model{_of(check.options)}",
         check.relation,
@@ -568,7 +593,12 @@ def _of(options: Mapping[str, Any]) -> str:
 def _judge_layers(claim: Claim, check: LayersCheck, bench: _Bench) -> Verdict:
     found = bench.layer(check)
     if check.quantity != "shape":
-        return _compare(claim, found, f"{check.quantity} of {check.type} in the rebuilt model")
+        what = f"{check.quantity} of {check.type} in the rebuilt model{_of(check.options)}"
+        if check.saved_from is not None:
+            what = f"the saving (%) in {what}, against{_of(check.saved_from)},"
+        elif check.over is not None:
+            what = f"the ratio to {what} of the build{_of(check.over)}"
+        return _compare(claim, found, what)
     # 112² × 16 is 112 × 112 × 16.
     square = re.sub(r"(\d+)\s*²", r"\1 × \1", claim.published)
     published = [int(n) for n in re.findall(r"\d+", square)]
