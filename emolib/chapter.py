@@ -225,7 +225,7 @@ def _committed(key: str, name: str):
 
 
 def _command(key: str, name: str) -> str:
-    return f"emolib train {key} --full {name}"
+    return f"emolib train {key} --experiment {name}"
 
 
 def _summary(summary) -> str:
