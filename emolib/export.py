@@ -39,7 +39,7 @@ def export(model: nn.Module, inputs: Inputs, path: str | Path) -> Path:
     Raises
     ------
     ExportError
-        If PyTorch's exporter cannot follow the network; its reason is the cause.
+        If PyTorch's exporter cannot follow the network, or only for one batch size.
     """
     path = Path(path)
     # With a batch of one the exporter would take the one for a constant.
@@ -74,6 +74,16 @@ def export(model: nn.Module, inputs: Inputs, path: str | Path) -> Path:
         for module, mode in modes.items():
             module.training = mode
     file = program.model_proto
+    fixed = [
+        node.name
+        for node in file.graph.input
+        if not node.type.tensor_type.shape.dim[0].HasField("dim_param")
+    ]
+    if fixed:  # the exporter falls back to the example's size without an error
+        raise ExportError(
+            f"{type(model).__name__} fixes the batch size of {', '.join(fixed)}: somewhere it "
+            "takes a Python number of it, as len(tensor) does; use tensor.shape[0]"
+        )
     _strip(file)
     with paths.atomic(path) as temporary:
         temporary.write_bytes(file.SerializeToString())

@@ -110,6 +110,15 @@ def test_a_failed_export_keeps_the_old_file_and_says_why(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["old.onnx"]
 
 
+def test_a_network_that_fixes_its_batch_size_is_refused(tmp_path):
+    class Counting(nn.Module):
+        def forward(self, audio=None, video=None, text=None):
+            return audio + torch.zeros(3).expand(len(audio), 3)
+
+    with pytest.raises(export.ExportError, match=r"fixes the batch size of audio.*shape\[0\]"):
+        export.export(Counting(), {"audio": torch.randn(2, 3)}, tmp_path / "counting.onnx")
+
+
 def test_missing_files_and_inputs_are_named(ding, file, tmp_path):
     _, inputs = ding
     with pytest.raises(export.ExportError, match=r"gone\.onnx does not exist"):

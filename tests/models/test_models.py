@@ -18,6 +18,7 @@ CASES = [
 ]
 # Frames and pixels below the papers' own where the network takes any: the contract is the same.
 TINY = {"lu": {"frames": 3, "size": 64}, "yang": {"frames": 3, "size": 64}}
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 
 
 class Case:
