@@ -48,45 +48,40 @@ def claims(key: str) -> Table:
     """Return what the paper claims: where it says so, what, and the value as printed."""
     from emolib import claims as ledger
 
-    table = ledger.table(key)
-    shown = pd.DataFrame(
-        {
-            "where": table["source"].map(html.escape),
-            "what": table["quantity"].map(html.escape),
-            "printed": [
-                _with_unit(*pair) for pair in zip(table.published, table.unit, strict=True)
-            ],
-        }
-    )
-    return Table(shown, f"{len(table)} claims, in the order of the paper")
+    table = ledger.table(key, own=True)
+    return Table(_as_printed(table), f"{len(table)} claims, in the order of the paper")
 
 
 def verdicts(key: str) -> Table:
     """Return every claim with what was measured, the verdict, and why."""
     from emolib import claims as ledger
 
-    table = ledger.table(key)
-    shown = pd.DataFrame(
-        {
-            "where": table["source"].map(html.escape),
-            "what": table["quantity"].map(html.escape),
-            "printed": [
-                _with_unit(*pair) for pair in zip(table.published, table.unit, strict=True)
-            ],
-            "measured": table["measured"].map(_cell),
-            "verdict": table["verdict"].map(badge),
-            "why": [
-                html.escape(str(why))
-                + (f"<br><code>{html.escape(command)}</code>" if command else "")
-                for why, command in zip(
-                    table["why"], table["settle_with"].fillna("").astype(str), strict=True
-                )
-            ],
-        }
+    table = ledger.table(key, own=True)
+    shown = _as_printed(table).assign(
+        measured=table["measured"].map(_number),
+        verdict=table["verdict"].map(badge),
+        why=[
+            _cell(why) + (f"<br><code>{html.escape(command)}</code>" if command else "")
+            for why, command in zip(table["why"], table["settle_with"].fillna(""), strict=True)
+        ],
     )
     counts = table["verdict"].value_counts()
     said = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
     return Table(shown, f"{len(table)} claims: {said}")
+
+
+def _as_printed(table: pd.DataFrame) -> pd.DataFrame:
+    printed = [
+        " ".join(filter(None, (_cell(value), _cell(unit))))
+        for value, unit in zip(table["published"], table["unit"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "where": table["source"].map(_cell),
+            "what": table["quantity"].map(_cell),
+            "printed": printed,
+        }
+    )
 
 
 def badge(verdict: str) -> str:
@@ -98,15 +93,13 @@ def badge(verdict: str) -> str:
 
 
 def _cell(value) -> str:
-    return (
-        ""
-        if value is None or (not isinstance(value, str) and pd.isna(value))
-        else html.escape(str(value))
-    )
+    """Return a value as HTML text; missing values are empty."""
+    missing = value is None or (not isinstance(value, str) and pd.isna(value))
+    return "" if missing else html.escape(str(value))
 
 
-def _with_unit(value, unit) -> str:
-    return " ".join(filter(None, (_cell(value), _cell(unit))))
+def _number(value) -> str:
+    return f"{value:,.5g}" if isinstance(value, (int, float)) and pd.notna(value) else _cell(value)
 
 
 # --- room 7: what an option costs ----------------------------------------------------------
