@@ -33,8 +33,16 @@ TABLE_I = (
 )
 STEM, HEAD = 16, 576  # channels of Table I's first and last row
 
+# The facial networks of the ablation in Tables VII and VIII; F4 is the paper's choice.
+FACE = {
+    "F1": {"tam": "none", "fan": "off"},
+    "F2": {"tam": "marked", "fan": "off"},
+    "F3": {"tam": "none", "fan": "on"},
+    "F4": {"tam": "marked", "fan": "on"},
+}
+
 # Table II, one row per Conv1D: kernel, stride. The channels are S1, S2 (the paper's choice) and
-# S3 of the ablation in Tables VII and VIII.
+# S3 of the same ablation.
 TABLE_II = ((5, 1), (7, 2), (5, 1), (7, 2), (5, 1), (7, 2), (5, 1), (7, 2))
 SPEECH = {
     "S1": (128,) * 4 + (64,) * 4,
@@ -46,15 +54,12 @@ SPEECH = {
 VARIANTS: list[dict] = [
     {},
     {"modality": "audio"},
-    {"modality": "video"},
     {"fusion": "arithmetic"},
     {"modality": "audio", "speech": "S1"},
     {"modality": "audio", "speech": "S3"},
     {"modality": "audio", "speech_head": "flatten"},
     {"modality": "audio", "convolve": "time", "n_mfcc": 20},
-    {"modality": "video", "tam": "none", "fan": "off"},  # F1 of Tables VII and VIII
-    {"modality": "video", "fan": "off"},  # F2
-    {"modality": "video", "tam": "none"},  # F3
+    *({"modality": "video", **options} for options in FACE.values()),
     {"modality": "video", "fan": "self"},
     {"modality": "video", "tam": "all", "tam_position": "before", "cheap_kernel": "K"},
     {"modality": "video", "tam_residual": True},

@@ -24,7 +24,17 @@ VISUAL = (64, 64, 128, 128)
 AUDIO = (64, 64, 64, 64)
 FUSED = (128, 128, 128, 128)
 
-# What the tests build: the paper's network first, then the rungs of Tables III, V and VII.
+# The rungs of Tables V and VII: the features of the audio stream, and options of the network. Each
+# rung changes one thing. (Which face network the first has, the paper does not say.)
+LADDER = (
+    ("mfcc", {"spatial": "shufflenetv2", "fusion": "intermediate", "residual": False}),
+    ("mfcc", {"spatial": "mobilenetv2", "fusion": "intermediate", "residual": False}),
+    ("mfcc", {"spatial": "mobilenetv2", "fusion": "attention", "residual": False}),
+    ("frft-mfcc", {"spatial": "mobilenetv2", "fusion": "attention", "residual": False}),
+    ("frft-mfcc", {"spatial": "mobilenetv2", "fusion": "attention", "residual": True}),
+)
+
+# What the tests build: the paper's network first, then other rungs and readings.
 VARIANTS: list[dict] = [
     {"spatial": "features"},
     {"modality": "audio"},
@@ -161,10 +171,11 @@ class Yang(nn.Module):
         "both", or one stream alone: Table I or II with its Predict row.
     fusion
         "attention": concatenate the streams at every step, four Conv1d blocks, attention over
-        the steps (the method). "concatenation": the same without attention (the "feature-level
-        fusion" of Tables V and VII). "intermediate": behind stage 1 each stream attends to the
+        the steps (the method: "feature-level fusion (based on attention mechanism)").
+        "concatenation": the same without attention ("direct feature concatenation", as the
+        discussion of Table V has it). "intermediate": behind stage 1 each stream attends to the
         other by eq. 4 to 7 and goes through its own stage 2, then both are pooled and joined
-        (the "intermediate feature fusion" of the first two rows; how is a reading).
+        (the "intermediate feature fusion" of Tables V and VII; how is a reading).
     residual
         Conv1d blocks with a shortcut (the method, "+Conv1D" in Table V) or plain.
     spatial
@@ -363,9 +374,9 @@ def _silent_if_missing(
 ) -> tuple[Tensor, Tensor]:
     """Return both streams, a missing one as zeros of the other's length."""
     if a is None:
-        a = v.new_zeros(len(v), a_width, v.shape[-1])
+        a = v.new_zeros(v.shape[0], a_width, v.shape[-1])
     if v is None:
-        v = a.new_zeros(len(a), v_width, a.shape[-1])
+        v = a.new_zeros(a.shape[0], v_width, a.shape[-1])
     return a, v
 
 

@@ -119,6 +119,14 @@ def test_every_row_of_table_ii_has_its_printed_output():
     assert seen == list(zip(lengths, widths, strict=True))
 
 
+def test_the_ablations_facial_networks_differ_by_the_parameters_of_their_attention():
+    count = {name: parameters(lu.build(modality="video", **o)) for name, o in lu.FACE.items()}
+    assert count["F4"] == parameters(lu.build(modality="video"))
+    assert count["F2"] - count["F1"] == count["F4"] - count["F3"] == 9 * 300
+    queries_and_wider_head = (576 + 1) + (1152 + 1) + 576 * 8
+    assert count["F3"] - count["F1"] == count["F4"] - count["F2"] == queries_and_wider_head
+
+
 # --- triplet attention ---------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Yang et al.: counts of Tables I and II, residual blocks, attention, and missing modalities."""
 
+import itertools
 import math
 
 import numpy as np
@@ -57,6 +58,13 @@ def test_conv1d_blocks_have_the_parameters_of_tables_i_and_ii(
 @pytest.mark.parametrize(("residual", "total"), [(False, 2_869_256), (True, 2_984_968)])
 def test_the_whole_network_is_the_sum_of_its_parts(residual, total):
     assert parameters(yang.build(residual=residual)) == total
+
+
+def test_each_rung_of_the_ladder_changes_one_thing():
+    rungs = [{"features": features, **options} for features, options in yang.LADDER]
+    for lower, upper in itertools.pairwise(rungs):
+        assert sum(lower[name] != upper[name] for name in lower) == 1
+    assert parameters(yang.build(**yang.LADDER[-1][1])) == parameters(yang.build())
 
 
 # --- blocks ---------------------------------------------------------------------------------------
