@@ -231,9 +231,8 @@ def _stream(url: str, part: Path, progress: bool) -> None:
     """Write `url` to `part`, from where `part` ends, again and again until it is whole."""
     import requests
 
-    idle = 0
+    idle, most = 0, _size(part)
     while True:
-        before = _size(part)
         try:
             return _stream_once(url, part, progress)
         except requests.HTTPError as error:
@@ -244,7 +243,9 @@ def _stream(url: str, part: Path, progress: bool) -> None:
             reason = error
         except requests.exceptions.ChunkedEncodingError as error:  # broken off inside the body
             reason = error
-        idle = 0 if _size(part) > before else idle + 1
+        # Only more than ever came counts as progress, so this ends with every server.
+        idle = 0 if _size(part) > most else idle + 1
+        most = max(most, _size(part))
         if idle == _ATTEMPTS:
             raise DownloadError(
                 f"{url} broke off {_ATTEMPTS} times ({reason}): check the network and run the "
@@ -475,7 +476,7 @@ def _here(name: str) -> dict:
         names = {path.stem for path in made}
         fields = [name.split("-") for name in names]
         return row | {
-            "clips": len(names),
+            "clips": len(made),
             "actors": len({field[6] for field in fields}),
             "emotions": len({field[2] for field in fields}),
             "where": str(paths.SYNTHETIC) if names else "",

@@ -117,6 +117,13 @@ def test_a_server_without_ranges_is_asked_again_from_the_start(server, tmp_path)
     assert len(server.asked) == 3
 
 
+def test_a_server_that_always_stops_at_the_same_place_is_given_up(server, tmp_path):
+    server.files["file.bin"], server.drops, server.ranges = BODY, 10**6, False
+    with pytest.raises(DownloadError, match="broke off 5 times"):
+        get(server, tmp_path)
+    assert len(server.asked) == 1 + 5
+
+
 def test_what_came_is_kept_for_the_next_session(server, tmp_path):
     server.files["file.bin"], server.drops = BODY, 1
     server.failures = []
