@@ -22,6 +22,7 @@ EMOTION_FOLDERS = {
     "surprised": "surprised",
     "contempt": "contempt",
 }
+LEVELS = ("level_1", "level_2", "level_3")
 VIEWS = ("front", "down", "top", "left_30", "left_60", "right_30", "right_60")
 
 _PATH = re.compile(
@@ -65,9 +66,6 @@ def parse(path: Path) -> dict[str, str]:
         "view": match["view"] or "",
         "twin": take,
     }
-
-
-LEVELS = ("level_1", "level_2", "level_3")
 
 
 def manifest(
