@@ -344,7 +344,7 @@ class FrftMfcc(Mfcc):
     n_fft: int = 512
     hop_length: int = 256
     n_mels: int = 64
-    n_mfcc: int = 40
+    n_mfcc: int = 10  # as `emolib.models.yang` takes by default
     pooling: str | None = None
     order: float | None = None
     orders: tuple[float, ...] = ORDERS

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from emolib.features import frft
 from emolib.features.audio import Mfcc
 from emolib.features.frft import FractionalFourier, FrftMfcc, dfrft
+from emolib.models import yang
 
 LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 31, 64, 97, 100, 128)
 lengths = st.sampled_from(LENGTHS)
@@ -278,7 +279,7 @@ def glide(start: float = 300.0, end: float = 900.0, seconds: float = 1.0) -> np.
 
 
 def recipe(**options) -> FrftMfcc:
-    return FrftMfcc(**{"order": 1.0, "duration_s": None, "frames": 80, **options})
+    return FrftMfcc(**{"order": 1.0, "n_mfcc": 40, "duration_s": None, "frames": 80, **options})
 
 
 @pytest.mark.parametrize("folded", [True, False])
@@ -346,10 +347,14 @@ def test_a_clip_becomes_a_sequence_of_the_papers_length(tmp_path):
     for seconds in (1.0, 5.0):
         path = tmp_path / f"{seconds}.wav"
         soundfile.write(path, glide(seconds=seconds), RATE)
-        values = FrftMfcc(order=0.95, n_mfcc=10).compute({"path": path, "clip_id": "x"})
+        values = FrftMfcc(order=0.95).compute({"path": path, "clip_id": "x"})
         assert values.shape == (10, round(3.6 * RATE) // 256 + 1)
         assert values.dtype == np.float32
         assert np.isfinite(values).all()
+
+
+def test_the_recipe_makes_what_yangs_network_takes():
+    assert FrftMfcc().n_mfcc == yang.build(modality="audio").n_mfcc
 
 
 def test_options_change_the_digest():
@@ -379,6 +384,6 @@ def test_impossible_recipes_are_refused_before_any_clip_is_read(options, message
 def test_a_real_recording_gives_finite_coefficients(recordings):
     path = next(recordings.rglob("03-01-05-02-01-01-12.*"))
     values = FrftMfcc().compute({"path": path, "clip_id": path.stem})
-    assert values.shape == (40, 311)
+    assert values.shape == (10, 311)
     assert np.isfinite(values).all()
     assert values.std() > 1
