@@ -115,6 +115,37 @@ def _compare(answer: Any, truth: Any, exercise: Exercise) -> Outcome:
     return Outcome(False, f"not yet. Hint: {exercise.hint}")
 
 
+# --- Part I: from recordings to tensors ------------------------------------------------------
+
+
+def _last_frame_time() -> float:
+    from emolib.features.video import frame_times
+
+    return float(frame_times(3.6, 15)[-1])
+
+
+def _mfcc_frames() -> int:
+    import librosa
+
+    return librosa.feature.mfcc(y=np.zeros(3 * 48_000, np.float32), sr=48_000).shape[1]
+
+
+register(
+    "tensors-last-frame",
+    Exercise(
+        _last_frame_time,
+        "a segment lasts 3.6 s / 15, and its centre lies half of that before its end",
+    ),
+)
+register(
+    "tensors-mfcc-frames",
+    Exercise(_mfcc_frames, "3 seconds are 144,000 samples; divide by the hop, round down, add one"),
+)
+
+
+# --- Ding ------------------------------------------------------------------------------------
+
+
 def _ding_segment_without_sibling_in_training() -> float:
     """P(no other segment of the clip is among the 80 % that a test segment's rivals form)."""
     from scipy.stats import hypergeom
