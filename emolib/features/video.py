@@ -7,6 +7,7 @@ only the wanted frames are converted to RGB. The frames are the same, bit for bi
 that decoding the whole clip gives.
 """
 
+import os
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -225,9 +226,16 @@ def _opened(path: str | Path) -> Iterator[tuple]:
                 path,
             )
         stream = container.streams.video[0]
-        # Threads inside a frame: frame threads decode ahead of what is wanted.
-        stream.thread_type = "SLICE"
+        # As many threads as OpenMP may have: one in a worker process, else one for each core.
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = _allowed_threads()
         yield container, stream
+
+
+def _allowed_threads() -> int:
+    """Return the threads that OMP_NUM_THREADS allows, 0 (one for each core) without it."""
+    first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]  # "4,2" nests: 4, and 2 in each
+    return int(first) if first.strip().isdigit() else 0
 
 
 def _untimed(container, stream) -> bool:
