@@ -408,8 +408,8 @@ def judge(claim: Claim, bench: "_Bench | None" = None) -> Verdict:
     bench = bench or _Bench(claim.key)
     try:
         return _JUDGES[claim.check.kind](claim, claim.check, bench)
-    except ClaimError:
-        raise
+    except ClaimError as error:
+        raise error if claim.id in str(error) else ClaimError(f"{claim.id}: {error}") from error
     except Exception as error:
         raise ClaimError(
             f"{claim.id}: its {claim.check.kind} check cannot run "

@@ -9,7 +9,8 @@ import numpy as np
 from emolib.audit.printed import CONVENTIONS, Printed
 
 N_MAX = 5000  # beyond M = 10^(decimals + 2) every percentage fits every N, and long before most do
-DECIDED = 0.01  # expected chance fits up to the smallest N that we are willing to call a finding
+DECIDED = 1e-5  # expected chance fits up to the smallest N that we are willing to call a finding
+LEAST = 3  # one or two numbers may be simple fractions (75.00 %) of any test set
 
 
 @dataclass(frozen=True)
@@ -19,14 +20,14 @@ class Granularity:
     Attributes
     ----------
     convention : str
-        ``rounded`` or ``truncated``: how the numbers must have been printed.
+        ``rounded`` or ``truncated``: how they must have been printed to fit the smallest size.
     sizes : tuple of int
-        Every N ≤ `n_max` that makes each number a k/N.
+        Every N ≤ `n_max` that makes each number a k/N, rounded or truncated.
     chance : float
         Probability that numbers spread evenly would all fit the smallest of `sizes`.
     expected : float
         Expected number of sizes up to the smallest one that would fit by chance, over both
-        conventions. Below 0.01 the smallest size counts as found.
+        conventions. Below `DECIDED` the smallest size counts as found.
     """
 
     values: tuple[str, ...]
@@ -39,12 +40,14 @@ class Granularity:
     @property
     def size(self) -> int | None:
         """The size found, or None if chance could do as well."""
-        return self.sizes[0] if self.sizes and self.expected <= DECIDED else None
+        decided = len(self.values) >= LEAST and self.expected <= DECIDED
+        return self.sizes[0] if self.sizes and decided else None
 
     @property
-    def multiples_only(self) -> bool:
-        """Whether all other sizes that fit are multiples of the smallest."""
-        return bool(self.sizes) and all(n % self.sizes[0] == 0 for n in self.sizes)
+    def alone_to(self) -> int:
+        """Up to where only multiples of the smallest size fit."""
+        others = [n for n in self.sizes if n % self.sizes[0]]
+        return others[0] - 1 if others else self.n_max
 
 
 def granularity(values: Iterable[Printed], n_max: int = N_MAX) -> Granularity:
@@ -63,7 +66,7 @@ def granularity(values: Iterable[Printed], n_max: int = N_MAX) -> Granularity:
         # Of the scale + 1 numbers that can be printed, at most N + 1 are hit by some k/N.
         chance *= np.minimum(1.0, (sizes + 1) / (scale + 1))
     cumulative = 2 * np.cumsum(chance)  # two conventions, two chances
-    best = None
+    by_convention = {}
     for convention in CONVENTIONS:
         fits = np.ones(n_max, dtype=bool)
         for value in distinct:
@@ -71,16 +74,13 @@ def granularity(values: Iterable[Printed], n_max: int = N_MAX) -> Granularity:
             first = -(-w.low * sizes // w.scale)
             last = -(-w.high * sizes // w.scale) - 1 if w.open else w.high * sizes // w.scale
             fits &= last >= np.maximum(first, 0)
-        found = tuple(int(n) for n in sizes[fits])
-        # The convention with the smaller first size explains the numbers with less.
-        if found and (best is None or found[0] < best[1][0]):
-            best = (convention, found)
-    if best is None:
+        by_convention[convention] = {int(n) for n in sizes[fits]}
+    found = tuple(sorted(set().union(*by_convention.values())))
+    if not found:
         return Granularity(texts, "rounded", (), 0.0, float(cumulative[-1]), n_max)
-    smallest = best[1][0]
-    return Granularity(
-        texts, *best, float(chance[smallest - 1]), float(cumulative[smallest - 1]), n_max
-    )
+    convention = next(c for c in CONVENTIONS if found[0] in by_convention[c])
+    at = found[0] - 1
+    return Granularity(texts, convention, found, float(chance[at]), float(cumulative[at]), n_max)
 
 
 def count_of(value: Printed, n: int) -> tuple[int, str] | None:

@@ -25,6 +25,7 @@ from emolib.audit.printed import (
 )
 from emolib.audit.tables import MACRO_ROWS, WEIGHTED_ROWS, Table, slug
 
+SCAN_DIGITS = 3  # of a fraction; with two, every class of a hundred clips prints every recall
 DUPLICATED = 1e-4  # chance of as many equal numbers in unrelated tables
 
 
@@ -122,15 +123,13 @@ def _test_set_size(name: str, members: Sequence[Table]) -> tuple[Granularity, li
     tables = " and ".join(item.title for item in members)
     if found.size:
         n = found.size
-        rest = (
-            "its multiples" if found.multiples_only else f"{', '.join(map(str, found.sizes[1:6]))}"
-        )
         stated = _stated_relation(members, n)
         text = (
             f"All {m} different accuracies of {tables} are k/{n}, {found.convention} "
-            f"(also {rest}, no other N up to {found.n_max}). Numbers that came about otherwise, "
-            f"such as means over folds, would all fit with probability {found.chance:.1e}; "
-            f"{found.expected:.1e} sizes up to {n} are expected to fit by chance.{stated}"
+            f"(or of its multiples; no other N up to {found.alone_to} fits). Numbers that came "
+            f"about otherwise, such as means over folds, would all fit with probability "
+            f"{found.chance:.1e}; {found.expected:.1e} sizes up to {n} are expected to fit by "
+            f"chance.{stated}"
         )
         return found, [Finding(f"{name}/test-set-size", "identified", text, data | {"n": n})]
     if not found.sizes:
@@ -156,8 +155,9 @@ def _stated_relation(members: Sequence[Table], n: int) -> str:
     sentences = []
     for item in members:
         for unit, alternatives in item.sizes("").items():
-            label = unit if n in alternatives else f"not {unit}"
-            sentences.append(f" That is {label} ({' or '.join(map(str, alternatives))}).")
+            is_or_not = "is" if n in alternatives else "is not"
+            listing = " or ".join(map(str, alternatives))
+            sentences.append(f" It {is_or_not} the number of {unit} ({listing}).")
     return "".join(dict.fromkeys(sentences))
 
 
@@ -300,18 +300,21 @@ def _supports(item: Table, known: Granularity | None) -> tuple[Margins | None, l
     if supports:
         sizes: tuple[int, ...] = (sum(s[0] for s in supports.values()),)
         why = "the printed supports sum to it"
-    elif known and known.size:
-        sizes = (known.size,)
-        why = "every accuracy on this test set is a k/N of it"
     elif stated:
         sizes = tuple(n for alternatives in stated.values() for n in alternatives)
         why = "stated"
+    elif known and known.size:
+        # Any other size that fits may be the true one: the smallest is tried first.
+        sizes = known.sizes
+        why = "every accuracy on this test set is a k/N of it"
     else:
         return _scan(item)
     found: dict[int, Margins | None] = {}
     for n in sizes:
         try:
             found[n] = margins(classes, n, item.accuracy, supports)
+            if found[n]:
+                break
         except TooCoarse:
             text = (
                 f"{item.title}: with N = {n} the printed digits leave too many confusion margins "
@@ -355,8 +358,17 @@ def _supports(item: Table, known: Granularity | None) -> tuple[Margins | None, l
     return best, [Finding(identifier, "consistent", text, data)]
 
 
-def _scan(item: Table, n_max: int = 1000, work: int = 300_000) -> tuple[None, list[Finding]]:
+def _scan(item: Table, n_max: int = 1000, work: int = 20_000) -> tuple[None, list[Finding]]:
     """Look for the sizes at which any confusion matrix prints this report."""
+    identifier = f"{item.name}/supports"
+    digits = min(v.decimals + 2 * v.percent for row in item.classes.values() for v in row.values())
+    if digits < SCAN_DIGITS:
+        text = (
+            f"{item.title}: with {digits} digits of a fraction, classes of a hundred clips or more "
+            "print any row, so the supports cannot be decided. Four digits (97.56 %) would do, "
+            "or the supports themselves."
+        )
+        return None, [Finding(identifier, "undecided", text, {"digits": digits})]
     feasible: list[int] = []
     last = 0
     try:
@@ -370,7 +382,6 @@ def _scan(item: Table, n_max: int = 1000, work: int = 300_000) -> tuple[None, li
                 break
     except TooCoarse:
         pass
-    identifier = f"{item.name}/supports"
     data = {"sizes": feasible, "searched_to": last}
     if not feasible:
         text = (

@@ -1,0 +1,171 @@
+"""Honest tables made by chance, to measure how often the audit accuses an innocent one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, localcontext
+from fractions import Fraction
+
+import numpy as np
+
+from emolib.audit.findings import AuditReport, Finding
+from emolib.audit.report import audit
+from emolib.audit.tables import Table
+
+EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+ROUNDING = (ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_DOWN)
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """An honest table or two, and the truth behind them.
+
+    Attributes
+    ----------
+    tables : tuple of Table
+        What would be printed.
+    n : int or None
+        Clips that were tested; None where the tables have different test sets.
+    supports : dict of str to int
+        Clips of each class, for a classification report.
+    """
+
+    tables: tuple[Table, ...]
+    n: int | None
+    supports: dict[str, int]
+
+
+def show(value: Fraction, decimals: int, rounding: str) -> str:
+    """Print a fraction of 1 as a percentage with `decimals` digits."""
+    with localcontext() as context:
+        context.prec = 60
+        exact = Decimal(100 * value.numerator) / Decimal(value.denominator)
+        return str(exact.quantize(Decimal(1).scaleb(-decimals), rounding=rounding))
+
+
+def report(rng: np.random.Generator, *, coarse: bool = False) -> Simulated:
+    """A classification report of a stratified test set, percentages with two digits.
+
+    A `coarse` one prints fractions with two digits and its accuracy in whole per cent, and says
+    nothing about the size of the test set.
+    """
+    names = EMOTIONS[: int(rng.integers(3, 9))]
+    population = {name: int(rng.integers(60, 400)) for name in names}
+    rounding = ROUNDING[rng.integers(3)]
+    supports = {name: round(count / 5) for name, count in population.items()}
+    skill = rng.uniform(0.5, 0.99)
+    confusion = np.zeros((len(names), len(names)), dtype=int)
+    for i, name in enumerate(names):
+        errors = np.full(len(names), (1 - skill) / (len(names) - 1))
+        errors[i] = skill
+        confusion[i] = rng.multinomial(supports[name], errors)
+    n, hits = int(confusion.sum()), confusion.diagonal()
+    accuracy = show(Fraction(int(hits.sum()), n), 0 if coarse else 2, rounding)
+    lines = [
+        f"# accuracy: {accuracy} %",
+        f"# unit: {'fraction' if coarse else 'percent'}",
+        "# share: 0.2",
+        "# population: " + " ".join(f"{k}={v}" for k, v in population.items()),
+        "class,precision,recall,f1",
+    ]
+    if not coarse:
+        lines.insert(0, f"# n clips: {n}")
+    scale = 100 if coarse else 1  # `show` prints percentages
+    columns: list[list[Fraction]] = [[], [], []]
+    for i, name in enumerate(names):
+        predicted = int(confusion[:, i].sum())
+        values = (
+            Fraction(int(hits[i]), predicted) if predicted else Fraction(0),
+            Fraction(int(hits[i]), supports[name]),
+            Fraction(2 * int(hits[i]), predicted + supports[name]),
+        )
+        for column, value in zip(columns, values, strict=True):
+            column.append(value)
+        lines.append(",".join((name, *(show(v / scale, 2, rounding) for v in values))))
+    means = (show(sum(c) / len(c) / scale, 2, rounding) for c in columns)
+    lines.append(",".join(("macro avg", *means)))
+    return Simulated((Table.parse("\n".join(lines)),), n, supports)
+
+
+def coarse(rng: np.random.Generator) -> Simulated:
+    """A classification report in fractions with two digits."""
+    return report(rng, coarse=True)
+
+
+def grid(rng: np.random.Generator) -> Simulated:
+    """An ablation grid: accuracies of several models on one test set."""
+    n, cells = int(rng.integers(60, 2000)), int(rng.integers(2, 21))
+    rounding = ROUNDING[rng.integers(3)]
+    values = [Fraction(int(k), n) for k in rng.binomial(n, rng.uniform(0.4, 0.98, cells))]
+    return Simulated((_ladder(values, rounding, "grid"),), n, {})
+
+
+def folds(rng: np.random.Generator) -> Simulated:
+    """A ladder of means over five folds: fractions of all clips, never of those of one fold."""
+    total, cells = int(rng.integers(300, 7500)), int(rng.integers(3, 21))
+    rounding = ROUNDING[rng.integers(3)]
+    sizes = [total // 5 + (i < total % 5) for i in range(5)]
+    values = []
+    for skill in rng.uniform(0.4, 0.98, cells):
+        values.append(sum(Fraction(int(rng.binomial(n, skill)), n) for n in sizes) / 5)
+    return Simulated((_ladder(values, rounding, "folds"),), total, {})
+
+
+def pair(rng: np.random.Generator) -> Simulated:
+    """Two ladders measured on two corpora: equal numbers are coincidences."""
+    first, second = grid(rng), grid(rng)
+    tables = tuple(
+        Table(f"table{i}", t.kind, t.rows, t.columns, t.cells, {"test set": f"corpus {i}"})
+        for i, t in enumerate((*first.tables, *second.tables), start=1)
+    )
+    return Simulated(tables, None, {})
+
+
+def _ladder(values: list[Fraction], rounding: str, name: str) -> Table:
+    rows = [f"model {i},{show(v, 2, rounding)}" for i, v in enumerate(values, start=1)]
+    return Table.parse("\n".join(("# unit: percent", "model,ACC(%)", *rows)), name)
+
+
+KINDS: dict[str, Callable[[np.random.Generator], Simulated]] = {
+    "report": report,
+    "coarse": coarse,
+    "grid": grid,
+    "folds": folds,
+    "pair": pair,
+}
+
+
+def accusations(truth: Simulated, found: AuditReport) -> list[Finding]:
+    """The findings that are false: an honest table called impossible, or a wrong size."""
+    false = [finding for finding in found.findings if finding.level == "impossible"]
+    for finding in found.at("identified"):
+        if finding.id.endswith("/test-set-size"):
+            # A divisor is no error: what is a k/n of it is one of the truth as well.
+            if truth.n is not None and truth.n % finding.data["n"]:
+                false.append(finding)
+        elif finding.id.endswith("/supports"):
+            recovered = {name: s[0] for name, s in finding.data["supports"].items()}
+            if recovered != truth.supports:
+                false.append(finding)
+        else:  # duplicated numbers
+            false.append(finding)
+    return false
+
+
+def false_alarms(n: int = 1000, seed: int = 0) -> dict[str, dict[str, float]]:
+    """Audit `n` honest tables and count the accusations, by kind of table.
+
+    Returns
+    -------
+    dict
+        For each kind of table and for ``"all"``: ``tables``, ``alarms``, ``rate``.
+    """
+    rng = np.random.default_rng(seed)
+    counts = {name: {"tables": 0, "alarms": 0} for name in (*KINDS, "all")}
+    for i in range(n):
+        name = list(KINDS)[i % len(KINDS)]
+        truth = KINDS[name](rng)
+        accused = bool(accusations(truth, audit(truth.tables)))
+        for row in (name, "all"):
+            counts[row]["tables"] += 1
+            counts[row]["alarms"] += accused
+    return {k: v | {"rate": v["alarms"] / max(v["tables"], 1)} for k, v in counts.items()}
