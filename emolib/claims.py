@@ -29,6 +29,8 @@ data, and quick runs, are mentioned and settle nothing.
 
 import dataclasses
 import functools
+import importlib
+import inspect
 import json
 import math
 import operator
@@ -155,6 +157,7 @@ class ResultCheck(_Model):
 
     `less` names an experiment whose metric is taken off. `best` names a model option: the claim
     is then about the value of that option with the best metric among three or more runs.
+    `features` is a word that the description of the inputs must hold, or not ("!frft").
     """
 
     kind: Literal["result"]
@@ -165,6 +168,7 @@ class ResultCheck(_Model):
     less: dict[str, Any] | None = None
     cls: str | None = Field(default=None, alias="class")
     best: str | None = None
+    features: str | None = None
     command: str | None = None
 
 
@@ -694,14 +698,22 @@ def _judge_result(claim: Claim, check: ResultCheck, bench: _Bench) -> Verdict:
             and result.modality == claim.needs.modality
             and (check.split is None or result.split.kind == check.split)
             and (check.experiment is None or result.experiment == check.experiment)
-            and (check.best or _built(result.model.options, check) == check.options)
+            and _has_features(result, check.features)
+            and (
+                check.best
+                or _built(result.model.options, check, claim.key)
+                == _built(check.options, check, claim.key)
+            )
         )
         if settles:
             matching.append(result)
         elif result.modality == claim.needs.modality:
             related.append(result)
-    # The most seeds and folds first; among equals the latest.
-    matching.sort(key=lambda r: (len(r.runs), r.provenance.date), reverse=True)
+    # The plainest first ("audio-clip" before "audio-clip-standardised"), then the one with the
+    # most seeds and folds, then the latest.
+    matching.sort(
+        key=lambda r: (-r.experiment.count("-"), len(r.runs), r.provenance.date), reverse=True
+    )
     base, better = None, None
     if check.less is not None and matching:
         base = next(
@@ -781,10 +793,31 @@ def _metric(result, metric: str, cls: str | None) -> tuple[float, tuple[float, f
     return mean, (float(interval.low), float(interval.high))
 
 
-def _built(options: Mapping[str, Any], check: ResultCheck) -> dict[str, Any]:
+def _has_features(result, wanted: str | None) -> bool:
+    """Whether the inputs of a result were made with (or, after "!", without) something."""
+    if wanted is None:
+        return True
+    there = wanted.lstrip("!") in json.dumps(result.features).lower()
+    return there != wanted.startswith("!")
+
+
+def _built(options: Mapping[str, Any], check: ResultCheck, key: str) -> dict[str, Any]:
     """The options that make a model another than the paper's own for its corpus and modality."""
     usual = {"modality", "n_classes", "hidden", "dropout"} - set(check.options)
-    return {name: value for name, value in options.items() if name not in usual}
+    own = _defaults(key)
+    return {
+        name: value
+        for name, value in options.items()
+        if name not in usual and not (name in own and own[name] == value)
+    }
+
+
+@functools.cache
+def _defaults(key: str) -> dict[str, Any]:
+    """The options of the paper's own model, by name."""
+    module = importlib.import_module(f"emolib.models.{key}")
+    parameters = inspect.signature(getattr(module, key.capitalize())).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def _by_option(matching: list, option: str, metric: str) -> dict[float, float]:

@@ -63,6 +63,7 @@ def result(mean, interval, corpus="ravdess", mode="full", options=None, experime
         model=SimpleNamespace(options=options or {}),
         summary={"accuracy": summary},
         runs=[None],
+        features={"audio": "mfcc"},
         provenance=SimpleNamespace(date="2025-01-01"),
     )
 
