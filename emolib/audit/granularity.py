@@ -55,7 +55,8 @@ def granularity(values: Iterable[Printed], n_max: int = N_MAX) -> Granularity:
 
     Numbers that print as exactly 0 or 1 say nothing about N and are left out, as are repeats.
     """
-    distinct = sorted({v for v in values if 0 < v.value < 1}, key=lambda v: v.value)
+    shares = {v.share for v in values}
+    distinct = sorted((v for v in shares if 0 < v.value < 1), key=lambda v: v.value)
     texts = tuple(v.text for v in distinct)
     if not distinct:
         return Granularity((), "rounded", (), 1.0, math.inf, n_max)
@@ -84,7 +85,18 @@ def granularity(values: Iterable[Printed], n_max: int = N_MAX) -> Granularity:
 
 
 def count_of(value: Printed, n: int) -> tuple[int, str] | None:
-    """Return (k, convention) such that k/n prints as `value`, or None if no k does."""
+    """Return (k, convention) such that k/n prints as `value`, or None if no k does.
+
+    Digits above 1 are taken as per cent.
+
+    Examples
+    --------
+    >>> count_of(Printed("95.89"), 1728)
+    (1657, 'rounded')
+    >>> count_of(Printed("95.89"), 288) is None
+    True
+    """
+    value = value.share
     for convention in CONVENTIONS:
         ks = value.window(convention).numerators(n)
         if ks:

@@ -84,6 +84,11 @@ class Printed:
         """The number itself, on the scale where 1 is the whole."""
         return Fraction(self.text) / (100 if self.percent else 1)
 
+    @property
+    def share(self) -> "Printed":
+        """The same digits as a share of the whole: above 1 they must be per cent."""
+        return self if self.percent or self.value <= 1 else Printed(self.text, percent=True)
+
     def window(self, convention: str = "rounded") -> Window:
         """What it may have been before it was printed."""
         scale = 10 ** (self.decimals + 2 * self.percent)
