@@ -23,7 +23,7 @@ _PYRAMID, _SMALLEST = 0.709, 20.0
 #: Fraction of the frame's shorter side below which a talking head is not looked for.
 _TALKING_HEAD = 0.1
 #: MTCNN works on so many frames at once; more would only cost memory.
-_BATCH = 16
+_BATCH = 8
 
 
 @dataclass(frozen=True)
