@@ -325,6 +325,30 @@ def test_a_reviewers_undecidable_table_is_told_what_would_decide_it(tmp_path):
     assert "Add more numbers" in str(report)
 
 
+SKLEARN = """\
+,precision,recall,f1-score,support
+0,0.82,0.86,0.84,42
+1,0.74,0.79,0.76,47
+2,0.78,0.73,0.75,52
+3,0.82,0.80,0.81,59
+accuracy,,,0.79,200
+macro avg,0.79,0.79,0.79,200
+weighted avg,0.79,0.79,0.79,200
+"""
+
+
+def test_a_report_as_scikit_learn_prints_it_is_understood(tmp_path):
+    report = brought(tmp_path, SKLEARN)
+    assert not report.impossible
+    found = report.find("table/supports").data
+    assert (found["solutions"], found["correct"]) == (1, [158])
+
+
+def test_a_mean_by_support_that_is_none_is_impossible(tmp_path):
+    wrong = SKLEARN.replace("weighted avg,0.79,0.79,0.79", "weighted avg,0.79,0.79,0.83")
+    assert [f.id for f in brought(tmp_path, wrong).impossible] == ["table/weighted-f1"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

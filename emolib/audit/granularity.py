@@ -110,7 +110,8 @@ class Difference:
     """Two accuracies on the same n clips, in clips.
 
     `p_best` is the exact McNemar p-value if every clip that changed changed in one direction;
-    `p_worst` if the two models share no error. The table cannot say which; the truth lies between.
+    `p_worst` if the two models share as few errors as possible. The table cannot say which; the
+    truth lies between.
     """
 
     n: int
@@ -131,9 +132,11 @@ def difference(first: Printed, second: Printed, n: int) -> Difference | None:
     a, b = (found[0] for found in counts)
     gained = abs(b - a)
     errors = [n - a, n - b]
-    # Discordant clips: at least the net change; at most all errors of both, none in common.
+    # Discordant clips: at least the net change; at most all errors that need not be shared.
+    shared = max(0, sum(errors) - n)
+    apart = [e - shared for e in errors]
     p_best = binomtest(gained, gained).pvalue if gained else 1.0
-    p_worst = binomtest(max(errors), sum(errors)).pvalue if sum(errors) else 1.0
+    p_worst = binomtest(max(apart), sum(apart)).pvalue if sum(apart) else 1.0
     intervals = tuple(
         tuple(float(x) for x in binomtest(k, n).proportion_ci(method="wilson")) for k in (a, b)
     )

@@ -102,8 +102,9 @@ def _test_set_size(name: str, members: Sequence[Table]) -> tuple[Granularity, li
     values += [item.accuracy for item in members if item.kind == "report" and item.accuracy]
     found = granularity(values)
     m = len(found.values)
-    if m == 0:
-        return found, []
+    told = all(item.supports or item.sizes("") for item in members if item.kind == "report")
+    if m == 0 or (not found.size and told and all(item.kind == "report" for item in members)):
+        return found, []  # nothing to find out, or nothing that the report does not say itself
     data = {
         "values": list(found.values),
         "sizes": list(found.sizes[:50]),
@@ -237,19 +238,36 @@ def _harmonic(precision: Printed, recall: Printed) -> Interval:
 
 
 def _averages(item: Table) -> list[Finding]:
-    """Whether the printed average is the average of the rows above it."""
+    """Whether the printed averages are averages of the rows above them."""
+    return _average(item, MACRO_ROWS, "average") + _average(item, WEIGHTED_ROWS, "weighted")
+
+
+def _average(item: Table, names: Sequence[str], kind: str) -> list[Finding]:
+    """Test one row of averages: plain, or weighted by the printed supports."""
     findings = []
-    row = next((r for r in item.rows if r.lower() in MACRO_ROWS), None)
+    row = next((r for r in item.rows if r.lower() in names), None)
     classes = item.classes
-    for metric in ("precision", "recall", "f1") if row else ():
+    if row is None:
+        return []
+    weights = [1] * len(classes)
+    if kind == "weighted":
+        supports = item.supports
+        if supports is None:
+            return []
+        weights = list(supports.values())
+    total = sum(weights)
+    for metric in ("precision", "recall", "f1"):
         value = item.printed(row, metric)
         column = [c[metric] for c in classes.values() if metric in c]
         if value is None or len(column) != len(classes):
             continue
         hulls = [[v.window(convention).bounds for v in column] for convention in CONVENTIONS]
-        means = [
-            (sum(b[0] for b in h) / len(h), sum(b[1] for b in h) / len(h)) for h in hulls
-        ]  # rounded, truncated
+        means = [  # rounded, truncated
+            tuple(
+                sum(w * b[end] for w, b in zip(weights, h, strict=True)) / total for end in (0, 1)
+            )
+            for h in hulls
+        ]
         fits = any(
             agrees(value, mean) in CONVENTIONS
             and mean[0] <= value.window(c).bounds[1]
@@ -262,12 +280,13 @@ def _averages(item: Table) -> list[Finding]:
             "mean_high": float(means[0][1]),
         }
         name = {"f1": "F1"}.get(metric, metric)
+        mean = "mean" if kind == "average" else "mean by support"
         if fits:
-            text = f"{item.title}: average {name} {value} is the mean of its rows."
-            findings.append(Finding(f"{item.name}/average-{metric}", "consistent", text, data))
+            text = f"{item.title}: {kind} {name} {value} is the {mean} of its rows."
+            findings.append(Finding(f"{item.name}/{kind}-{metric}", "consistent", text, data))
             continue
         text = (
-            f"{item.title}: the average {name} {value} is not the mean of its rows, "
+            f"{item.title}: the {kind} {name} {value} is not the {mean} of its rows, "
             f"{percent(means[0][0], 3)}–{percent(means[0][1], 3)}."
         )
         others = []
@@ -280,7 +299,9 @@ def _averages(item: Table) -> list[Finding]:
         if others:
             text += f" It does equal {' and '.join(others)}."
         data["equals"] = others
-        findings.append(Finding(f"{item.name}/average-{metric}", "notice", text, data))
+        # "Average" may mean several things; a mean weighted by the printed supports only one.
+        level = "notice" if kind == "average" else "impossible"
+        findings.append(Finding(f"{item.name}/{kind}-{metric}", level, text, data))
     return findings
 
 
@@ -291,12 +312,7 @@ def _supports(item: Table, known: Granularity | None) -> tuple[Margins | None, l
     if not classes or not all("recall" in row for row in classes.values()):
         return None, []
     stated = item.sizes("")
-    printed = {
-        row: (int(item.cells[row, "support"].replace(",", "")),)
-        for row in classes
-        if (row, "support") in item.cells
-    }
-    supports = printed if len(printed) == len(classes) else None
+    supports = {k: (v,) for k, v in item.supports.items()} if item.supports else None
     if supports:
         sizes: tuple[int, ...] = (sum(s[0] for s in supports.values()),)
         why = "the printed supports sum to it"

@@ -149,7 +149,10 @@ class Table:
         header, *lines = csv.reader(body, skipinitialspace=True)
         columns = tuple(_column(title) for title in header[1:])
         if not columns or len(set(columns)) != len(columns):
-            raise AuditError(f"{where}: columns {header} must be two or more with different names.")
+            raise AuditError(
+                f"{where}: columns {header} must be two or more with different names, "
+                "separated by commas."
+            )
         rows: list[str] = []
         cells: dict[tuple[str, str], str] = {}
         for line in lines:
@@ -234,6 +237,16 @@ class Table:
             for row in self.rows
             if row.lower() not in special
         }
+
+    @property
+    def supports(self) -> dict[str, int] | None:
+        """The printed supports by class, None unless every class has one."""
+        found = {
+            row: int(self.cells[row, "support"].replace(",", ""))
+            for row in self.classes
+            if (row, "support") in self.cells
+        }
+        return found if found and len(found) == len(self.classes) else None
 
     @property
     def accuracy(self) -> Printed | None:
