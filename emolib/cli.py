@@ -24,10 +24,12 @@ EXPECTED = {
     "emolib.corpora.download": "DownloadError",
     "emolib.corpora.manifest": "CorpusError",
     "emolib.corpora.splits": "LeakError",
+    "emolib.evaluation": "EvaluationError",
     "emolib.experiments": "ExperimentError",
     "emolib.export": "ExportError",
     "emolib.features.store": "FeatureProblem",
     "emolib.results": "ResultError",
+    "emolib.training": "TrainingError",
 }
 """Errors whose message already names cause and remedy; any other one is a bug and shows where."""
 

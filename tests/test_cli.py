@@ -1,5 +1,7 @@
 """The command line: thin calls, JSON that machines can read, and errors of one line."""
 
+import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import torch
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from emolib import book, cli, models
+from emolib import book, cli, models, paths
 from emolib.book import BookError
 from emolib.corpora.manifest import CorpusError
 
@@ -74,6 +76,22 @@ def test_expected_errors_end_with_code_2_and_without_a_traceback(run, monkeypatc
     done = run("book")
     assert done.exit_code == 2
     assert done.stderr.strip() == f"emolib: {error}"
+
+
+def test_every_error_of_the_package_that_names_a_remedy_is_expected():
+    named = {
+        (".".join(file.relative_to(paths.PROJECT).with_suffix("").parts), node.name)
+        for file in (paths.PROJECT / "emolib").rglob("*.py")
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Error")
+    }
+    homes = {module.removesuffix(".__init__"): name for module, name in named}
+    missing = {
+        (module, name) for module, name in homes.items() if name not in cli.EXPECTED.values()
+    }
+    assert missing == set()
+    for module, name in cli.EXPECTED.items():
+        assert hasattr(importlib.import_module(module), name)
 
 
 def test_a_bug_shows_where_it_is(run, monkeypatch):
