@@ -170,14 +170,14 @@ def test_mtcnn_is_given_all_frames_at_once_and_keeps_its_pyramid(monkeypatch):
         return SimpleNamespace(detect=detect)
 
     monkeypatch.setattr(faces, "_mtcnn", detector)
-    found = faces.mtcnn_faces(np.zeros((10, 720, 1280, 3), np.uint8), min_face=72)
+    found = faces.mtcnn_faces(np.zeros((8, 720, 1280, 3), np.uint8), min_face=72)
     ((shape, smallest),) = calls
-    assert shape == (10, 360, 640, 3)
+    assert shape == (8, 360, 640, 3)
     # 20 px · 0.709⁻⁴ = 79 px is the first level of the full-size pyramid that reaches 72 px.
     assert smallest == pytest.approx(0.5 * 20 / 0.709**4)
     assert found[0][0].box == (20, 40, 80, 120)
     assert found[0][0].points.max() == 2
-    assert found[9] == []
+    assert found[7] == []
 
 
 def test_mtcnn_finds_no_face_in_an_empty_picture():
