@@ -30,11 +30,11 @@ class Table:
     note: str = ""
 
     def _repr_html_(self) -> str:
-        caption = f"<caption>{html.escape(self.caption)}</caption>" if self.caption else ""
+        caption = html.escape(self.caption)
+        above = f'<p class="emolib-caption">{caption}</p>' if caption else ""
         body = self.frame.to_html(index=False, escape=False, border=0, classes="emolib-table")
-        body = body.replace("<thead>", f"{caption}<thead>", 1)
-        note = f'<p class="emolib-note">{self.note}</p>' if self.note else ""
-        return f'<div class="emolib-scroll">{body}</div>{note}'
+        below = f'<p class="emolib-note">{self.note}</p>' if self.note else ""
+        return f'{above}<div class="emolib-scroll" tabindex="0">{body}</div>{below}'
 
     def __repr__(self) -> str:
         """Return the caption and the plain table."""
