@@ -56,6 +56,10 @@ def _sphinx(folder: Path, output: Path, *, strict: bool) -> None:
     command = [sys.executable, "-c", start, "build", str(folder)]
     command += ["--path-output", str(output), "-n", "--quiet"]
     command += ["-W", "--keep-going"] if strict else []
+    # Sphinx copies styles and pictures only along with changed pages: if they alone have
+    # changed, all pages are made again.
+    assets, stamp = _assets_digest(), output / ".assets"
+    command += [] if stamp.is_file() and stamp.read_text() == assets else ["--all"]
     log = output / "sphinx.log"
     output.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
@@ -68,6 +72,12 @@ def _sphinx(folder: Path, output: Path, *, strict: bool) -> None:
         # What Sphinx remembers of a failed build would hide its warnings the next time.
         shutil.rmtree(output / "_build", ignore_errors=True)
         raise BookError(f"Jupyter Book found something to mend (all of it in {log}):\n{shown}")
+    stamp.write_text(assets)
+
+
+def _assets_digest() -> str:
+    folder = paths.PROJECT / "book" / "_static"
+    return digest_files(file for file in folder.rglob("*") if file.is_file())
 
 
 def build(

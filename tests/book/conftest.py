@@ -14,7 +14,7 @@ execute: {execute_notebooks: "off"}
 parse: {myst_enable_extensions: [colon_fence, dollarmath]}
 sphinx:
   extra_extensions: [sphinx-mathjax-offline]
-  config: {nb_ipywidgets_js: {}}
+  config: {nb_ipywidgets_js: {}, html_static_path: [book/_static]}
 """
 TOC = """\
 format: jb-book
@@ -72,6 +72,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "emolib" / "tiny.py").write_text(SOURCE)
     (folder / "requirements.lock").write_text("")
     (folder / "book").mkdir(parents=True)
+    (folder / "book" / "_static").mkdir()
+    (folder / "book" / "_static" / "look.css").write_text("p { color: grey }")
     (folder / "notebooks").mkdir()
     (folder / "_config.yml").write_text(CONFIG)
     (folder / "_toc.yml").write_text(TOC)

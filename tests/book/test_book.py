@@ -50,6 +50,11 @@ def test_a_book_is_built_kept_and_renewed_only_where_something_changed(project, 
     assert "A new sentence." in (index.parent / "book/intro.html").read_text()
     assert executed.stat().st_mtime_ns == ran
 
+    # Only a style changed: it reaches the pages although none of them is out of date.
+    (project / "book/_static/look.css").write_text("p { color: teal }")
+    build()
+    assert "teal" in (index.parent / "_static/look.css").read_text()
+
     # A page with a warning is no page, and the old one is gone.
     with (project / "book/intro.md").open("a") as file:
         file.write("\n[nowhere](absent.md)\n")
