@@ -198,7 +198,7 @@ def results_frame(key: str, experiments: Sequence[str], metric: str = "accuracy"
         summary = result.summary[metric]
         rows.append(
             {
-                "label": f"{result.modality}, split by {result.split.kind}",
+                "label": name.replace("-", " "),
                 "value": 100 * summary.mean,
                 "low": 100 * summary.interval[0],
                 "high": 100 * summary.interval[1],

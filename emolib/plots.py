@@ -658,7 +658,12 @@ def face_attribution(
 
 @_styled
 def mfcc(
-    values, attribution=None, *, names: Sequence[str] | None = None, title: str = ""
+    values,
+    attribution=None,
+    *,
+    names: Sequence[str] | None = None,
+    unit: str = "MFCC (librosa's scale)",
+    title: str = "",
 ) -> "Figure":
     """Draw MFCC as a heatmap and, below it, the attribution of the same coefficients.
 
@@ -670,10 +675,12 @@ def mfcc(
         Like `values`; its scale is symmetric about zero.
     names
         What each row is.
+    unit
+        Of the values; say so when they are standardised.
     title
         Above the figure.
     """
-    panels = [(np.atleast_2d(values), "viridis", "MFCC (librosa's scale)")]
+    panels = [(np.atleast_2d(values), "viridis", unit)]
     if attribution is not None:
         panels.append((np.atleast_2d(attribution), "PuOr", "attribution (change of the logit)"))
     rows = panels[0][0].shape[0]
