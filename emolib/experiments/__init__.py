@@ -126,6 +126,7 @@ def run(
     options: Mapping[str, Any] | None = None,
     recipe: TrainingRecipe | None = None,
     data: Mapping[str, Any] | None = None,
+    split_options: Mapping[str, Any] | None = None,
     allow_leak: str | None = None,
     experiment: str | None = None,
     note: str = "",
@@ -154,6 +155,8 @@ def run(
         Replaces the paper's own recipe.
     data
         Further options of the paper's ``load``.
+    split_options
+        Options of ``splits.make`` for a split given by its kind, e.g. ``{"valid": 0.1}``.
     allow_leak
         Must repeat the kind of a split that leaks ("segment", "clip"); the title then says so.
     experiment
@@ -181,7 +184,7 @@ def run(
     if mode not in ("quick", "full"):
         raise ExperimentError(f"unknown mode {mode!r}: known are quick, full")
     dataset = module.load(corpus, modality, mode, **dict(data or {}))
-    split = _checked_split(split, dataset, allow_leak)
+    split = _checked_split(split, dataset, allow_leak, split_options or {})
     leaks = _leaks(split, dataset, allow_leak)
     recipe = recipe or module.RECIPE
     recipe = recipe.quick(QUICK_EPOCHS) if mode == "quick" else recipe
@@ -296,7 +299,10 @@ def _name(corpus: str, modality: str, kind: str, mode: str) -> str:
 
 
 def _checked_split(
-    split: "str | splits.Split", dataset: Dataset, allow_leak: str | None
+    split: "str | splits.Split",
+    dataset: Dataset,
+    allow_leak: str | None,
+    options: Mapping[str, Any],
 ) -> splits.Split:
     """Return the split, or refuse one that leaks by design without being told so."""
     kind = split if isinstance(split, str) else split.kind
@@ -307,7 +313,7 @@ def _checked_split(
             "leak itself; the result's title will carry it"
         )
     if isinstance(split, str):
-        return splits.make(kind, dataset.manifest, n_segments=dataset.n_segments)
+        return splits.make(kind, dataset.manifest, n_segments=dataset.n_segments, **options)
     return split
 
 
@@ -361,7 +367,9 @@ def _finished(file: Path) -> results.Run | None:
 
 
 def _run_one(plan: _Plan, seed: int, fold: int, one_thread: bool, progress: bool) -> results.Run:
-    """Train and test one seed on one fold; keep the run."""
+    """Train and test one seed on one fold; keep the run and its weights."""
+    from safetensors.torch import save_model
+
     if one_thread:
         torch.set_num_threads(1)
     dataset, file = plan.dataset, _file(plan, seed, fold)
@@ -403,11 +411,13 @@ def _run_one(plan: _Plan, seed: int, fold: int, one_thread: bool, progress: bool
         },
         curves={
             name: [round(value, 4) for value in history[name]]
-            for name in ("train_loss", "valid_loss")
+            for name in ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
         },
         counts={part: _counts(dataset, indices) for part, indices in rows.items()},
         predictions=predictions,
     )
+    with paths.atomic(file.with_suffix(".safetensors")) as temporary:
+        save_model(fitted.model, temporary)
     with paths.atomic(file) as temporary:
         temporary.write_text(made.model_dump_json())
     checkpoint.unlink(missing_ok=True)
