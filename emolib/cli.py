@@ -28,6 +28,7 @@ EXPECTED = {
     "emolib.experiments": "ExperimentError",
     "emolib.export": "ExportError",
     "emolib.features.store": "FeatureProblem",
+    "emolib.predict": "PredictionError",
     "emolib.results": "ResultError",
     "emolib.training": "TrainingError",
 }
@@ -540,6 +541,58 @@ def export(
     if not weights:
         typer.echo("The weights are random: this measures size and speed, not accuracy.")
     _print_table(pd.DataFrame(rows))
+
+
+@app.command()
+def predict(
+    file: Annotated[Path, typer.Argument(help="Picture, sound or video.")],
+    confidence: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Name nothing that is less probable.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Folder of other weights and their cards.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say the emotions of the faces and of the voice in one file."""
+    from tqdm import tqdm
+
+    from emolib import predict
+
+    with tqdm(total=100, unit="%", leave=False, disable=as_json or None) as bar:
+        answer = predict.predict(
+            file,
+            confidence=predict.CONFIDENCE if confidence is None else confidence,
+            folder=weights or predict.WEIGHTS,
+            progress=lambda share: bar.update(int(100 * share) - bar.n),
+        )
+    if as_json:
+        _print_json(answer.to_dict())
+        return
+    for number, face in enumerate(answer.faces, 1):
+        box = ", ".join(str(round(edge)) for edge in face.box)
+        typer.echo(f"face {number} ({box}): {face.reading.emotion} {face.reading.confidence:.0%}")
+    for name, reading in (("voice", answer.voice), ("fusion", answer.fusion)):
+        if reading:
+            typer.echo(f"{name}: {reading.emotion} {reading.confidence:.0%}")
+    for note in answer.notes:
+        typer.echo(note)
+
+
+@app.command()
+def live(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(help="Port; by default a free one.")] = None,
+) -> None:
+    """Open the live app: webcam and microphone, or files, judged in the browser."""
+    try:
+        from emolib import live
+
+        live.launch(host, port)
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise typer.BadParameter("the live app needs Gradio: pip install 'emolib[live]'") from error
 
 
 @app.command()
