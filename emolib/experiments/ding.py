@@ -5,8 +5,10 @@ the sound, and one grey face. Training is on segments; a clip's probabilities ar
 its six. What the paper leaves open is an option of `load`:
 
 * It names no normalisation ("the default values" of librosa), so MFCC go in as they are
-  (``normalise="none"``). "train" standardises with the training rows; statistics of *all*
-  rows, as often seen, would let the test set into training.
+  (``normalise="none"``). The first coefficient is then about −700, and in some runs the
+  hidden ReLU dies in the first steps and the network answers with the class shares ever
+  after. "train" standardises with the training rows; statistics of *all* rows, as often
+  seen, would let the test set into training.
 * "Gaussian noise (variance 0.01) was applied to facial images, and a time stretch of 0.8 was
   applied to audio segments" (Section III-E): whether to copies or in place of the originals
   is not said. The test set of its Fig. 5 has 1,728 = 20 % of 8,640 segments, so no copies were
@@ -15,6 +17,7 @@ its six. What the paper leaves open is an option of `load`:
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -280,18 +283,24 @@ def _noisy(pictures: Tensor, seed: int) -> Tensor:
 
 _SEEDS = (0, 1, 2)
 _AUDIO = {"corpus": "ravdess", "modality": "audio", "seeds": _SEEDS}
-_PAIRED = {"corpus": "paired", "split": "actor", "seeds": _SEEDS}
+_STANDARDISED = {"data": {"normalise": "train"}, "note": "standardised MFCC"}
+#: The three modalities under one protocol that a laptop finishes in an hour: every second fold
+#: (12 of 24 actors are tested), alternating augmentation, bfloat16 convolutions.
+_PAIRED = {
+    "corpus": "paired", "split": "actor", "seeds": _SEEDS, "folds": (0, 2, 4),
+    "data": {"normalise": "train", "augmentation": "alternate"},
+    "recipe": replace(RECIPE, precision="bf16-mixed"),
+    "note": "standardised MFCC, bfloat16",
+}  # fmt: skip
 FULL: dict[str, dict[str, Any]] = {
     "audio-segment": {**_AUDIO, "split": "segment", "allow_leak": "segment"},
     "audio-clip": {**_AUDIO, "split": "clip", "allow_leak": "clip"},
     "audio-actor": {**_AUDIO, "split": "actor"},
-    "audio-actor-standardised": {
-        **_AUDIO, "split": "actor", "data": {"normalise": "train"}, "note": "standardised MFCC",
-    },
     "audio-segment-standardised": {
-        **_AUDIO, "split": "segment", "allow_leak": "segment", "data": {"normalise": "train"},
-        "note": "standardised MFCC",
+        **_AUDIO, **_STANDARDISED, "split": "segment", "allow_leak": "segment",
     },
+    "audio-clip-standardised": {**_AUDIO, **_STANDARDISED, "split": "clip", "allow_leak": "clip"},
+    "audio-actor-standardised": {**_AUDIO, **_STANDARDISED, "split": "actor"},
     "paired-audio-actor": {**_PAIRED, "modality": "audio"},
     "paired-video-actor": {**_PAIRED, "modality": "video"},
     "paired-both-actor": {**_PAIRED, "modality": "both"},
