@@ -6,7 +6,6 @@ for checking machinery: no accuracy on it is ever a finding about people.
 """
 
 import json
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -33,8 +32,8 @@ __all__ = [
 CLASSES = EMOTIONS[:8]
 #: Layouts that can be written.
 CORPORA = ("ravdess", "cremad", "savee", "mead", "fer2013")
-#: Goes up when the same seed gives other files; folders of an older version are made anew.
-VERSION = 1
+#: Goes up when the same seed gives other files; files of an older version are made anew.
+VERSION = 2
 
 _WORDS = tuple(SENTENCES)
 _NOTE = "corpus.json"
@@ -290,26 +289,30 @@ def ensure(
         )
     folder = _folder(options, root)
     clips = [clip for name in wanted if name in _CLIPS for clip in _CLIPS[name](options)]
-    todo = [clip for clip in clips if not all(path.exists() for path in _targets(clip, folder))]
+    todo = [
+        clip for clip in clips if not all(_current(file, folder) for file in _targets(clip, folder))
+    ]
     _render_all(todo, folder, n_jobs, progress)
-    if "fer2013" in wanted and not (folder / "fer2013" / "fer2013.csv").exists():
-        _write_fer2013(folder / "fer2013" / "fer2013.csv", seed)
+    pictures = folder / "fer2013" / "fer2013.csv"
+    if "fer2013" in wanted and not _current(pictures, folder):
+        _write_fer2013(pictures, seed)
     return folder
 
 
 def _folder(options: _Options, root) -> Path:
-    """Return the folder for these options, emptied if an older version made it."""
+    """Return the folder for these options, with a note of the version that its files have."""
     folder = Path(root if root is not None else paths.SYNTHETIC).expanduser() / options.name
     note = folder / _NOTE
     content = {"made_by": "emolib.corpora.synthetic", "version": VERSION}
-    if note.exists():
-        if json.loads(note.read_text()) == content:
-            return folder.resolve()
-        for name in (*CORPORA, "landmarks"):
-            shutil.rmtree(folder / name, ignore_errors=True)
-    with paths.atomic(note) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
+    if not note.exists() or json.loads(note.read_text()) != content:
+        with paths.atomic(note) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n")
     return folder.resolve()
+
+
+def _current(path: Path, folder: Path) -> bool:
+    """Tell whether a file is there and not older than the note of this version."""
+    return path.exists() and path.stat().st_mtime_ns >= (folder / _NOTE).stat().st_mtime_ns
 
 
 def _targets(clip: _Clip, folder: Path) -> list[Path]:

@@ -256,7 +256,7 @@ class Face:
 
         if gap > 0.02:
             ball = patch.area(opening)
-            patch.paint(ball, (232, 228, 224))
+            patch.paint(ball, (214, 209, 205))
             iris = middle + np.asarray(gaze) * (0.11, 0.06) * size + (0, -0.006)
             radius = 0.122 * size
             ring = circle()

@@ -13,7 +13,7 @@ _SKINS = (
     (142, 96, 70),
     (241, 206, 188),
     (208, 158, 122),
-    (124, 84, 64),
+    (134, 92, 70),
     (232, 186, 158),
 )
 _HAIR = (
@@ -137,7 +137,7 @@ def person(actor: int, seed: int = 0) -> Person:
         cut=cuts["male" if male else "female"],
         beard=beard if male else "none",
         brow=around(0.105 if male else 0.075, 0.012),
-        light=(float(rng.choice([-1, 1]) * rng.uniform(15, 40)), float(rng.uniform(25, 45))),
+        light=(float(rng.choice([-1, 1]) * rng.uniform(12, 30)), float(rng.uniform(22, 36))),
         wall=wall,
         shirt=shirt,
         pitch_hz=around(118 if male else 205, 14 if male else 18),

@@ -28,7 +28,8 @@ class Planted:
         FACS action unit → activation at the apex, 0 to about 1. A trailing ``R`` means the
         unit acts on the right of the picture only.
     regions
-        The regions of `REGIONS` that carry the emotion, strongest first.
+        The regions of `REGIONS` that carry the emotion: how far their points move, relative
+        to the farthest that any emotion moves them, makes up at least 70 % of the whole.
     pose
         Yaw, pitch and roll of the head at the apex, in degrees (pitch > 0 looks down).
     gaze
@@ -97,7 +98,7 @@ PLANTED: Mapping[str, Planted] = MappingProxyType(
         ),
         "sad": Planted(
             {"1": 1.0, "4": 0.35, "15": 1.0, "17": 0.6, "43": 0.34, "11": 0.4},
-            ("eyebrows", "mouth"),
+            ("eyebrows", "eyes", "mouth"),
             pose=(3, 7, 4),
             gaze=(0.15, 0.55),
             f0=0.86,
@@ -124,7 +125,7 @@ PLANTED: Mapping[str, Planted] = MappingProxyType(
         ),
         "fearful": Planted(
             {"1": 1.0, "2": 0.55, "4": 0.55, "5": 0.8, "20": 1.0, "25": 0.7, "26": 0.18},
-            ("eyebrows", "eyes"),
+            ("eyes", "mouth", "eyebrows"),
             pose=(6, -4, -3),
             gaze=(-0.2, 0.0),
             f0=1.65,
@@ -139,7 +140,7 @@ PLANTED: Mapping[str, Planted] = MappingProxyType(
         ),
         "disgust": Planted(
             {"9": 1.0, "10": 0.9, "7": 0.75, "4": 0.25, "15": 0.5, "16": 0.12, "25": 0.22},
-            ("nose", "mouth"),
+            ("nose", "eyes", "mouth"),
             pose=(-8, -3, 4),
             f0=0.80,
             f0_range=2.2,
@@ -152,7 +153,7 @@ PLANTED: Mapping[str, Planted] = MappingProxyType(
         ),
         "surprised": Planted(
             {"1": 1.0, "2": 1.0, "5": 1.0, "25": 0.4, "26": 0.95},
-            ("mouth", "eyebrows"),
+            ("eyebrows", "jaw", "eyes", "mouth"),
             pose=(0, -5, 0),
             f0=1.48,
             f0_range=4.2,
@@ -164,7 +165,7 @@ PLANTED: Mapping[str, Planted] = MappingProxyType(
         ),
         "contempt": Planted(
             {"12R": 0.8, "14R": 0.9, "2R": 0.5, "43": 0.28, "24": 0.2},
-            ("mouth", "eyebrows"),
+            ("mouth", "eyes", "eyebrows"),
             pose=(7, -5, -5),
             gaze=(-0.35, 0.1),
             f0=0.92,
