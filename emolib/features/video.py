@@ -120,7 +120,9 @@ def probe(path: str | Path) -> VideoInfo:
         )
 
 
-def read_frames(path: str | Path, k: int, *, skip: int = 0) -> np.ndarray:
+def read_frames(
+    path: str | Path, k: int, *, skip: int = 0, times: Sequence[float] | None = None
+) -> np.ndarray:
     """Read the frames on screen at the centres of k equal segments of a clip.
 
     A clip of fewer than k frames gives the nearest frame repeatedly.
@@ -134,6 +136,8 @@ def read_frames(path: str | Path, k: int, *, skip: int = 0) -> np.ndarray:
     skip
         Frames at the start that are left out (Lu: "after skipping initial frames
         (default: zero)").
+    times
+        Seconds after the first frame, k of them, instead of the centres.
 
     Returns
     -------
@@ -152,7 +156,8 @@ def read_frames(path: str | Path, k: int, *, skip: int = 0) -> np.ndarray:
         if skip:
             kept = packets.frames[min(skip, len(packets.frames) - 1) :]
             packets = _Packets(kept, packets.keyframes, packets.end, packets.unit)
-        wanted = [packets.on_screen(time) for time in frame_times(packets.duration_s, k)]
+        times = frame_times(packets.duration_s, k) if times is None else times
+        wanted = [packets.on_screen(time) for time in times]
         frames, found = None, {}
         try:
             for stamp, frame in _decode_wanted(container, stream, packets, wanted):

@@ -181,6 +181,8 @@ class Yang(nn.Module):
     spatial
         "mobilenetv2", "shufflenetv2" (see `Spatial`), or "features" for a network that is
         given a frozen face network's features of every frame instead of the frames.
+    spatial_width
+        Length of those features: 1280 for MobileNetV2, 1024 for ShuffleNetV2.
     weights, freeze
         Pretrained weights of the face network (see `Spatial`), and whether it stays as it is:
         then it gets no gradient and its batch normalisation keeps its statistics.
@@ -200,6 +202,7 @@ class Yang(nn.Module):
         fusion: str = "attention",
         residual: bool = True,
         spatial: str = "mobilenetv2",
+        spatial_width: int = Spatial.WIDTHS["mobilenetv2"],
         weights: str | None = None,
         freeze: bool = False,
         n_mfcc: int = 10,
@@ -213,7 +216,7 @@ class Yang(nn.Module):
         self.modality, self.n_mfcc, self.modality_dropout = modality, n_mfcc, modality_dropout
         self.fusion = fusion if modality == "both" else None
         self.freeze = freeze
-        self.width = Spatial.WIDTHS.get(spatial, Spatial.WIDTHS["mobilenetv2"])
+        self.width = Spatial.WIDTHS.get(spatial, spatial_width)
         if modality in ("video", "both"):
             if spatial != "features":
                 self.spatial = Spatial(spatial, weights)
@@ -258,7 +261,7 @@ class Yang(nn.Module):
             MFCC ``(B, n_mfcc, T)``.
         video
             Faces ``(B, F, 3, H, W)``, normalised as the face network's weights ask, or the
-            face network's features ``(B, F, 1280)``.
+            face network's features ``(B, F, spatial_width)``.
         text
             Ignored, as is the modality that a unimodal network was built without.
 
@@ -390,6 +393,7 @@ def example_inputs(
     *,
     modality: str = "both",
     spatial: str = "mobilenetv2",
+    spatial_width: int = Spatial.WIDTHS["mobilenetv2"],
     n_mfcc: int = 10,
     steps: int = 311,
     frames: int = FRAMES,
@@ -397,7 +401,7 @@ def example_inputs(
 ) -> dict[str, Tensor]:
     """Return random inputs: ``audio (B, n_mfcc, steps)``, ``video (B, frames, 3, size, size)``.
 
-    With ``spatial="features"`` the video is ``(B, frames, 1280)``. 311 steps are the 3.6 s of
+    With ``spatial="features"`` the video is ``(B, frames, spatial_width)``. 311 steps are the 3.6 s of
     `emolib.features.frft.FrftMfcc`.
     """
     inputs = {}
@@ -405,7 +409,7 @@ def example_inputs(
         inputs["audio"] = torch.randn(batch, n_mfcc, 1) + torch.randn(batch, n_mfcc, steps)
     if modality in ("video", "both"):
         if spatial == "features":
-            inputs["video"] = torch.rand(batch, frames, Spatial.WIDTHS["mobilenetv2"])
+            inputs["video"] = torch.rand(batch, frames, spatial_width)
         else:
             colour = torch.rand(batch, 1, 3, 1, 1)
             inputs["video"] = colour * torch.rand(batch, frames, 3, size, size)
