@@ -132,18 +132,30 @@ def dfrft(x: np.ndarray | Tensor, order: float | np.ndarray | Tensor) -> np.ndar
     """
     if isinstance(x, Tensor):
         return _dfrft_torch(x, order)
-    x = np.asarray(x)
+    order = np.asarray(order.detach().cpu() if isinstance(order, Tensor) else order, np.float64)
+    coefficients, vectors, index = _into_basis(np.asarray(x), order)
+    return _out_of_basis(coefficients, order, vectors, index)
+
+
+def _into_basis(x: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the coefficients of `x` in the eigenbasis, the basis, and its indices."""
     if x.dtype not in (np.float32, np.complex64):
         x = x.astype(np.complex128 if np.iscomplexobj(x) else np.float64, copy=False)
-    order = np.asarray(order.detach().cpu() if isinstance(order, Tensor) else order, np.float64)
     _check(x.shape, bool(np.isfinite(x).all()), bool(np.isfinite(order).all()))
     vectors, index = eigenbasis(x.shape[-1])
+    vectors = vectors.astype(x.real.dtype, copy=False)
+    return _times(x, vectors), vectors, index
+
+
+def _out_of_basis(
+    coefficients: np.ndarray, order: np.ndarray, vectors: np.ndarray, index: np.ndarray
+) -> np.ndarray:
+    """Raise the eigenvalues to the power of `order`, and return to samples."""
     # Phases in double precision also for single-precision samples: k·p runs into the hundreds.
     turns = np.remainder(order[..., None] * index, 4.0)  # (..., N)
-    phases = np.exp(-0.5j * np.pi * turns).astype(np.result_type(x.dtype, np.complex64))
-    vectors = vectors.astype(x.real.dtype, copy=False)
-    coefficients = _times(x, vectors) * phases  # (..., N)
-    return _times(coefficients, vectors.T)
+    phases = np.exp(-0.5j * np.pi * turns)
+    phases = phases.astype(np.result_type(coefficients.dtype, np.complex64))
+    return _times(coefficients * phases, vectors.T)
 
 
 def _times(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -239,7 +251,7 @@ def concentration(spectrum: np.ndarray) -> np.ndarray:
     ndarray
         ``(...)``: 1 for a single line, 1/N for a flat spectrum, and 1/N for silence.
     """
-    power = np.abs(spectrum) ** 2
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
     total = power.sum(axis=-1, keepdims=True)
     flat = 1 / spectrum.shape[-1]
     share = np.divide(power, total, out=np.full_like(power, flat), where=total > 0)
@@ -262,7 +274,12 @@ def best_order(x: np.ndarray, orders: Sequence[float]) -> np.ndarray:
         ``(...)``, float64.
     """
     orders = np.asarray(orders, dtype=np.float64)
-    found = np.stack([concentration(dfrft(x, order)) for order in orders])  # (orders, ...)
+    x = np.asarray(x)
+    # Orders add, so all transforms start from one step into the eigenbasis.
+    coefficients, vectors, index = _into_basis(x, orders)
+    found = np.stack(
+        [concentration(_out_of_basis(coefficients, order, vectors, index)) for order in orders]
+    )  # (orders, ...)
     return orders[found.argmax(axis=0)]
 
 
