@@ -7,6 +7,7 @@ unless the caller names the leak, and skips what an interrupted call has finishe
 
 import hashlib
 import importlib
+import inspect
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +79,27 @@ class Dataset:
         Training includes the copies; all three are standardised with the training rows'
         statistics where the data set asks for it.
         """
-        return _parts(self, _rows_of(self, split, fold))
+        return _parts(self, self.rows(split, fold))
+
+    def rows(self, split: splits.Split, fold: int = 0) -> dict[str, np.ndarray]:
+        """Return the sample numbers of each part of a fold, ascending."""
+        return {
+            part: np.sort(split.indices(self.manifest, fold, part, self.n_segments))
+            for part in splits.PARTS
+        }
+
+    def counts(self, rows: np.ndarray) -> dict[str, Any]:
+        """Return how many samples of each class and each actor are among `rows`."""
+        clips = self.manifest.iloc[rows // self.n_segments]
+        by_class = clips["emotion"].value_counts()
+        return {
+            "n": len(rows),
+            "clips": int(clips["clip_id"].nunique()),
+            "by_class": {name: int(by_class.get(name, 0)) for name in self.classes},
+            "by_actor": {
+                name: int(n) for name, n in clips["actor"].value_counts().sort_index().items()
+            },
+        }
 
     def actors(self, split: splits.Split, fold: int = 0, part: str = "test") -> np.ndarray:
         """Return the actor of each clip of a part, in the order of its samples."""
@@ -126,6 +147,7 @@ def run(
     options: Mapping[str, Any] | None = None,
     recipe: TrainingRecipe | None = None,
     data: Mapping[str, Any] | None = None,
+    load: Callable[..., Dataset] | None = None,
     split_options: Mapping[str, Any] | None = None,
     allow_leak: str | None = None,
     experiment: str | None = None,
@@ -154,7 +176,9 @@ def run(
     recipe
         Replaces the paper's own recipe.
     data
-        Further options of the paper's ``load``.
+        Further options of ``load``.
+    load
+        Replaces the paper's own ``load``: called with corpus, modality, mode and `data`.
     split_options
         Options of ``splits.make`` for a split given by its kind, e.g. ``{"valid": 0.1}``.
     allow_leak
@@ -183,9 +207,8 @@ def run(
     module = paper(key)
     if mode not in ("quick", "full"):
         raise ExperimentError(f"unknown mode {mode!r}: known are quick, full")
-    dataset = module.load(corpus, modality, mode, **dict(data or {}))
-    split = _checked_split(split, dataset, allow_leak, split_options or {})
-    leaks = _leaks(split, dataset, allow_leak)
+    dataset = (load or module.load)(corpus, modality, mode, **dict(data or {}))
+    split, leaks = checked(split, dataset, allow_leak, **dict(split_options or {}))
     recipe = recipe or module.RECIPE
     recipe = recipe.quick(QUICK_EPOCHS) if mode == "quick" else recipe
     folds = tuple(range(split.n_folds)) if folds is None else tuple(folds)
@@ -195,30 +218,60 @@ def run(
             f"from 0 to {split.n_folds - 1} ({split.name} has {split.n_folds})"
         )
     options = {"modality": modality, **dict(options or {})}
-    level = "segment" if split.kind == "segment" and dataset.n_segments > 1 else "clip"
-    digest = _digest(module, dataset, split, recipe, options, mode)
+    level = level_of(split, dataset)
+    digest = _digest(module, load or module.load, dataset, split, recipe, options, mode)
     plan = _Plan(
         key, dataset, split, level, recipe, options, paths.RUNS / digest, device, results.commit()
     )
     runs = _run_all(plan, seeds, folds, n_jobs, progress)
 
+    model = models.build(key, n_classes=len(dataset.classes), **options)
+    few = "" if len(folds) == split.n_folds else f"{len(folds)} of {split.n_folds} folds"
+    title = results.compose_title(
+        key, corpus, modality, split.kind,
+        allow_leak=allow_leak, mode=mode, note=", ".join(filter(None, (note, few))),
+    )  # fmt: skip
+    return compose(
+        runs,
+        dataset,
+        split,
+        key=key,
+        experiment=experiment or _name(corpus, modality, split.kind, mode),
+        title=title,
+        mode=mode,
+        corpus=corpus,
+        modality=modality,
+        allow_leak=allow_leak,
+        leaks=leaks,
+        model=results.ModelUsed(
+            options=_as_json(options), parameters=sum(p.numel() for p in model.parameters())
+        ),
+        recipe=asdict(recipe) | {"digest": recipe.digest()},
+        threads=1 if n_jobs > 1 else torch.get_num_threads(),
+        device=device,
+    )
+
+
+def compose(
+    runs: list[results.Run],
+    dataset: Dataset,
+    split: splits.Split,
+    *,
+    allow_leak: str | None,
+    leaks: dict[str, int],
+    recipe: Mapping[str, Any],
+    threads: int,
+    device: str = "cpu",
+    **said: Any,
+) -> results.Result:
+    """Put finished runs together with what they were made from; `said` are further fields."""
     samples = results.Samples(
         clip_ids=dataset.manifest["clip_id"].tolist(),
         labels=_clip_labels(dataset).tolist(),
         actors=dataset.manifest["actor"].tolist(),
     )
-    model = models.build(key, n_classes=len(dataset.classes), **options)
-    few = "" if len(folds) == split.n_folds else f"{len(folds)} of {split.n_folds} folds"
+    level = level_of(split, dataset)
     return results.Result(
-        key=key,
-        experiment=experiment or _name(corpus, modality, split.kind, mode),
-        title=results.compose_title(
-            key, corpus, modality, split.kind,
-            allow_leak=allow_leak, mode=mode, note=", ".join(filter(None, (note, few))),
-        ),
-        mode=mode,
-        corpus=corpus,
-        modality=modality,
         level=level,
         classes=list(dataset.classes),
         n_segments=dataset.n_segments,
@@ -228,26 +281,22 @@ def run(
             sha256=split.digest(),
             allow_leak=allow_leak,
             n_folds=split.n_folds,
-            folds=list(folds),
+            folds=sorted({run.fold for run in runs}),
             leaks=leaks,
         ),
-        model=results.ModelUsed(
-            options=_as_json(options), parameters=sum(p.numel() for p in model.parameters())
-        ),
-        recipe=_as_json(asdict(recipe)) | {"digest": recipe.digest()},
+        recipe=_as_json(recipe),
         features=_as_json(dataset.features),
         provenance=results.provenance(
             runs,
             manifest_sha256=manifests.digest(dataset.manifest),
-            threads=1 if n_jobs > 1 else torch.get_num_threads(),
+            threads=threads,
             device=device,
         ),
-        summary=results.summarise(
-            runs, samples, dataset.classes, level, dataset.n_segments
-        ),
+        summary=results.summarise(runs, samples, dataset.classes, level, dataset.n_segments),
         samples=samples,
         runs=runs,
-    )  # fmt: skip
+        **said,
+    )
 
 
 def run_full(
@@ -298,13 +347,10 @@ def _name(corpus: str, modality: str, kind: str, mode: str) -> str:
 # --- the split -----------------------------------------------------------------------------
 
 
-def _checked_split(
-    split: "str | splits.Split",
-    dataset: Dataset,
-    allow_leak: str | None,
-    options: Mapping[str, Any],
-) -> splits.Split:
-    """Return the split, or refuse one that leaks by design without being told so."""
+def checked(
+    split: "str | splits.Split", dataset: Dataset, allow_leak: str | None, **options: Any
+) -> tuple[splits.Split, dict[str, int]]:
+    """Return the split and what leaks through it, by type; refuse a leak that was not named."""
     kind = split if isinstance(split, str) else split.kind
     if kind in LEAKING and allow_leak != kind:
         raise splits.LeakError(
@@ -313,14 +359,14 @@ def _checked_split(
             "leak itself; the result's title will carry it"
         )
     if isinstance(split, str):
-        return splits.make(kind, dataset.manifest, n_segments=dataset.n_segments, **options)
-    return split
-
-
-def _leaks(split: splits.Split, dataset: Dataset, allow_leak: str | None) -> dict[str, int]:
-    """Check the split against the clips at hand; return what leaks, by type."""
+        split = splits.make(kind, dataset.manifest, n_segments=dataset.n_segments, **options)
     report = split.check(dataset.manifest, allow_leak=allow_leak, images=dataset.images)
-    return dict(report.counts)
+    return split, dict(report.counts)
+
+
+def level_of(split: splits.Split, dataset: Dataset) -> results.Level:
+    """Return what is judged: segments where those of one clip were dealt apart, else clips."""
+    return "segment" if split.kind == "segment" and dataset.n_segments > 1 else "clip"
 
 
 # --- one run -------------------------------------------------------------------------------
@@ -373,7 +419,7 @@ def _run_one(plan: _Plan, seed: int, fold: int, one_thread: bool, progress: bool
     if one_thread:
         torch.set_num_threads(1)
     dataset, file = plan.dataset, _file(plan, seed, fold)
-    rows = _rows_of(dataset, plan.split, fold)
+    rows = dataset.rows(plan.split, fold)
     train, valid, test = _parts(dataset, rows)
     training.seed_everything(seed)
     model = models.build(plan.key, n_classes=len(dataset.classes), **plan.options)
@@ -391,7 +437,7 @@ def _run_one(plan: _Plan, seed: int, fold: int, one_thread: bool, progress: bool
         progress=progress,
     )
     probabilities = training.predict(fitted.model, test, prepare=dataset.prepare)
-    metrics, predictions = _judge(plan, rows["test"], probabilities)
+    metrics, predictions = judge(dataset, plan.level, rows["test"], probabilities)
     commit, dirty = plan.made_from
     history = fitted.history
     best = history.iloc[fitted.best_epoch - 1]
@@ -413,7 +459,7 @@ def _run_one(plan: _Plan, seed: int, fold: int, one_thread: bool, progress: bool
             name: [round(value, 4) for value in history[name]]
             for name in ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
         },
-        counts={part: _counts(dataset, indices) for part, indices in rows.items()},
+        counts={part: dataset.counts(indices) for part, indices in rows.items()},
         predictions=predictions,
     )
     with paths.atomic(file.with_suffix(".safetensors")) as temporary:
@@ -422,14 +468,6 @@ def _run_one(plan: _Plan, seed: int, fold: int, one_thread: bool, progress: bool
         temporary.write_text(made.model_dump_json())
     checkpoint.unlink(missing_ok=True)
     return made
-
-
-def _rows_of(dataset: Dataset, split: splits.Split, fold: int) -> dict[str, np.ndarray]:
-    """Return the sample numbers of each part of a fold, ascending."""
-    return {
-        part: np.sort(split.indices(dataset.manifest, fold, part, dataset.n_segments))
-        for part in splits.PARTS
-    }
 
 
 def _parts(dataset: Dataset, rows: Mapping[str, np.ndarray]) -> tuple[Samples, Samples, Samples]:
@@ -452,45 +490,43 @@ def _scaled(samples: Samples, scales: Mapping[str, tuple]) -> Samples:
     return replace(samples, inputs=inputs)
 
 
-def _judge(plan: _Plan, rows: np.ndarray, probabilities: np.ndarray):
-    """Return metrics and packed predictions of the test rows, by segment and by clip."""
-    dataset, n_segments = plan.dataset, plan.dataset.n_segments
+def judge(
+    dataset: Dataset, level: results.Level, rows: np.ndarray, probabilities: np.ndarray
+) -> tuple[dict[str, float], dict[str, results.Packed]]:
+    """Return metrics and packed predictions of the test rows, by segment and by clip.
+
+    Parameters
+    ----------
+    level
+        The level of the result: "segment" where segments of one clip were dealt apart.
+    rows
+        Sample numbers, ascending.
+    probabilities
+        Shape (len(rows), C).
+    """
+    n_segments = dataset.n_segments
     labels = dataset.samples.labels.cpu().numpy()[rows]
     by_level = {"segment": (rows, labels, probabilities)} if n_segments > 1 else {}
-    if plan.level == "clip":
+    if level == "clip":
         by_level["clip"] = (
             rows[::n_segments] // n_segments,
             labels[::n_segments],
             evaluation.clip_level(probabilities, n_segments),
         )
     metrics: dict[str, float] = {}
-    for level, (_, truth, predicted) in by_level.items():
+    for each, (_, truth, predicted) in by_level.items():
         judged = evaluation.evaluate(truth, predicted, dataset.classes, draws=1)
-        if level == plan.level:
+        if each == level:
             metrics |= {
                 name: getattr(judged, name) for name in (*results.METRICS, "log_loss", "ece")
             }
-        if level == "segment":
+        if each == "segment":
             metrics |= {f"segment_{name}": getattr(judged, name) for name in results.METRICS}
     predictions = {
-        level: results.Packed.pack(where, predicted, bits=8 if level == "segment" else 16)
-        for level, (where, _, predicted) in by_level.items()
+        each: results.Packed.pack(where, predicted, bits=8 if each == "segment" else 16)
+        for each, (where, _, predicted) in by_level.items()
     }
     return metrics, predictions
-
-
-def _counts(dataset: Dataset, rows: np.ndarray) -> dict[str, Any]:
-    """Return how many samples of each class and each actor a part holds."""
-    clips = dataset.manifest.iloc[rows // dataset.n_segments]
-    by_class = clips["emotion"].value_counts()
-    return {
-        "n": len(rows),
-        "clips": int(clips["clip_id"].nunique()),
-        "by_class": {name: int(by_class.get(name, 0)) for name in dataset.classes},
-        "by_actor": {
-            name: int(n) for name, n in clips["actor"].value_counts().sort_index().items()
-        },
-    }
 
 
 def _clip_labels(dataset: Dataset) -> np.ndarray:
@@ -502,6 +538,7 @@ def _clip_labels(dataset: Dataset) -> np.ndarray:
 
 def _digest(
     module: ModuleType,
+    load: Callable[..., Dataset],
     dataset: Dataset,
     split: splits.Split,
     recipe: TrainingRecipe,
@@ -513,6 +550,7 @@ def _digest(
     Covered are the data themselves, the split, the recipe, the model's options, and the text
     of the code that trains, evaluates and prepares.
     """
+    loader = () if load is module.load else (inspect.getfile(load),)
     code = [
         Path(file).read_bytes()
         for file in (
@@ -521,6 +559,7 @@ def _digest(
             Path(models.__file__).with_name("layers.py"),
             Path(models.__file__).with_name(Path(module.__file__).name),
             module.__file__,
+            *loader,
         )
     ]
     said = {
