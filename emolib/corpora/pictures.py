@@ -137,20 +137,85 @@ def perceptual_hashes(pixels: np.ndarray) -> np.ndarray:
     return np.packbits(bits.reshape(-1, 64), axis=1).view(np.uint64).ravel()
 
 
-def _groups(hashes: np.ndarray, distance: int) -> np.ndarray:
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
+def near_duplicate_report(
+    pixels: np.ndarray,
+    emotion: np.ndarray,
+    usage: np.ndarray,
+    distances: Iterable[int] = (0, 2, 4, 6, 8),
+) -> pd.DataFrame:
+    """Count pictures that look the same, within and across emotions and official parts.
 
-    left, right = [], []
+    Parameters
+    ----------
+    pixels
+        uint8, shape (N, H, W).
+    emotion, usage
+        Label and official part of every picture, shape (N,).
+    distances
+        Largest numbers of differing bits to count at.
+
+    Returns
+    -------
+    DataFrame
+        One row for byte-identical pictures (``"same bytes"``) and one for each distance
+        (``"≤ 6 bits"``), with the columns ``pairs``; ``pairs_across_emotions`` (of these, with
+        different labels); ``pairs_across_parts``; ``involved`` (pictures with a twin);
+        ``groups``, ``largest_group``; ``test_pictures_seen`` (pictures outside Training with a
+        twin in Training).
+    """
+    emotion, usage = np.asarray(emotion), np.asarray(usage)
+    same = pd.Series([hashlib.sha256(picture).digest() for picture in np.ascontiguousarray(pixels)])
+    hashes = perceptual_hashes(pixels)
+    left, right = _pairs(pd.factorize(same)[0].astype(np.uint64), 0)
+    rows = {"same bytes": _counted(left, right, emotion, usage)}
+    for distance in distances:
+        rows[f"≤ {distance} bits"] = _counted(*_pairs(hashes, distance), emotion, usage)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("looks the same by")
+
+
+def _counted(
+    left: np.ndarray, right: np.ndarray, emotion: np.ndarray, usage: np.ndarray
+) -> dict[str, int]:
+    """Count pairs of pictures, each named once."""
+    sizes = np.bincount(_components(left, right, len(emotion)))
+    across = usage[left] != usage[right]
+    seen = np.where(usage[left] == "Training", right, left)
+    seen = seen[across & ((usage[left] == "Training") | (usage[right] == "Training"))]
+    return {
+        "pairs": len(left),
+        "pairs_across_emotions": int((emotion[left] != emotion[right]).sum()),
+        "pairs_across_parts": int(across.sum()),
+        "involved": len(np.union1d(left, right)),
+        "groups": int((sizes > 1).sum()),
+        "largest_group": int(sizes.max(initial=0)),
+        "test_pictures_seen": len(np.unique(seen)),
+    }
+
+
+def _groups(hashes: np.ndarray, distance: int) -> np.ndarray:
+    if not len(hashes):
+        return np.empty(0, np.int64)
+    component = _components(*_pairs(hashes, distance), len(hashes))
+    _, first, member = np.unique(component, return_index=True, return_inverse=True)
+    return first[member]
+
+
+def _pairs(hashes: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions of both members of every pair within `distance` bits, left < right."""
+    left, right = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for start in range(0, len(hashes), 512):  # blocks keep the matrix of distances small
         block = hashes[start : start + 512, None]
         a, b = np.nonzero(np.bitwise_count(block ^ hashes[None, start:]) <= distance)
-        left.append(a + start)
-        right.append(b + start)
-    if not left:
-        return np.empty(0, np.int64)
-    left, right = np.concatenate(left), np.concatenate(right)
-    graph = coo_matrix((np.ones(len(left), bool), (left, right)), (len(hashes), len(hashes)))
-    _, component = connected_components(graph, directed=False)
-    _, first, member = np.unique(component, return_index=True, return_inverse=True)
-    return first[member]
+        once = a < b
+        left.append(a[once] + start)
+        right.append(b[once] + start)
+    return np.concatenate(left), np.concatenate(right)
+
+
+def _components(left: np.ndarray, right: np.ndarray, n: int) -> np.ndarray:
+    """Number the groups of everything reachable over pairs, shape (n,)."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_matrix((np.ones(len(left), bool), (left, right)), (n, n))
+    return connected_components(graph, directed=False)[1]
