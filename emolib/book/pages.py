@@ -59,6 +59,9 @@ def with_banner(notebook: dict, run: Run, job: Job) -> dict:
 def stage(folder: Path, jobs: Sequence[Job], runs: Sequence[Run], pages: Sequence[str]) -> None:
     """Lay out the sources of the pages: prose, executed notebooks, configuration.
 
+    The ledger and the committed results go to ``attached/``, from where they are published as they
+    are: a page links to the file behind its number.
+
     Only files whose content differs are written, so that Sphinx renews only their pages;
     files that are no longer part of the book are removed.
     """
@@ -71,6 +74,10 @@ def stage(folder: Path, jobs: Sequence[Job], runs: Sequence[Run], pages: Sequenc
     for file in sorted((project / "book").rglob("*")):
         if file.is_file() and not file.name.startswith("."):
             content[str(file.relative_to(project))] = file.read_bytes()
+    for data in (project / "data" / "claims", project / "data" / "results"):
+        for file in sorted(data.rglob("*")):
+            if file.is_file() and not file.name.startswith("."):
+                content[f"attached/{file.relative_to(project)}"] = file.read_bytes()
     api = "book/api.md"
     if api in content:
         content[api] = content[api].replace(

@@ -22,6 +22,16 @@ def test_staging_writes_only_what_differs_and_removes_what_left_the_book(project
     assert toc_pages(folder / "_toc.yml") == ["book/intro"]
 
 
+def test_staging_takes_the_ledger_and_the_committed_results_along(project, tmp_path):
+    result = project / "data" / "results" / "tiny" / "one.json"
+    result.parent.mkdir(parents=True)
+    result.write_text("{}")
+    stage(tmp_path / "stage", [], [], ["book/intro"])
+    attached = tmp_path / "stage" / "attached"
+    assert (attached / "data" / "results" / "tiny" / "one.json").read_text() == "{}"
+    assert (attached / "data" / "claims" / "tiny.yml").is_file()
+
+
 def test_the_list_of_names_is_read_from_the_sources_without_importing_them(project):
     (project / "emolib" / "broken.py").write_text('"""It cannot be imported."""\n1 / 0\n')
     page = api_overview(project / "emolib")
