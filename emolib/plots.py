@@ -502,6 +502,53 @@ def bars(
 
 
 @_styled
+def stacked(
+    table: pd.DataFrame,
+    *,
+    colors: Mapping[str, str],
+    unit: str,
+    title: str = "",
+) -> "Figure":
+    """Draw one horizontal bar a row, made of the counts in its columns, each with its number.
+
+    Parameters
+    ----------
+    table
+        Index: names of the bars, top to bottom; columns: the parts, from left to right.
+    colors
+        Column to colour. A hatch that differs from part to part tells them apart without colour.
+    unit
+        Label of the count axis.
+    title
+        Above the figure.
+    """
+    fig = _figure(8.2, 1.5 + 0.44 * len(table))
+    ax = fig.subplots()
+    hatches = ["", "//", "xx", "..", "--"]
+    places, left = np.arange(len(table)), np.zeros(len(table))
+    least = 0.022 * table.sum(axis=1).max()  # a narrower part has no room for its number
+    for i, column in enumerate(table):
+        counts = table[column].to_numpy()
+        ax.barh(
+            places, counts, 0.74, left, color=colors[column], hatch=hatches[i % len(hatches)],
+            edgecolor="white", linewidth=0.6, label=column,
+        )  # fmt: skip
+        for place, start, count in zip(places, left, counts, strict=True):
+            if count >= least:
+                ax.text(
+                    start + count / 2, place, f"{count:g}", ha="center", va="center", fontsize=8.5,
+                    bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0},
+                )  # fmt: skip
+        left = left + counts
+    ax.set_yticks(places, [str(name) for name in table.index])
+    ax.set_ylim(len(table) - 0.4, -0.6)
+    ax.set(xlabel=unit, title=title)
+    ax.grid(axis="x")
+    fig.legend(loc="outside lower left", ncols=table.shape[1], fontsize=9, handlelength=1.4)
+    return fig
+
+
+@_styled
 def sweep(
     table: pd.DataFrame,
     x: str,
