@@ -58,10 +58,10 @@ def verdicts(key: str) -> Table:
 
     table = ledger.table(key, own=True)
     shown = _as_printed(table).assign(
-        measured=table["measured"].map(_number),
+        measured=table["measured"].map(number),
         verdict=table["verdict"].map(badge),
         why=[
-            _cell(why) + (f"<br><code>{html.escape(command)}</code>" if command else "")
+            cell(why) + (f"<br><code>{html.escape(command)}</code>" if command else "")
             for why, command in zip(table["why"], table["settle_with"].fillna(""), strict=True)
         ],
     )
@@ -72,13 +72,13 @@ def verdicts(key: str) -> Table:
 
 def _as_printed(table: pd.DataFrame) -> pd.DataFrame:
     printed = [
-        " ".join(filter(None, (_cell(value), _cell(unit))))
+        " ".join(filter(None, (cell(value), cell(unit))))
         for value, unit in zip(table["published"], table["unit"], strict=True)
     ]
     return pd.DataFrame(
         {
-            "where": table["source"].map(_cell),
-            "what": table["quantity"].map(_cell),
+            "where": table["source"].map(cell),
+            "what": table["quantity"].map(cell),
             "printed": printed,
         }
     )
@@ -92,14 +92,19 @@ def badge(verdict: str) -> str:
     )
 
 
-def _cell(value) -> str:
+def cell(value) -> str:
     """Return a value as HTML text; missing values are empty."""
     missing = value is None or (not isinstance(value, str) and pd.isna(value))
     return "" if missing else html.escape(str(value))
 
 
-def _number(value) -> str:
-    return f"{value:,.5g}" if isinstance(value, (int, float)) and pd.notna(value) else _cell(value)
+def number(value) -> str:
+    """Return a measured value as HTML text: whole numbers in full, others to five digits."""
+    if not isinstance(value, (int, float)) or pd.isna(value):
+        return cell(value)
+    if float(value).is_integer() or abs(value) >= 1e5:
+        return f"{value:,.0f}"
+    return f"{value:,.5g}" if abs(value) >= 1e-4 or not value else f"{value:.1e}"
 
 
 # --- room 7: what an option costs ----------------------------------------------------------
