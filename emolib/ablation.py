@@ -156,3 +156,34 @@ def _tested_on(result: results.Result) -> tuple:
     """Return what two results must share to be compared sample by sample."""
     where = [(run.seed, run.fold, tuple(np.asarray(run.rows(result.level)))) for run in result.runs]
     return result.level, tuple(result.samples.clip_ids), tuple(sorted(where))
+
+
+def compare(
+    reference: results.Result, others: Mapping[str, results.Result], *, metric: str = "uar"
+) -> pd.DataFrame:
+    """Compare stored results with a reference, as `run` compares the cells of a grid.
+
+    Parameters
+    ----------
+    reference
+        The result that the others are compared with.
+    others
+        Name → result.
+    metric
+        "accuracy", "uar" or "macro_f1".
+
+    Returns
+    -------
+    DataFrame
+        One row for each of `others`: ``name``, `metric` and its interval, ``difference`` from
+        the reference, ``p`` and the ``test`` it comes from, and ``p_holm``.
+    """
+    rows = [
+        _row({"name": name}, result, metric) | _compared(reference, result, metric)
+        for name, result in others.items()
+    ]
+    table = pd.DataFrame(rows)
+    tested = table["p"].notna() if "p" in table else pd.Series(False, index=table.index)
+    if tested.any():
+        table.loc[tested, "p_holm"] = evaluation.holm(table.loc[tested, "p"])
+    return table

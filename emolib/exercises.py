@@ -205,3 +205,130 @@ register(
         inputs=lambda rng: (rng.dirichlet(np.ones(8), size=(12, 6)),),
     ),
 )
+
+
+# --- Yang ------------------------------------------------------------------------------------
+
+
+def _order_of_a_glide(hertz: float, rate: float) -> float:
+    """Order at which a partial that rises by `hertz` within one frame stands still."""
+    return 1 - 2 / np.pi * np.arctan(hertz / rate)
+
+
+def _yang_early_face() -> float:
+    from emolib.features import window
+
+    return window.start(5.2)
+
+
+def _top_k_reference(labels: np.ndarray, probabilities: np.ndarray, k: int) -> float:
+    best = np.argsort(-probabilities, axis=1)[:, :k]
+    return float((best == labels[:, None]).any(axis=1).mean())
+
+
+def _yang_shortcuts() -> int:
+    return _parameters("yang", modality="audio") - _parameters(
+        "yang", modality="audio", residual=False
+    )
+
+
+register(
+    "yang-order",
+    Exercise(
+        lambda: _order_of_a_glide(400, 22_050),
+        "the slope is c = 400 / 22,050 of the plane's square; the order below one is "
+        "1 - (2/π)·arctan c",
+        tolerance=1e-4,
+    ),
+)
+register(
+    "yang-window",
+    Exercise(
+        _yang_early_face,
+        "how far does the middle 3.6 s of 5.2 s begin after the start?",
+        tolerance=1e-4,
+    ),
+)
+register(
+    "yang-shortcuts",
+    Exercise(
+        _yang_shortcuts,
+        "only where the number of channels changes is the shortcut a 1×1 convolution: count its "
+        "weights and its biases",
+    ),
+)
+register(
+    "yang-top-k",
+    Exercise(
+        lambda: _top_k_reference,
+        "sort the probabilities of each row downwards and see whether the label is among the "
+        "first k",
+        inputs=lambda rng: (
+            rng.integers(8, size=40), rng.dirichlet(np.ones(8), size=40), int(rng.integers(1, 8)),
+        ),
+    ),
+)  # fmt: skip
+
+
+# --- Ishtiaq ---------------------------------------------------------------------------------
+
+
+def _separable_weights(c_in: int, c_out: int) -> int:
+    from emolib.models.layers import DepthwiseSeparable
+
+    return sum(p.numel() for p in DepthwiseSeparable(c_in, c_out).parameters() if p.ndim == 4)
+
+
+def _channels_for(saving: float) -> int:
+    """Return the fewest output channels with which a 3×3 layer saves this share of its weights."""
+    c_out = 1
+    while 1 - (1 / c_out + 1 / 9) < saving:
+        c_out += 1
+    return c_out
+
+
+def _gru_over_lstm() -> float:
+    from torch import nn
+
+    gru, lstm = (sum(p.numel() for p in kind(256, 128).parameters()) for kind in (nn.GRU, nn.LSTM))
+    return gru / lstm
+
+
+def _bits(joint: np.ndarray) -> float:
+    """Return the mutual information of a table of probabilities, in bits."""
+    independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
+    return float((joint * np.log2(joint / independent)).sum())
+
+
+register(
+    "ishtiaq-separable",
+    Exercise(
+        lambda: _separable_weights,
+        "nine weights for each input channel, then one for each pair of input and output channel",
+        inputs=lambda rng: tuple(int(n) for n in rng.integers(1, 300, size=2)),
+    ),
+)
+register(
+    "ishtiaq-channels",
+    Exercise(
+        lambda: _channels_for(0.88),
+        "1 − (1/C + 1/9) ≥ 0.88 leaves 1/C ≤ 0.12 − 1/9; channels come in whole numbers",
+    ),
+)
+register(
+    "ishtiaq-gru",
+    Exercise(
+        _gru_over_lstm,
+        "a GRU has three sets of weights (reset, update, new), an LSTM four",
+        tolerance=1e-3,
+    ),
+)
+register(
+    "ishtiaq-bits",
+    Exercise(
+        lambda: _bits,
+        "sum p(x, y) · log₂(p(x, y) / (p(x) p(y))) over the table; sum rows and columns for the "
+        "two shares",
+        inputs=lambda rng: (rng.dirichlet(np.ones(16)).reshape(2, 8),),
+    ),
+)

@@ -283,6 +283,32 @@ def best_order(x: np.ndarray, orders: Sequence[float]) -> np.ndarray:
     return orders[found.argmax(axis=0)]
 
 
+def plane(x: np.ndarray, points: int = 48) -> np.ndarray:
+    """Return the energy of a signal over time and frequency, seen through a round window.
+
+    A Gaussian whose Fourier transform is as wide as itself sees time and frequency alike, so the
+    picture of the transform of order p is that of the signal, turned by pπ/2.
+
+    Parameters
+    ----------
+    x
+        Samples ``(N,)``, time zero first as for `dfrft`.
+    points
+        Steps of both axes, from -N/2 to N/2.
+
+    Returns
+    -------
+    ndarray
+        ``(points, points)``: rows are frequencies, from low to high; columns are times.
+    """
+    n = len(x)
+    m = np.arange(n) - n // 2
+    places = np.linspace(-n / 2, n / 2, points, endpoint=False) + n / points / 2
+    windows = np.exp(-np.pi * (m - places[:, None]) ** 2 / n)  # (times, N)
+    waves = np.exp(-2j * np.pi * places[:, None] * m / n)  # (frequencies, N)
+    return np.abs(waves @ (windows * np.fft.fftshift(x)).T) ** 2
+
+
 # --- MFCC with it (Yang, Section III-B.2) ---------------------------------------------------------
 
 # Where the order of a frame is looked for, nearest to 1 first, so that a tie is the plain DFT. A
