@@ -163,21 +163,26 @@ def leaks(dataset, splits: Iterable) -> Table:
 def results(key: str, experiments: Sequence[str]) -> Table:
     """Return the committed full results, one row each, with intervals and provenance.
 
-    An experiment without a result keeps its row, with the command that would make it: nothing
-    is left out in silence.
+    Samples are what the network answers for (segments, where a clip is cut into several); clips
+    are judged by the mean of their samples, and only where all of them stand on one side of
+    the split. An experiment without a result keeps its row, with the command that would make
+    it: nothing is left out in silence.
     """
     rows, notes = [], []
     for name in experiments:
-        result = _committed(key, name)
+        result = committed(key, name)
         if result is None:
-            rows.append({"experiment": name, "accuracy": f"<code>{_command(key, name)}</code>"})
+            rows.append({"experiment": f"{name}: <code>{_command(key, name)}</code>"})
             continue
+        by_sample = result.summary.get("segment_accuracy", result.summary["accuracy"])
+        clips = result.summary if result.level == "clip" else {}
         rows.append(
             {
                 "experiment": html.escape(result.title),
                 "runs": len(result.runs),
-                "accuracy": _summary(result.summary["accuracy"]),
-                "UAR": _summary(result.summary["uar"]),
+                "accuracy, samples": _summary(by_sample),
+                "accuracy, clips": _summary(clips.get("accuracy")),
+                "UAR, clips": _summary(clips.get("uar")),
                 "parameters": f"{result.model.parameters:,}",
             }
         )
@@ -197,8 +202,10 @@ def results_frame(key: str, experiments: Sequence[str], metric: str = "accuracy"
     """
     rows = []
     for name in experiments:
-        result = _committed(key, name)
+        result = committed(key, name)
         if result is None:
+            continue
+        if metric not in result.summary:
             continue
         summary = result.summary[metric]
         rows.append(
@@ -214,7 +221,8 @@ def results_frame(key: str, experiments: Sequence[str], metric: str = "accuracy"
     return pd.DataFrame(rows, columns=["label", "value", "low", "high", "modality", "experiment"])
 
 
-def _committed(key: str, name: str):
+def committed(key: str, name: str):
+    """Return a committed `results.Result`, or None if that experiment was not run yet."""
     from emolib import results as stored
 
     if not stored.path(key, name).exists():
@@ -227,5 +235,7 @@ def _command(key: str, name: str) -> str:
 
 
 def _summary(summary) -> str:
+    if summary is None:
+        return ""
     low, high = summary.interval
     return f"{100 * summary.mean:.1f} ± {100 * summary.sd:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
