@@ -332,3 +332,149 @@ register(
         inputs=lambda rng: (rng.dirichlet(np.ones(16)).reshape(2, 8),),
     ),
 )
+
+
+# --- Mostafa ---------------------------------------------------------------------------------
+
+
+def _first_block_share() -> float:
+    from emolib import devices, models
+
+    options = {"modality": "video", "n_classes": 7}
+    cost = devices.cost(
+        models.build("mostafa", **options),
+        models.example_inputs("mostafa", batch=1, modality="video"),
+    )
+    convolutions = cost.layers[cost.layers["type"] == "Conv2d"]["macs"]
+    return float(convolutions.iloc[:2].sum() / cost.macs)
+
+
+def _implied_accuracy() -> float:
+    """Return the accuracy that Table II's recalls imply on RAVDESS speech and song."""
+    import pandas as pd
+
+    from emolib import paths
+
+    table = pd.read_csv(paths.CLAIMS / "tables" / "mostafa-table2.csv", comment="#")
+    clips = table["class"].map({"Neutral": 188, "Disgust": 192, "Surprised": 192}).fillna(376)
+    return float((table["recall"] * clips).sum() / clips.sum())
+
+
+def _fuse_shared_reference(face: np.ndarray, voice: np.ndarray) -> np.ndarray:
+    shared = np.delete(voice, 1, axis=1)
+    return (face + shared / shared.sum(axis=1, keepdims=True)) / 2
+
+
+register(
+    "mostafa-first-block",
+    Exercise(
+        _first_block_share,
+        "48² positions × 32 channels × 9 weights, for each of 1 and of 32 input channels",
+        tolerance=1e-2,
+    ),
+)
+register(
+    "mostafa-implied-accuracy",
+    Exercise(
+        _implied_accuracy,
+        "weigh each recall by the number of clips of its class, and divide by all clips",
+        tolerance=1e-3,
+    ),
+)
+register(
+    "mostafa-fuse",
+    Exercise(
+        lambda: _fuse_shared_reference,
+        "drop column 1 of the voice, divide each row by its new sum, then average",
+        inputs=lambda rng: (rng.dirichlet(np.ones(7), size=9), rng.dirichlet(np.ones(8), size=9)),
+    ),
+)
+register(
+    "mostafa-newest-frame",
+    Exercise(
+        lambda: 1 - np.exp(-0.1 / 0.6),
+        "the past counts exp(-elapsed / memory); the newest frame has the rest",
+        tolerance=1e-3,
+    ),
+)
+
+
+# --- Audit lab -------------------------------------------------------------------------------
+
+
+def _possible(accuracy: float, n: int) -> int:
+    from emolib.audit import Printed
+
+    return int(len(Printed(f"{accuracy:.2f}", percent=True).window().numerators(n)) > 0)
+
+
+def _accuracy_to_try(rng: np.random.Generator) -> tuple[float, int]:
+    """Draw a test-set size, and an accuracy that may or may not be a share of it."""
+    n = int(rng.integers(50, 400))
+    share = rng.integers(n // 2, n + 1) / n if rng.random() < 0.5 else rng.uniform(0.5, 1)
+    return round(100 * float(share), 2), n
+
+
+def _yang_size() -> int:
+    from emolib import audit
+
+    printed = ("80.00", "82.29", "84.37", "87.91", "90.62", "62.50", "79.79")
+    return audit.granularity([audit.Printed(text) for text in printed]).sizes[0]
+
+
+def _mostafa_accuracy() -> float:
+    from emolib import audit, paths
+
+    table = audit.Table.read(paths.CLAIMS / "tables" / "mostafa-table2.csv")
+    clips = table.counts("population")["ravdess speech"]
+    recalls = {name.lower(): row["recall"].value for name, row in table.classes.items()}
+    return 100 * float(sum(clips[name] * recalls[name] for name in recalls) / sum(clips.values()))
+
+
+def _mcnemar(gained: int, lost: int) -> float:
+    from scipy.stats import binomtest
+
+    return float(binomtest(gained, gained + lost).pvalue)
+
+
+register(
+    "audit-possible",
+    Exercise(
+        lambda: _possible,
+        "the nearest k is round(accuracy / 100 * n); does 100 * k / n lie within 0.005 of it?",
+        inputs=_accuracy_to_try,
+    ),
+)
+register(
+    "audit-yang-size",
+    Exercise(
+        _yang_size,
+        "audit.granularity takes a list of audit.Printed and tries rounding and truncation; its "
+        "`sizes` are in ascending order",
+    ),
+)
+register(
+    "audit-mostafa-accuracy",
+    Exercise(
+        _mostafa_accuracy,
+        "a mean of the recalls with weight 1 for neutral and 2 for every other class, in per cent",
+        tolerance=1e-3,
+    ),
+)
+register(
+    "audit-mcnemar",
+    Exercise(
+        lambda: _mcnemar(14, 6),
+        "of 20 clips that changed, 14 fell on one side: how likely is a fair coin to be as uneven, "
+        "in either direction?",
+        tolerance=1e-3,
+    ),
+)
+register(
+    "audit-wilson",
+    Exercise(
+        lambda: _wilson(479, 491),
+        "evaluation.wilson(correct, total) gives both ends",
+        tolerance=1e-3,
+    ),
+)

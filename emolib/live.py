@@ -155,11 +155,9 @@ def _said(reading: Reading | None, missing: str) -> str:
     return f"{reading.emotion} {reading.confidence:.0%}"
 
 
-def frame_rate(seconds: float = 3.0, image: np.ndarray | None = None) -> float:
-    """Return how many frames of 640×480 a `Session` judges and draws in a second here."""
-    if image is None:
-        image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
-    session, count = Session(), 0
+def frame_rate(image: np.ndarray, seconds: float = 3.0, folder: Path = predict.WEIGHTS) -> float:
+    """Return how many frames like `image` a `Session` judges and draws in a second here."""
+    session, count = Session(folder=folder), 0
     session.see(image)
     started = time.perf_counter()
     while time.perf_counter() - started < seconds:
@@ -246,11 +244,11 @@ take the second tab for a picture, a sound or a video. Everything stays on this 
 """
 
 
-def _footer() -> str:
+def _footer(folder: Path) -> str:
     """Return what the networks are, from their cards."""
     lines = []
     for modality in ("video", "audio"):
-        card = predict.network(modality).card
+        card = predict.network(modality, folder).card
         metrics = card["test_metrics"]
         lines.append(
             f"<b>{predict.FILES[modality]}</b>: {html.escape(card['title'])}; "
@@ -264,11 +262,11 @@ def _footer() -> str:
     )
 
 
-def build():
-    """Return the app as Gradio blocks (not yet launched)."""
+def build(folder: Path = predict.WEIGHTS):
+    """Return the app as Gradio blocks (not yet launched); `folder` holds weights and cards."""
     import gradio as gr
 
-    predict.network("video"), predict.network("audio")  # missing weights are an error here
+    footer = _footer(folder)  # missing weights are an error here, not at the first face
 
     def look(image, session, confidence):
         session.confidence = confidence
@@ -295,7 +293,7 @@ def build():
         if file is None:
             return None, status("no file yet", "no file yet", "needs both"), chart({}), ""
         try:
-            answer = predict.predict(file, confidence=confidence, progress=progress)
+            answer = predict.predict(file, confidence=confidence, folder=folder, progress=progress)
         except predict.PredictionError as error:
             said = str(error).replace(str(file), Path(file).name)
             return None, status("–", "–", "–"), chart({}), f"**Not judged.** {said}"
@@ -314,7 +312,7 @@ def build():
             label="Name an emotion only from this probability on", elem_id="confidence",
         )  # fmt: skip
         with gr.Tab("Camera and microphone"):
-            session = gr.State(Session())
+            session = gr.State(Session(folder=folder))
             with gr.Row():
                 with gr.Column():
                     camera = gr.Image(
@@ -360,11 +358,17 @@ def build():
                     file_bars = gr.HTML(chart({}), elem_id="file-bars")
             outputs = [picture, file_said, file_bars, note]
             button.click(judge, [file, confidence], outputs, concurrency_limit=1)
-        gr.HTML(_footer())
+        gr.HTML(footer)
     return app
 
 
-def launch(host: str = "127.0.0.1", port: int | None = None, *, wait: bool = True):
+def launch(
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    *,
+    folder: Path = predict.WEIGHTS,
+    wait: bool = True,
+):
     """Serve the app, by default to this computer only; return (app, address).
 
     Parameters
@@ -373,13 +377,15 @@ def launch(host: str = "127.0.0.1", port: int | None = None, *, wait: bool = Tru
         Address to listen on.
     port
         Port; by default the first free one from 7860 on.
+    folder
+        Where weights and cards lie.
     wait
         Serve until Ctrl-C.
     """
     import gradio as gr
 
     plain = ("system-ui", "sans-serif")
-    app = build()
+    app = build(folder)
     _, address, _ = app.queue().launch(
         server_name=host,
         server_port=port,
