@@ -62,3 +62,24 @@ def example_inputs(key: str, batch: int = 2, **options) -> dict[str, Tensor]:
 def variants(key: str) -> list[dict]:
     """Return the option sets that a model's file names as worth testing, the paper's own first."""
     return list(getattr(_module(key), "VARIANTS", [{}]))
+
+
+def designs(key: str) -> dict[str, dict]:
+    """Return the networks whose costs one paper compares, as options of `build`, its own first.
+
+    Examples
+    --------
+    >>> designs("ding"), designs("ishtiaq")
+    ({'ding': {}}, {'ishtiaq': {'design': 'light'}, 'ishtiaq heavy': {'design': 'heavy'}})
+    """
+    module = _module(key)
+    if not hasattr(module, "count_parts"):
+        return {key: {}}
+    others = module.DESIGNS
+    return {key if i == 0 else f"{key} {name}": {"design": name} for i, name in enumerate(others)}
+
+
+def count_parts(key: str, model: nn.Module) -> dict[str, int]:
+    """Return the parameters of each part of a network, where its paper speaks of parts."""
+    count = getattr(_module(key), "count_parts", None)
+    return count(model) if count else {}
