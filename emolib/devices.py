@@ -19,7 +19,7 @@ Papers print "FLOPs" for at least four different things. Here each has a name of
 import dataclasses
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -393,6 +393,93 @@ def latency(
     finally:
         torch.set_num_threads(before)
         model.train(training)
+
+
+def peak_bytes(call: Callable[[], object]) -> int:
+    """Return how many bytes PyTorch held at most while `call` ran, above what was there before.
+
+    Every allocation and release of PyTorch's processor allocator is recorded and summed; nothing
+    is estimated, and nothing else that the process holds (Python, libraries) is in it. Build the
+    network inside `call` if its weights shall count.
+
+    Examples
+    --------
+    >>> peak_bytes(lambda: torch.zeros(1000).add(1).sum())
+    8004
+    """
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        call()
+    events = [e for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"]
+    held = peak = 0
+    for event in sorted(events, key=lambda e: e.start_ns()):
+        held += event.nbytes()
+        peak = max(peak, held)
+    return peak
+
+
+def training_step(
+    build: Callable[[], nn.Module],
+    inputs: Mapping[str, Tensor],
+    labels: Tensor,
+    *,
+    runs: int = 3,
+    threads: int = 1,
+) -> tuple[Latency, int, int]:
+    """Measure forward, backward and AdamW step of one batch, in time and in memory.
+
+    Parameters
+    ----------
+    build
+        Makes the network.
+    inputs, labels
+        The batch.
+    runs
+        Steps that are timed, after one that is not.
+    threads
+        Processor threads that PyTorch may use; restored afterwards.
+
+    Returns
+    -------
+    latency, peak_training_bytes, peak_inference_bytes
+        The time of a step in *processor* milliseconds, so that other programs' load does not
+        count; what training holds at most (weights, gradients, both moments, everything kept for
+        the way back); and what a forward pass without gradients holds, weights included.
+    """
+
+    def trained(steps: int, each: Callable = lambda step: step()) -> None:
+        model = build().train()
+        optimizer = torch.optim.AdamW(model.parameters())
+
+        def step() -> None:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(**inputs), labels).backward()
+            optimizer.step()
+
+        for _ in range(steps):
+            each(step)
+
+    def clocked(step: Callable) -> None:
+        start = time.process_time()
+        step()
+        times.append(1000 * (time.process_time() - start))
+
+    def inferred() -> None:
+        with torch.inference_mode():
+            build().eval()(**inputs)
+
+    times: list[float] = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        trained(1 + runs, clocked)
+        peaks = peak_bytes(lambda: trained(2)), peak_bytes(inferred)
+    finally:
+        torch.set_num_threads(before)
+    times = times[1:]  # the first allocates and chooses kernels
+    latency = Latency(statistics.median(times), min(times), max(times), runs, threads, "cpu")
+    return latency, *peaks
 
 
 # --- boards --------------------------------------------------------------------------------------

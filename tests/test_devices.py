@@ -278,3 +278,25 @@ def test_latency_is_measured_with_the_threads_asked_for():
     assert (measured.runs, measured.threads, measured.device) == (5, 1, "cpu")
     assert torch.get_num_threads() == before
     assert model.training
+
+
+def test_peak_bytes_are_those_held_at_once():
+    kilobyte = 250  # values
+    one_at_a_time = devices.peak_bytes(lambda: [torch.zeros(kilobyte).sum() for _ in range(5)])
+    all_kept = devices.peak_bytes(lambda: [torch.zeros(kilobyte) for _ in range(5)])
+    assert 1000 <= one_at_a_time < 1500
+    assert all_kept == 5000
+
+
+def test_a_training_step_holds_weights_gradients_and_moments():
+    inputs, labels = {"audio": torch.randn(2, 300)}, torch.tensor([0, 1])
+
+    def build():
+        return Calls(lambda x, layer: layer(x), nn.Linear(300, 100, bias=False))
+
+    step, training, inference = devices.training_step(build, inputs, labels, runs=2)
+    weights = 4 * 300 * 100
+    assert 4 * weights <= training < 6 * weights
+    assert weights <= inference < 2.2 * weights
+    assert 0 <= step.fastest_ms <= step.median_ms <= step.slowest_ms
+    assert step.runs == 2
