@@ -325,8 +325,11 @@ def cost(key: AnyKey = None, as_json: AsJson = False) -> None:
 
     counted = {}
     for one in [key] if key else models.KEYS:
-        model = models.build(one).eval()
-        counted[one] = devices.cost(model, models.example_inputs(one, batch=1)).to_dict()
+        for design, options in models.designs(one).items():
+            model = models.build(one, **options).eval()
+            counted[design] = devices.cost(model, models.example_inputs(one, batch=1)).to_dict() | {
+                f"parameters: {part}": n for part, n in models.count_parts(one, model).items()
+            }
     if as_json:
         _print_json(counted)
     else:
