@@ -1,5 +1,7 @@
 """Mostafa's samples, augmentations and full runs."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,7 +91,7 @@ def test_the_steps_differ_in_one_thing_at_a_time():
     steps = [FULL[f"fer-step-{number}"] for number in range(5)]
     assert len({step["recipe"].max_epochs for step in steps}) == 1
     assert len({step["data"]["share"] for step in steps}) == 1
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in itertools.pairwise(steps):
         changed = [
             before["options"] != after["options"],
             before["data"]["augmentation"] != after["data"]["augmentation"],
