@@ -214,7 +214,7 @@ def test_the_filter_works_in_a_browser_without_a_network(page, ledger):
 def test_a_filter_can_be_sent_as_a_link_and_a_linked_claim_is_never_hidden(page):
     page.select_option("[name=paper]", "lu")
     page.fill("[name=words]", "UAR")
-    link = page.url
+    link = page.evaluate("location.href")  # page.url lags behind replaceState
     page.goto("about:blank")
     page.goto(link)
     assert visible(page) == ["lu-a-one"]
