@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from emolib import models
 from emolib.models import ishtiaq
 
 
@@ -221,7 +222,8 @@ def test_a_text_too_long_is_refused_and_not_cut():
         ({"design": "medium"}, "design='medium'"),
         ({"convolution": "dilated"}, "convolution='dilated'.*'separable'"),
         ({"recurrent": "rnn"}, "recurrent='rnn'.*'gru'"),
-        ({"activation": "gelu"}, "activation='gelu'.*'mish'"),
+        ({"activation": "tanh"}, "activation='tanh'.*'mish'"),
+        ({"downsample": "crop"}, "downsample='crop'.*'stride'"),
         ({"heads": 3}, "does not divide"),
     ],
 )
@@ -249,3 +251,19 @@ def test_a_misshapen_modality_is_refused():
         made()(audio=torch.rand(2, 64, 128))
     with pytest.raises(ValueError, match=r"expected \(B, any, 1, any, any\)"):
         made()(video=torch.rand(2, 4, 3, 32, 32))
+
+
+def test_strides_and_pooling_shrink_alike_and_cost_the_same_weights():
+    strided, pooled = (made(modality="audio", downsample=d) for d in ("stride", "pool"))
+    assert parameters(strided) == parameters(pooled)
+    audio = torch.randn(2, 1, 64, 128)
+    shapes = [model.encoders["audio"].cnn(audio).shape for model in (strided, pooled)]
+    assert shapes[0] == shapes[1] == (2, 256, 4, 32)
+
+
+def test_the_designs_of_the_paper_come_with_its_own_first():
+    named = models.designs("ishtiaq")
+    assert list(named) == ["ishtiaq", "ishtiaq heavy"]
+    light = models.build("ishtiaq", **named["ishtiaq"])
+    assert parameters(light) == parameters(made())
+    assert sum(models.count_parts("ishtiaq", light).values()) == parameters(light)
