@@ -95,11 +95,13 @@ def trained(
     }
     digest = hashlib.sha256(json.dumps(recipe_of_all, sort_keys=True).encode()).hexdigest()[:12]
     file = paths.FEATURES / f"face-network-{digest}" / "network.pt"
-    model = _classifier(name, seed, int(labels.max()) + 1)
     if not file.exists():
-        _train(model, pictures, labels, recipe, seed, file, device, progress)
+        _train(name, pictures, labels, recipe, seed, file, device, progress)
     stored = torch.load(file, map_location="cpu", weights_only=True)
-    model.to("cpu").load_state_dict(stored["weights"])
+    # A new network, and not the one just trained: the layout of its weights in memory is another,
+    # and with it the last digit of every feature.
+    model = _classifier(name, seed, int(labels.max()) + 1)
+    model.load_state_dict(stored["weights"])
     said = {
         "network": name,
         "trained": f"{len(labels)} pictures that no clip shows, {recipe.max_epochs} epochs",
@@ -116,7 +118,7 @@ def _classifier(name: str, seed: int, n_classes: int = 7) -> torch.nn.Module:
 
 
 def _train(
-    model: torch.nn.Module,
+    name: str,
     pictures: np.ndarray,
     labels: np.ndarray,
     recipe: TrainingRecipe,
@@ -132,7 +134,7 @@ def _train(
     )
     cut = len(order) // 10
     fitted = training.fit(
-        model,
+        _classifier(name, seed, int(labels.max()) + 1),
         samples.take(order[cut:]),
         samples.take(order[:cut]),
         recipe,

@@ -134,6 +134,22 @@ def test_a_chirp_concentrates_at_the_order_that_matches_its_slope(slope):
     assert found == pytest.approx(1 + 2 / np.pi * np.arctan(slope), abs=0.02)
 
 
+@pytest.mark.parametrize("order", [0.5, 1.0, 1.4])
+def test_the_transform_turns_the_plane(order):
+    """A tone burst off the middle stays a spot; the transform moves it on a circle."""
+    n, points = 256, 64
+    m = np.arange(n) - n // 2
+    u = m * np.sqrt(2 * np.pi / n)
+    spot = np.exp(-((u - 5) ** 2) / 2)  # time 5, frequency 0
+    turned = frft.dfrft(np.fft.ifftshift(spot), order)
+    picture = frft.plane(turned, points)
+    row, column = np.unravel_index(picture.argmax(), picture.shape)
+    step = n / points * np.sqrt(2 * np.pi / n)
+    angle = order * np.pi / 2
+    assert (column + 0.5 - points / 2) * step == pytest.approx(5 * np.cos(angle), abs=step)
+    assert (row + 0.5 - points / 2) * step == pytest.approx(-5 * np.sin(angle), abs=step)
+
+
 def test_concentration_is_one_for_a_line_and_1_over_n_for_flat_and_silent_spectra():
     line, flat = np.zeros(10), np.ones(10)
     line[3] = 7
