@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from emolib import live, predict
+from emolib import corpora, live, models, predict
+from emolib.corpora.manifest import EMOTIONS
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -57,9 +58,31 @@ def media(clip, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def address():
-    """The app itself, served on this computer with the committed weights."""
-    app, address = live.launch(wait=False)
+def weights(tmp_path_factory):
+    """Untrained networks: what is driven here is the app, not how well it knows emotions."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder = tmp_path_factory.mktemp("weights")
+    for modality, corpus, design in (
+        ("video", "fer2013", {"design": "residual"}),
+        ("audio", "ravdess", {"audio_channels": [8, 16]}),
+    ):
+        classes, options = list(corpora.classes(corpus)), {"modality": modality, **design}
+        torch.manual_seed(0)
+        network = models.build("mostafa", len(classes), **options)
+        card = {
+            "title": "untrained", "corpus": corpus, "modality": modality, "classes": classes,
+            "options": options, "parameters": 1, "test_metrics": {"accuracy": 0, "uar": 0},
+        }  # fmt: skip
+        predict.write(folder, network.state_dict(), card, save_file)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(weights):
+    """The app itself, served on this computer."""
+    app, address = live.launch(folder=weights, wait=False)
     assert address.startswith("http://127.0.0.1:")
     yield address
     app.close()
@@ -179,5 +202,5 @@ def _start(page, where, expect=True):
 
 
 def _names_an_emotion(text):
-    names = {*predict.network("audio").classes, *predict.network("video").classes, predict.UNSURE}
+    names = {*EMOTIONS, predict.UNSURE}
     return any(name in text for name in names)
