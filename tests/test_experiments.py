@@ -17,7 +17,7 @@ from emolib.training import Samples, TrainingRecipe
 
 EMOTIONS = ("neutral", "happy", "sad", "angry")
 SEGMENTS = 2
-RECIPE = TrainingRecipe(batch_size=64, max_epochs=30, lr=0.003, patience=30)
+RECIPE = TrainingRecipe(batch_size=64, max_epochs=20, lr=0.005)
 
 
 def dataset(corpus="ravdess", modality="audio", mode="quick", *, cue="emotion", actors=12):
@@ -163,7 +163,7 @@ def test_processes_give_what_one_process_gives(folder, monkeypatch):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     monkeypatch.setattr(paths, "RUNS", folder / "one")
-    ask = ASK | {"recipe": replace(RECIPE, max_epochs=1), "folds": (0, 1)}
+    ask = ASK | {"recipe": replace(RECIPE, max_epochs=1), "folds": (0,)}
     one = run(**ask)
     torch.set_num_threads(threads)
     monkeypatch.setattr(paths, "RUNS", folder / "two")
