@@ -147,16 +147,3 @@ def test_the_app_listens_to_this_computer_only_unless_told_otherwise():
         node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "launch"
     )
     assert launch.args.defaults[0].value == "127.0.0.1"
-
-
-@pytest.mark.benchmark
-def test_ten_frames_of_640_by_480_are_judged_in_a_second(recordings):
-    """Not part of the ordinary tests: the machine must have nothing else to do."""
-    from emolib.predict import frames_of
-
-    _, image = next(frames_of(recordings / "faces" / "single_face.mp4", 1))
-    import cv2
-
-    rate = live.frame_rate(cv2.resize(image, (640, 480)), 3.0)
-    print(f"{rate:.1f} frames a second")
-    assert rate >= 10
