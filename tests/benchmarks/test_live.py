@@ -1,7 +1,6 @@
 """The live app must keep up with a webcam: ten frames of 640×480 a second on two cores."""
 
 import pytest
-import torch
 from safetensors.torch import save_file
 
 from emolib import corpora, live, models, predict
