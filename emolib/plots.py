@@ -259,6 +259,7 @@ def intervals(
     published: str | None = "published",
     human: str | None = "human",
     chance: float | None = None,
+    measured: str = "measured",
     unit: str = "accuracy (%)",
     title: str = "",
 ) -> "Figure":
@@ -276,6 +277,8 @@ def intervals(
         Columns with the paper's number and the human baseline; ignored if absent.
     chance
         Where guessing lands, drawn as a dotted line.
+    measured
+        What the legend calls the dots, where they were not measured here.
     unit, title
         Label of the axis, and what stands above.
     """
@@ -297,7 +300,7 @@ def intervals(
             capsize=3,
             elinewidth=1.6,
             markersize=6,
-            label=f"measured ({name})" if group else "measured",
+            label=f"{measured} ({name})" if group else measured,
         )
     for column, text, marker, color in (
         (published, "published", "x", PUBLISHED_COLOR),
@@ -321,6 +324,81 @@ def intervals(
     ax.grid(axis="x")
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
     return fig
+
+
+def turn(
+    table: pd.DataFrame,
+    knob: str,
+    x: str,
+    *,
+    lines: Mapping[str, float] | None = None,
+    slider: bool = False,
+    unit: str = "accuracy (%)",
+):
+    """Return a plotly figure in which the reader chooses one value of `knob`.
+
+    It works without a kernel and without a network.
+
+    Parameters
+    ----------
+    table
+        Columns `knob`, `x`, and ``value, low, high`` in `unit`.
+    knob
+        What is chosen: by a menu, or by a slider if its values are ordered.
+    x
+        What stands along the axis.
+    lines
+        Name → value of dashed lines to compare with.
+    slider
+        A slider in place of the menu.
+    """
+    import plotly.graph_objects as go
+
+    choices = list(dict.fromkeys(table[knob]))
+    figure = go.Figure()
+    for place, choice in enumerate(choices):
+        part = table[table[knob] == choice]
+        figure.add_bar(
+            x=part[x],
+            y=part["value"].round(1),
+            error_y={
+                "array": (part["high"] - part["value"]).round(1),
+                "arrayminus": (part["value"] - part["low"]).round(1),
+            },
+            name=str(choice),
+            text=part["value"].round(1),
+            textposition="inside",
+            insidetextanchor="start",
+            marker_color=MODALITY_COLORS["audio"],
+            visible=place == 0,
+        )
+    for name, value in (lines or {}).items():
+        figure.add_hline(
+            value, line_dash="dash", line_color=PUBLISHED_COLOR,
+            annotation_text=f"{name} {value:g}", annotation_position="top right",
+        )  # fmt: skip
+    steps = [
+        {
+            "label": str(choice),
+            "method": "update",
+            "args": [{"visible": [other == choice for other in choices]}],
+        }
+        for choice in choices
+    ]
+    if slider:
+        control = {"sliders": [{"steps": steps, "currentvalue": {"prefix": f"{knob}: "}}]}
+    else:
+        control = {"updatemenus": [{"buttons": steps, "x": 0, "xanchor": "left", "y": 1.2}]}
+    figure.update_layout(
+        **control,
+        yaxis={"title": unit, "range": [0, 105]},
+        xaxis={"title": x, "type": "category"},
+        showlegend=False,
+        template="plotly_white",
+        height=420,
+        margin={"l": 60, "r": 20, "t": 70, "b": 50},
+    )
+    return figure
 
 
 @_styled
