@@ -119,7 +119,7 @@ class Scoreboard:
         )
 
     def _ledger_html(self) -> str:
-        columns = ("paper and place", "claim", "printed", "measured", "verdict", "why")
+        columns = ("claim", "printed", "measured", "verdict and why")
         head = "".join(f'<th scope="col">{name}</th>' for name in columns)
         body = "\n".join(self._row(claim) for claim in self.ledger.itertuples())
         return (
@@ -139,16 +139,18 @@ class Scoreboard:
             )
         why = cell(claim.why)
         if claim.settle_with:
-            why += f"<br><code>{cell(claim.settle_with)}</code>"
+            command = f"<code>{cell(claim.settle_with)}</code>"
+            why += f"<details><summary>settle it</summary>{command}</details>"
         origin = "own" if claim.own else "quoted"
-        quoted = "" if claim.own else ' <span class="emolib-note">(quoted)</span>'
+        quoted = "" if claim.own else " (quoted)"
         return (
             f'<tr id="{name}" data-paper="{cell(claim.paper)}" '
             f'data-verdict="{cell(claim.verdict)}" data-own="{origin}">'
-            f'<th scope="row">{self._paper(claim.paper)}, {cell(claim.source)}{quoted}</th>'
-            f'<td>{cell(claim.quantity)} <a class="emolib-mark" href="#{name}" '
-            f'aria-label="Link to this claim" title="{cell(claim.id)}">#</a></td>'
-            f"<td>{printed}</td><td>{measured}</td><td>{badge(claim.verdict)}</td><td>{why}</td></tr>"
+            f'<th scope="row"><span class="emolib-note">{self._paper(claim.paper)}, '
+            f"{cell(claim.source)}{quoted}</span><br>{cell(claim.quantity)} "
+            f'<a class="emolib-mark" href="#{name}" aria-label="Link to this claim" '
+            f'title="{cell(claim.id)}">#</a></th>'
+            f"<td>{printed}</td><td>{measured}</td><td>{badge(claim.verdict)}<div>{why}</div></td></tr>"
         )
 
     def _paper(self, key: str) -> str:
