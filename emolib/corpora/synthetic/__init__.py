@@ -33,7 +33,7 @@ CLASSES = EMOTIONS[:8]
 #: Layouts that can be written.
 CORPORA = ("ravdess", "cremad", "savee", "mead", "fer2013")
 #: Goes up when the same seed gives other files; files of an older version are made anew.
-VERSION = 2
+VERSION = 3
 
 _WORDS = tuple(SENTENCES)
 _NOTE = "corpus.json"

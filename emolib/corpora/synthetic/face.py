@@ -192,7 +192,7 @@ class Face:
             return self._shaded.copy()
         pull = np.tensordot(weight[used], self.fields[used], 1)
         source = self.grid
-        for _ in range(3):  # the point that lands here: q = p - d(q)
+        for _ in range(6):  # the point that lands here: q = p - d(q)
             where = ((source - self.origin) * self.k + 0.5) / _COARSE - 0.5
             moved = cv2.remap(
                 pull, where.astype(np.float32), None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE

@@ -222,12 +222,13 @@ def _lids(points: np.ndarray, rest: np.ndarray, units: Mapping[str, float]) -> N
         upper, lower = still[[1, 2]] - line, still[[4, 5]] - line
         up = 1 + 0.85 * wide[side] - 0.30 * tight[side] - 0.75 * droop[side] - 0.12 * cheek[side]
         low = 1 + 0.10 * wide[side] - 0.75 * tight[side] - 0.85 * cheek[side]
-        shut = np.clip(blink[side], 0, 1)
         low = np.clip(low, -0.3, 1.3)
-        up = np.clip(up, -low * 0.9, 1.9)
-        up = up * (1 - shut) - low * shut
-        eye[[1, 2]] = line + upper * (1, up)
         eye[[4, 5]] = line + lower * (1, low)
+        eye[[1, 2]] = line + upper * (1, np.clip(up, -1.0, 1.9))
+        shut = np.clip(blink[side], 0, 1)
+        for above, below in ((1, 5), (2, 4)):
+            gap = max(eye[below, 1] - eye[above, 1], 0.0)
+            eye[above, 1] = eye[below, 1] - gap * (1 - shut)
         # A shut or sad lid pulls the outer corner a little down.
         eye[0 if side == 0 else 3, 1] += 0.02 * (droop[side] + shut)
 

@@ -170,7 +170,7 @@ def speak(
     voiced = _cascade(voiced, formants)
     # Both parts have unit level, so the noise of a sound is relative to a full vowel.
     hiss = _resonate(rng.standard_normal(n), centre, 0.35) * np.repeat(noise * loud, _STEP)[:n]
-    sound = _tilt(voiced / _rms(voiced), tilt) + hiss
+    sound = _tilt(voiced / _rms(voiced) + hiss, tilt)
 
     inside = slice(first * _STEP, (first + spoken) * _STEP)
     level = -29.0 + manner.energy_db * effort + rng.normal(0, 0.6)
