@@ -127,7 +127,8 @@ def load(
             else _face_network(face_network, root, frames, size, seed, device, progress)
         )
         inputs["video"] = eyes.features(inputs["video"])
-        standardise["video"] = (0, 1)
+        # One scale for all channels: one that is silent in training has none of its own.
+        standardise["video"] = (0, 1, 2)
         said["video"] |= {"features": eyes.said}
     classes = tuple(c for c in corpora.classes(corpus) if c in set(manifest["emotion"]))
     return Dataset(
