@@ -50,7 +50,7 @@ def test_every_claim_has_a_verdict_and_the_caption_counts_them():
 
 def test_a_missing_result_keeps_its_row_with_the_command_that_makes_it():
     table = chapter.results("ding", ["no-such-experiment"])
-    assert "emolib train ding --experiment no-such-experiment" in table.frame["accuracy"].iloc[0]
+    assert "emolib train ding --experiment no-such-experiment" in table.frame["experiment"].iloc[0]
     frame = chapter.results_frame("ding", ["no-such-experiment"])
     assert frame.empty
     assert {"label", "value", "low", "high", "modality"} <= set(frame.columns)

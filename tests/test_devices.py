@@ -296,7 +296,8 @@ def test_a_training_step_holds_weights_gradients_and_moments():
 
     step, training, inference = devices.training_step(build, inputs, labels, runs=2)
     weights = 4 * 300 * 100
-    assert 4 * weights <= training < 6 * weights
+    # Adam's step needs two temporaries more, and a few bytes for its counters.
+    assert 4 * weights <= training <= 6 * weights + 64
     assert weights <= inference < 2.2 * weights
     assert 0 <= step.fastest_ms <= step.median_ms <= step.slowest_ms
     assert step.runs == 2

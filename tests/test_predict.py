@@ -129,14 +129,17 @@ def test_a_transparent_picture_is_laid_on_white(tmp_path):
     assert (predict.read_picture(tmp_path / "a.png") == 255).all()
 
 
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def test_a_large_picture_is_shrunk_and_a_huge_one_refused(tmp_path):
     Image.new("L", (4000, 1000), 7).save(tmp_path / "large.png")
     assert predict.read_picture(tmp_path / "large.png").shape == (400, 1600, 3)
     # A header that promises 40,000 × 40,000 pixels: refused before any is decoded.
     head = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
-    chunk = b"IHDR" + head
     (tmp_path / "huge.png").write_bytes(
-        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", head) + png_chunk(b"IDAT", zlib.compress(b""))
     )
     with pytest.raises(predict.PredictionError, match="smaller first"):
         predict.read_picture(tmp_path / "huge.png")

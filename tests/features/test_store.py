@@ -199,7 +199,7 @@ def test_ctrl_c_ends_workers_and_keeps_finished_chunks(tmp_path):
         while len(list((tmp_path / "cache").rglob("*.npz"))) < 4 and time.monotonic() < deadline:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
-        _, message = process.communicate(timeout=30)
+        _, message = process.communicate(timeout=120)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
