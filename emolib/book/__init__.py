@@ -121,33 +121,14 @@ def build(
     data = Path(data).expanduser().resolve() if data else None
     if data and not data.is_dir():
         raise BookError(f"no folder {data}: give the one that holds ravdess/, fer2013/ and so on")
-    project = paths.PROJECT
-    folder = Path(out) if out else project / "_build"
-
-    pages = toc_pages(project / "_toc.yml")
-    notebooks = sorted((project / "notebooks").glob("*.ipynb"))
-    if only:
-        asked = {only} if isinstance(only, str) else set(only)
-        unknown = asked - {notebook.stem for notebook in notebooks}
-        if unknown:
-            known = ", ".join(notebook.stem for notebook in notebooks)
-            raise BookError(f"no notebook {', '.join(sorted(unknown))}: there are {known}")
-        notebooks = [notebook for notebook in notebooks if notebook.stem in asked]
-        hidden = {f"notebooks/{name}" for name in asked}
-        pages = [page for page in pages if not page.startswith("notebooks/") or page in hidden]
-    else:
-        absent = [
-            page
-            for page in pages
-            if page.startswith("notebooks/") and not (project / f"{page}.ipynb").is_file()
-        ]
-        if absent:
-            raise BookError(f"_toc.yml names {', '.join(absent)}, but there is no such notebook")
+    notebooks, pages = _chosen({only} if isinstance(only, str) else set(only or ()))
+    folder = Path(out) if out else paths.PROJECT / "_build"
+    home = folder / "partial" if only else folder  # part of a book never replaces the whole
+    html = home / "html"
 
     with _alone(folder):
         limit = timeout if mode == "quick" else float("inf")
         planned, left_out = plan(notebooks, mode=mode, seed=seed, data=data, build=folder)
-        html = folder / ("partial/html" if only else "html")
         digest = _book_digest(planned, pages)
         stamp = html / ".emolib-book"
         ready = stamp.is_file() and stamp.read_text() == digest and all(map(finished, planned))
@@ -162,25 +143,47 @@ def build(
             print(f"left out: {line}", file=sys.stderr)
 
         if not ready:
-            staged = folder / ("partial/stage" if only else "stage")
-            sphinx = folder / ("partial/sphinx" if only else "sphinx")
-            stage(staged, planned, runs, pages)
-            _sphinx(staged, sphinx, strict=not only)
-            candidate = folder / "partial" / "unchecked" if only else folder / "unchecked"
-            publish(sphinx / "_build" / "html", candidate)
-            problems = [] if only else check_html(candidate, pages)
-            for job in planned:
-                problems += [
-                    f"{job.name}: {line}" for line in unexecuted(read_notebook(job.executed))
-                ]
-            if problems:
-                raise BookError(
-                    f"{len(problems)} findings in the built pages ({candidate}):\n"
-                    + "\n".join(f"  {line}" for line in problems)
-                )
-            (candidate / ".emolib-book").write_text(digest)
-            candidate.rename(html)
+            stage(home / "stage", planned, runs, pages)
+            _sphinx(home / "stage", home / "sphinx", strict=not only)
+            publish(home / "sphinx" / "_build" / "html", home / "unchecked")
+            _check(home / "unchecked", planned, [] if only else pages)
+            (home / "unchecked" / ".emolib-book").write_text(digest)
+            (home / "unchecked").rename(html)
     return html / "index.html"
+
+
+def _chosen(only: set[str]) -> tuple[list[Path], list[str]]:
+    """Return the notebooks to execute and the pages to show; `only` names notebooks, if any."""
+    pages = toc_pages(paths.PROJECT / "_toc.yml")
+    notebooks = sorted((paths.PROJECT / "notebooks").glob("*.ipynb"))
+    here = {f"notebooks/{notebook.stem}" for notebook in notebooks}
+    absent = [page for page in pages if page.startswith("notebooks/") and page not in here]
+    if absent:
+        raise BookError(f"_toc.yml names {', '.join(absent)}, but there is no such notebook")
+    if not only:
+        return notebooks, pages
+    unknown = only - {notebook.stem for notebook in notebooks}
+    if unknown:
+        known = ", ".join(notebook.stem for notebook in notebooks)
+        raise BookError(f"no notebook {', '.join(sorted(unknown))}: there are {known}")
+    hidden = here - {f"notebooks/{name}" for name in only}
+    return (
+        [notebook for notebook in notebooks if notebook.stem in only],
+        [page for page in pages if page not in hidden],
+    )
+
+
+def _check(html: Path, jobs: Sequence[Job], pages: Sequence[str]) -> None:
+    """Refuse pages with faults; without `pages` only the notebooks are looked at."""
+    problems = check_html(html, pages) if pages else []
+    problems += [
+        f"{job.name}: {line}" for job in jobs for line in unexecuted(read_notebook(job.executed))
+    ]
+    if problems:
+        raise BookError(
+            f"{len(problems)} findings in the built pages ({html}):\n"
+            + "\n".join(f"  {line}" for line in problems)
+        )
 
 
 def _book_digest(jobs: Sequence[Job], pages: Sequence[str]) -> str:

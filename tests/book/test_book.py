@@ -8,6 +8,9 @@ import pytest
 from emolib import book
 from emolib.book.execution import read_notebook
 
+# Each of these starts kernels and Sphinx several times: on a busy machine that takes minutes.
+pytestmark = pytest.mark.timeout(900)
+
 
 def change(project, *cells, name="tiny"):
     """Put other code cells into the project's notebook."""
