@@ -280,6 +280,8 @@ def ensure(
     n_jobs
         Processes.
     """
+    from filelock import FileLock
+
     options = _Options(actors, seed, statements, full, leak, silent)
     wanted = tuple(corpora)
     unknown = set(wanted) - set(CORPORA)
@@ -289,13 +291,17 @@ def ensure(
         )
     folder = _folder(options, root)
     clips = [clip for name in wanted if name in _CLIPS for clip in _CLIPS[name](options)]
-    todo = [
-        clip for clip in clips if not all(_current(file, folder) for file in _targets(clip, folder))
-    ]
-    _render_all(todo, folder, n_jobs, progress)
     pictures = folder / "fer2013" / "fer2013.csv"
-    if "fer2013" in wanted and not _current(pictures, folder):
-        _write_fer2013(pictures, seed)
+    # A second process that wants the same clips waits for them instead of drawing them again.
+    with FileLock(folder / ".lock"):
+        todo = [
+            clip
+            for clip in clips
+            if not all(_current(file, folder) for file in _targets(clip, folder))
+        ]
+        _render_all(todo, folder, n_jobs, progress)
+        if "fer2013" in wanted and not _current(pictures, folder):
+            _write_fer2013(pictures, seed)
     return folder
 
 
