@@ -478,3 +478,38 @@ register(
         tolerance=1e-3,
     ),
 )
+
+
+# --- Lab: the leak ladder --------------------------------------------------------------------
+
+
+def _cue_accuracy() -> float:
+    from emolib.corpora import synthetic
+
+    return synthetic.LEAKS["actor"].leaking["clip"]
+
+
+def _sibling_share_reference(train: np.ndarray, test: np.ndarray) -> float:
+    return float(np.isin(test, train).mean())
+
+
+register(
+    "lab_leaks-cue",
+    Exercise(_cue_accuracy, "the clips with a random cue are not all wrong: one in eight is right"),
+)
+register(
+    "lab_leaks-six",
+    Exercise(
+        lambda: _wilson(6, 6)[0],
+        "evaluation.wilson(correct, total) gives both ends; the lower one is wanted",
+        tolerance=1e-3,
+    ),
+)
+register(
+    "lab_leaks-detector",
+    Exercise(
+        lambda: _sibling_share_reference,
+        "ask for each test sample whether its clip number is among those of the training",
+        inputs=lambda rng: (rng.integers(0, 40, 30), rng.integers(0, 40, 20)),
+    ),
+)
