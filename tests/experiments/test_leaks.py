@@ -1,0 +1,151 @@
+"""The leak lab: what leaks is counted, planted leaks are recovered, nothing is tested twice."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from emolib import paths, results
+from emolib.corpora import manifest as manifests
+from emolib.corpora import pictures, splits, synthetic
+from emolib.experiments import Dataset, ExperimentError, leaks
+from emolib.training import Samples
+
+EMOTIONS = ("neutral", "happy", "sad", "angry")
+
+
+def recordings_of(actors=6, takes=4):
+    """Clips whose numbers tell the emotion in a code that is private to the actor."""
+    rng = np.random.default_rng(0)
+    rows, audio, video = [], [], []
+    for actor, (number, emotion), take in product(range(actors), enumerate(EMOTIONS), range(takes)):
+        rows.append(
+            {"clip_id": f"a{actor}-{number}-{take}", "path": "", "corpus": "ravdess",
+             "actor": f"{actor + 1:02d}", "emotion": emotion, "modality": "audio",
+             "channel": "speech"}
+        )  # fmt: skip
+        code = np.random.default_rng([number, actor]).normal(size=8)
+        audio.append(4 * code + rng.normal(size=8))
+        video.append(4 * code[:5] + rng.normal(size=5))
+    manifest = manifests.build(rows)
+    place = {row["clip_id"]: at for at, row in enumerate(rows)}
+    order = [place[name] for name in manifest["clip_id"]]
+    labels = torch.tensor([EMOTIONS.index(name) for name in manifest["emotion"]])
+    tensors = [torch.tensor(np.array(v)[order], dtype=torch.float32) for v in (audio, video)]
+    return Dataset(Samples(dict(zip(("audio", "video"), tensors, strict=True)), labels),
+                   manifest, 1, EMOTIONS)  # fmt: skip
+
+
+def classify(learner="neighbour", split="actor", **options):
+    return leaks.classify(
+        learner, corpus="ravdess", modality="both", split=split, mode="full",
+        load=lambda *given: recordings_of(), **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("learner", ["neighbour", "svm"])
+def test_a_private_code_is_read_on_known_actors_and_worthless_on_strangers(learner):
+    known = classify(learner, "clip", allow_leak="clip")
+    strangers = classify(learner, "actor")
+    assert known.summary["accuracy"].mean > 0.85
+    assert strangers.summary["accuracy"].mean < 0.5
+    assert known.split.leaks["actor"] > 0 == strangers.split.leaks["actor"]
+    assert "leak" in known.title
+    assert "leak" not in strangers.title
+
+
+def test_a_leaking_split_must_be_named():
+    with pytest.raises(splits.LeakError, match="allow_leak"):
+        classify(split="clip")
+
+
+@pytest.mark.parametrize("fusion", leaks.FUSIONS)
+def test_every_fusion_tests_every_clip_once_with_probabilities(fusion):
+    result = classify("svm", fusion=fusion)
+    rows, labels, probabilities, _ = result.pooled()
+    assert len(rows) == len(labels) == len(recordings_of().manifest)
+    np.testing.assert_allclose(probabilities.sum(1), 1)
+
+
+def test_unknown_learners_and_fusions_are_refused_by_name():
+    with pytest.raises(ExperimentError, match="svm"):
+        classify("forest")
+    with pytest.raises(ExperimentError, match="geometric"):
+        classify(fusion="harmonic")
+
+
+@pytest.mark.parametrize("dose", [0, 1, 4, 8])
+def test_a_dose_moves_that_many_clips_of_each_test_actor_and_never_what_is_tested(dose):
+    manifest = recordings_of().manifest
+    split, strangers = leaks.dosed(manifest, dose), leaks.dosed(manifest, 0)
+    for fold in range(split.n_folds):
+        test = split.indices(manifest, fold, "test")
+        np.testing.assert_array_equal(test, strangers.indices(manifest, fold, "test"))
+        train = manifest.iloc[split.indices(manifest, fold, "train")]
+        for actor in set(manifest.iloc[test]["actor"]):
+            assert (train["actor"] == actor).sum() == dose
+    report = split.check(manifest, allow_leak="clip" if dose else None)
+    assert (report.counts["actor"] > 0) == (dose > 0)
+
+
+def test_a_dose_larger_than_half_of_an_actors_clips_is_refused():
+    with pytest.raises(ExperimentError, match="from 0 to 8"):
+        leaks.dosed(recordings_of().manifest, 9)
+
+
+def test_the_reader_of_planted_cues_recovers_the_size_of_the_leak():
+    told = synthetic.cues("actor", actors=24, full=True)
+    clips = told.assign(corpus="synthetic")
+    known = leaks.cue_reader(told, splits.make("clip", clips))
+    stranger = leaks.cue_reader(told, splits.make("actor", clips))
+    assert known == pytest.approx(synthetic.LEAKS["actor"].leaking["clip"], abs=0.03)
+    assert stranger == pytest.approx(1 / 8, abs=0.03)
+
+
+def test_planted_duplicates_are_found_and_counted():
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(40, 215, (30, 48, 48)).astype(np.uint8)
+    pixels, source = leaks.plant_duplicates(drawn, 10)
+    groups = pictures.near_duplicates(pixels)
+    assert (groups[30:] == groups[source]).mean() > 0.8
+    usage = np.array(["Training"] * 30 + ["PublicTest"] * 10)
+    report = pictures.near_duplicate_report(pixels, np.zeros(40), usage)
+    assert report.loc["≤ 6 bits", "test_pictures_seen"] >= 8
+    assert report.loc["same bytes", "pairs"] == 0
+    assert report["pairs_across_emotions"].eq(0).all()
+    assert report.loc["≤ 0 bits":, "pairs"].is_monotonic_increasing
+
+
+def test_a_result_that_was_not_made_keeps_its_row_with_the_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    results.save(classify(experiment="neighbour-early-actor"))
+    names = ["neighbour-early-actor", "svm-early-actor", "ding/audio-actor"]
+    table = leaks.ladder({"model": names})
+    assert table["value"].notna().tolist() == [True, False, False]
+    assert table["command"][1] == "python -m emolib.experiments.leaks svm-early-actor"
+    assert table["command"][2] == "emolib train ding --experiment audio-actor"
+
+
+def test_comparing_a_result_with_itself_finds_no_difference(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    results.save(classify(experiment="one"))
+    results.save(classify(experiment="two"))
+    table = leaks.comparisons([("one", "two"), ("one", "missing")])
+    assert len(table) == 1
+    assert table["difference (points)"].iloc[0] == 0
+    assert table["McNemar p (first seed)"].iloc[0] == 1
+
+
+@pytest.mark.realdata
+def test_voice_and_face_of_one_performance_belong_together(recordings):
+    data = leaks.numbers("ravdess", "both", "quick", root=recordings / "ravdess")
+    assert [v.shape[1] for v in data.samples.inputs.values()] == [40, 35]
+    alone = leaks.numbers(
+        "ravdess", "both", "quick", normalise="speaker", root=recordings / "ravdess"
+    )
+    means = pd.DataFrame(alone.samples.inputs["video"].numpy()).groupby(
+        alone.manifest["actor"].to_numpy()
+    )
+    assert means.mean().abs().to_numpy().max() < 1e-3
