@@ -48,7 +48,9 @@ def claims(key: str) -> Table:
     """Return what the paper claims: where it says so, what, and the value as printed."""
     from emolib import claims as ledger
 
-    table = ledger.table(key, own=True)
+    columns = ("source", "quantity", "published", "unit")
+    own = [claim for claim in ledger.load(key) if claim.own]
+    table = pd.DataFrame([[getattr(claim, c) for c in columns] for claim in own], columns=columns)
     return Table(_as_printed(table), f"{len(table)} claims, in the order of the paper")
 
 

@@ -92,8 +92,9 @@ class Scoreboard:
             '<p class="emolib-caption">The papers\' own claims by verdict; the last column counts '
             "the numbers they quote from others.</p>"
             '<div class="emolib-scroll" role="region" aria-label="Counts of claims" tabindex="0">'
-            '<table class="emolib-table emolib-counts"><thead><tr><th scope="col">paper</th>'
-            f'{head}<th scope="col">own claims</th><th scope="col">quoted</th></tr></thead>'
+            '<table class="dataframe emolib-table emolib-counts">'
+            f'<thead><tr><th scope="col">paper</th>{head}<th scope="col">own claims</th>'
+            '<th scope="col">quoted</th></tr></thead>'
             f"<tbody>{''.join(rows)}</tbody></table></div>"
         )
 
@@ -124,7 +125,7 @@ class Scoreboard:
         body = "\n".join(self._row(claim) for claim in self.ledger.itertuples())
         return (
             '<div class="emolib-scroll emolib-tall" role="region" aria-label="Claims" tabindex="0">'
-            f'<table class="emolib-table emolib-ledger"><thead><tr>{head}</tr></thead>'
+            f'<table class="dataframe emolib-table emolib-ledger"><thead><tr>{head}</tr></thead>'
             f"<tbody>\n{body}\n</tbody></table></div>"
         )
 

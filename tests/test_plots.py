@@ -113,6 +113,11 @@ FIGURES = {
         line=50,
         line_label="guess",
     ),
+    "stacked": lambda: plots.stacked(
+        pd.DataFrame({"holds": [3, 0], "fails": [1, 9]}, index=["ding", "lu"]),
+        colors={"holds": "#1b7f79", "fails": "#e08a3c"},
+        unit="claims",
+    ),
     "sweep": lambda: plots.sweep(TABLE, "kernel", group="modality", marked=3),
     "faces_grid": lambda: plots.faces_grid(FACES, CLASSES[:5], columns=3, title="faces"),
     "faces in colour": lambda: plots.faces_grid(rng.integers(0, 255, (2, 3, 32, 32), np.uint8)),
@@ -132,6 +137,15 @@ FIGURES = {
         BOARDS,
     ),
 }
+
+
+def test_the_parts_of_a_stacked_bar_add_up_to_its_length():
+    table = pd.DataFrame({"a": [3, 0], "b": [1, 9]}, index=["one", "two"])
+    (ax,) = plots.stacked(table, colors={"a": "#111111", "b": "#eeeeee"}, unit="claims").axes
+    ends = [max(p.get_x() + p.get_width() for p in ax.patches if round(p.get_y() + 0.37) == row)
+            for row in (0, 1)]  # fmt: skip
+    assert ends == table.sum(axis=1).tolist()
+    assert {text.get_text() for text in ax.texts} == {"3", "1", "9"}
 
 
 class Page(html.parser.HTMLParser):

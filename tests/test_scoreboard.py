@@ -132,10 +132,11 @@ def test_a_result_is_linked_beside_its_provenance(ledger):
     assert f'href="#{scoreboard.anchor("yang/voice")}"' in text
 
 
-def test_links_to_committed_results_lead_to_files_and_to_lines_of_provenance(ledger):
+def test_links_to_committed_results_lead_to_files_and_to_lines_of_provenance(ledger, monkeypatch):
+    committed = results.load_all()
+    monkeypatch.setattr(results, "load_all", lambda: committed)
     table = scoreboard.provenance(ledger)
     page = Page(table._repr_html_())
-    committed = results.load_all()
     assert len(table.frame) == len(committed)
     for link in page.links:
         assert (paths.PROJECT / "notebooks" / link).resolve().is_file()
