@@ -401,8 +401,8 @@ def example_inputs(
 ) -> dict[str, Tensor]:
     """Return random inputs: ``audio (B, n_mfcc, steps)``, ``video (B, frames, 3, size, size)``.
 
-    With ``spatial="features"`` the video is ``(B, frames, spatial_width)``. 311 steps are the 3.6 s of
-    `emolib.features.frft.FrftMfcc`.
+    With ``spatial="features"`` the video is ``(B, frames, spatial_width)``. 311 steps are the 3.6 s
+    of `emolib.features.frft.FrftMfcc`.
     """
     inputs = {}
     if modality in ("audio", "both"):
