@@ -488,7 +488,7 @@ def room_tones(
     if (corpus, modality) != ("synthetic", "audio"):
         raise ExperimentError("room tones are planted in the sound of the synthetic corpus only")
     manifest = synthetic.manifest(
-        root, modality="audio", statements=1, leak="segment", progress=False
+        root, actors=2, modality="audio", statements=1, leak="segment", progress=False
     )
     recipe = MelSpectrogram(n_mels=128, duration_s=None)
     floors = []
@@ -629,6 +629,12 @@ def run_full(names: Sequence[str] | None = None, *, progress: bool = True) -> li
     return saved
 
 
+_COLUMNS = [
+    "model", "rung", "test", "value", "low", "high", "same clip", "same actor", "seeds", "title",
+    "command",
+]  # fmt: skip
+
+
 # --- reading them --------------------------------------------------------------------------
 
 
@@ -681,7 +687,7 @@ def ladder(experiments_of: Mapping[str, Sequence[str]], metric: str = "accuracy"
                     "command": "",
                 }
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def compare(first: str, second: str) -> dict[str, float]:
