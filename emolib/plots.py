@@ -9,6 +9,7 @@ import functools
 import hashlib
 import html
 import io
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -372,10 +373,12 @@ def turn(
             marker_color=MODALITY_COLORS["audio"],
             visible=place == 0,
         )
-    for name, value in (lines or {}).items():
+    # Lines that lie close together are named at different ends.
+    places = itertools.cycle(("top right", "top left", "bottom right", "bottom left"))
+    for (name, value), place in zip((lines or {}).items(), places, strict=False):
         figure.add_hline(
             value, line_dash="dash", line_color=PUBLISHED_COLOR,
-            annotation_text=f"{name} {value:g}", annotation_position="top right",
+            annotation_text=f"{name} {value:g}", annotation_position=place,
         )  # fmt: skip
     steps = [
         {

@@ -255,3 +255,20 @@ def test_plotly_is_embedded_once_and_needs_no_network(notebook, monkeypatch):
         assert "<script src=" not in content
     assert 'aria-label="a bar of height 2"' in second
     assert "<details><summary>Description of this figure</summary>a bar of height 2" in second
+
+
+def test_a_figure_to_turn_shows_one_choice_at_a_time_and_needs_no_kernel():
+    table = pd.DataFrame(
+        {"model": ["a", "a", "b"], "rung": ["clip", "actor", "clip"], "value": [90.0, 50, 70],
+         "low": [80.0, 40, 60], "high": [95.0, 60, 80]}
+    )  # fmt: skip
+    figure = plots.turn(table, "model", "rung", lines={"printed": 95.9})
+    assert [bar.visible for bar in figure.data] == [True, False]
+    assert list(figure.data[0].error_y.arrayminus) == [10, 10]
+    (menu,) = figure.layout.updatemenus
+    assert [list(button.args[0]["visible"]) for button in menu.buttons] == [
+        [True, False],
+        [False, True],
+    ]
+    (slider,) = plots.turn(table, "model", "rung", slider=True).layout.sliders
+    assert [step.label for step in slider.steps] == ["a", "b"]
