@@ -1,6 +1,7 @@
 """The training loop keeps its promises: determinism, exact resume, clear errors."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from emolib import training
+from emolib import paths, training
 from emolib.training import Samples, TrainingError, TrainingRecipe, batches, fit, predict
 
 CLASSES = 3
@@ -268,12 +269,12 @@ def test_without_min_delta_the_first_lowest_epoch_is_the_best(losses):
 
 
 def test_restored_weights_are_those_of_the_best_epoch():
-    fitted = train(replace(RECIPE, lr=0.3, max_epochs=8))
+    fitted = train(replace(RECIPE, lr=1.0, max_epochs=8))
     assert fitted.best_epoch == fitted.history["valid_loss"].argmin() + 1 < 8
     probabilities = predict(fitted.model, samples(30, seed=1), prepare=prepare)
     loss = -np.log(probabilities[np.arange(30), np.arange(30) % CLASSES]).mean()
     assert loss == pytest.approx(fitted.history["valid_loss"].min(), abs=1e-5)
-    last = train(replace(RECIPE, lr=0.3, max_epochs=8, restore_best=False))
+    last = train(replace(RECIPE, lr=1.0, max_epochs=8, restore_best=False))
     assert not torch.equal(weights(last), weights(fitted))
 
 
@@ -342,3 +343,29 @@ def test_settings_of_pytorch_are_left_as_they_were():
     before = torch.are_deterministic_algorithms_enabled()
     train(replace(RECIPE, max_epochs=1))
     assert torch.are_deterministic_algorithms_enabled() == before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library's allocator")
+def test_training_does_not_ask_the_system_for_the_same_memory_again_and_again():
+    # In a process of its own, because what others have freed can serve as well.
+    program = """
+        import resource, torch
+        from emolib import training
+
+        def page_faults():
+            torch.ones(10 << 20)  # 40 MiB: more than glibc keeps by itself
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            for _ in range(20):
+                torch.ones(10 << 20)
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+        with training.freed_memory_kept():
+            kept = page_faults()
+        print(kept, page_faults())
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True, text=True, check=True, cwd=paths.PROJECT,
+    )  # fmt: skip
+    kept, given_back = map(int, ran.stdout.split())
+    assert kept < given_back / 10

@@ -171,6 +171,7 @@ def test_ctrl_c_ends_workers_and_keeps_finished_chunks(tmp_path):
     program = tmp_path / "program.py"
     program.write_text(
         textwrap.dedent(f"""
+        import signal
         import time
         from dataclasses import dataclass
         from pathlib import Path
@@ -184,6 +185,8 @@ def test_ctrl_c_ends_workers_and_keeps_finished_chunks(tmp_path):
                     time.sleep(600)
                 return np.zeros(3, np.float32), {{}}
 
+        # Whoever started the tests in the background may have had the signal ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         paths = sorted(Path({str(tmp_path)!r}).glob("*.txt"))
         table = pd.DataFrame({{"clip_id": [p.stem for p in paths], "path": map(str, paths)}})
         if __name__ == "__main__":
