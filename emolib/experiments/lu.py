@@ -34,7 +34,7 @@ from emolib.training import Samples, TrainingRecipe
 #: One cycle of the learning rate inside the range that the paper searched; the last weights are
 #: kept, so the validation actors choose nothing.
 RECIPE = TrainingRecipe(
-    optimizer="adam", lr=2e-3, batch_size=64, max_epochs=15, scheduler="onecycle",
+    optimizer="adam", lr=2e-3, batch_size=64, max_epochs=12, scheduler="onecycle",
     restore_best=False,
 )  # fmt: skip
 
