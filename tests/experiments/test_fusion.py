@@ -1,0 +1,162 @@
+"""Fusing stored answers: nothing is trained twice, and the two means differ where they should."""
+
+import time
+
+import numpy as np
+import pytest
+
+from emolib import evaluation, experiments, results
+from emolib.experiments import ExperimentError, fusion
+from emolib.models.lu import FACE, SPEECH
+
+CLASSES = ["neutral", "happy", "sad", "angry"]
+
+
+def branch(name, modality, skill, *, seed=0, classes=CLASSES, clips=96, options=None):
+    """A stored result of two folds whose answers are right by `skill`."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(clips) % len(classes)
+    runs = []
+    for fold in range(2):
+        rows = np.flatnonzero(np.arange(clips) // len(classes) % 2 == fold)
+        logits = rng.normal(size=(len(rows), len(classes)))
+        logits[np.arange(len(rows)), labels[rows]] += skill
+        probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        judged = evaluation.evaluate(labels[rows], probabilities, classes, draws=1)
+        runs.append(
+            results.Run(
+                seed=0, fold=fold, metrics={m: getattr(judged, m) for m in results.METRICS},
+                history_summary={"seconds": 1.0},
+                counts={part: {"n": n} for part, n in (("train", 40), ("valid", 8), ("test", 48))},
+                predictions={"clip": results.Packed.pack(rows, probabilities, bits=16)},
+            )
+        )  # fmt: skip
+    samples = results.Samples(
+        clip_ids=[f"c{i}" for i in range(clips)],
+        labels=labels.tolist(),
+        actors=[f"{i // 8:02d}" for i in range(clips)],
+    )
+    return results.Result(
+        key="lu", experiment=name, title="paired data", mode="full", corpus="paired",
+        modality=modality, level="clip", classes=classes, n_segments=1,
+        split=results.SplitUsed(name="paired-actor", kind="actor", sha256="x", n_folds=2,
+                                folds=[0, 1]),
+        model=results.ModelUsed(options=options or {}, parameters=10), recipe={}, features={},
+        provenance=results.provenance(runs, manifest_sha256="x", threads=1),
+        summary=results.summarise(runs, samples, classes, "clip", 1), samples=samples, runs=runs,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained():
+    faces = {f: branch(f, "video", 1 + 0.2 * i, seed=i) for i, f in enumerate(FACE)}
+    voices = {s: branch(s, "audio", 1, seed=10 + i) for i, s in enumerate(SPEECH)}
+    return faces | voices
+
+
+def test_the_whole_table_comes_from_stored_answers_in_seconds(trained):
+    started = time.perf_counter()
+    table = fusion.cells(trained)
+    assert time.perf_counter() - started < 5
+    assert len(table) == 24
+    assert ((table["low"] <= table["accuracy"]) & (table["accuracy"] <= table["high"])).all()
+    own = table.query("face == 'F4' and speech == 'S2' and mean == 'GM'")
+    assert own["difference"].item() == 0
+    assert np.isnan(own["p"].item())
+    others = table.drop(own.index)
+    assert (others["p_holm"] >= others["p"]).all()
+
+
+@pytest.mark.parametrize("how", ["geometric", "arithmetic"])
+def test_a_fused_result_is_what_both_networks_together_would_answer(trained, how):
+    together = fusion.fused(trained["F4"], trained["S2"], how)
+    rows, labels, fused, _ = together.pooled()
+    parts = [trained[name].pooled()[2] for name in ("F4", "S2")]
+    np.testing.assert_allclose(fused, evaluation.fuse(parts, how), atol=2e-5)
+    assert together.summary["accuracy"].mean == pytest.approx((fused.argmax(1) == labels).mean())
+    assert together.model.parameters == 20
+    assert "paired" in together.title
+    assert len(rows) == 96
+
+
+def test_fusing_does_not_depend_on_the_order_of_the_folds(trained):
+    turned = trained["S2"].model_copy(update={"runs": trained["S2"].runs[::-1]})
+    first = fusion.fused(trained["F4"], trained["S2"]).pooled()[2]
+    np.testing.assert_array_equal(first, fusion.fused(trained["F4"], turned).pooled()[2])
+
+
+def test_a_fold_that_one_branch_lacks_is_left_out(trained):
+    half = trained["F4"].model_copy(update={"runs": trained["F4"].runs[:1]})
+    assert fusion.fused(half, trained["S2"]).split.folds == [0]
+
+
+def test_six_classes_beside_a_head_of_eight_are_refused():
+    six = ["neutral", "happy", "sad", "angry", "fearful", "disgust"]
+    eight = ["neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"]
+    with pytest.raises(ExperimentError, match=r"8 classes.*6.*calm, surprised.*n_classes=6"):
+        fusion.same_classes(eight, six)
+    with pytest.raises(ExperimentError, match="in another order"):
+        fusion.same_classes(six, six[::-1])
+    with pytest.raises(ExperimentError, match="the speech branch"):
+        fusion.fused(branch("F4", "video", 1), branch("S2", "audio", 1, classes=CLASSES[:3]))
+
+
+def test_branches_that_were_tested_on_other_clips_are_refused(trained):
+    with pytest.raises(ExperimentError, match="not tested on the same clips"):
+        fusion.fused(trained["F4"], branch("S2", "audio", 1, clips=48))
+
+
+def test_the_order_of_the_geometric_mean_survives_sharpening_of_both(trained):
+    table = fusion.sharpness(trained["F4"], trained["S2"], (0.01, 1, 4))
+    assert table["GM"].nunique() == 1
+    assert table["same answer"].iloc[0] > 0.97  # flat: the arithmetic mean ranks as it does
+    assert table["same answer"].is_monotonic_decreasing
+
+
+def test_sharpening_one_branch_ends_at_that_branch(trained):
+    table = fusion.sharpness(trained["F4"], trained["S2"], (60,), only="audio")
+    alone = trained["S2"].summary["accuracy"].mean
+    assert table["AM"].item() == pytest.approx(alone, abs=0.02)
+
+
+def test_groups_of_arousal_count_a_confusion_within_the_group_as_right():
+    labels = np.array([0, 1, 2, 3])  # neutral happy sad angry
+    answers = np.array([2, 3, 0, 1])  # always wrong, always in the group
+    table = fusion.by_group(labels, answers, CLASSES).set_index(["axis", "group"])
+    assert table.loc[("arousal", "high"), "mean F1"] == 0
+    assert table.loc[("arousal", "high"), "group F1"] == 1
+    assert table.loc[("valence", "pleasant"), "group F1"] == 0
+
+
+def test_every_emotion_is_in_one_group_of_each_axis():
+    from emolib.corpora import ravdess
+
+    for groups in fusion.GROUPS.values():
+        members = [emotion for names in groups.values() for emotion in names]
+        assert sorted(members) == sorted(ravdess.CLASSES)
+
+
+def test_the_printed_tables_have_24_cells_and_the_papers_choice():
+    for number, best in ((7, 97.56), (8, 82.33)):
+        printed = fusion.printed_cells(number)
+        assert len(printed) == 24
+        chosen = printed.query("face == 'F4' and speech == 'S2' and mean == 'GM'")
+        assert chosen["printed"].item() == best
+
+
+def test_the_full_runs_cover_every_branch_of_the_ablation():
+    full = experiments.paper("lu").FULL
+    names = {f"paired-video-{f}" for f in FACE} | {f"paired-audio-{s}" for s in SPEECH}
+    assert names <= set(full)
+    for name in names:
+        assert full[name]["split"] == "actor"
+
+
+@pytest.mark.realdata
+def test_noise_in_one_modality_of_real_recordings_costs_accuracy(recordings):
+    table = fusion.noise("svm", (0, 4), folds=(0,)).set_index(["noisy", "level"])
+    for modality in ("audio", "video"):
+        clean, noisy = table.loc[(modality, 0)], table.loc[(modality, 4)]
+        assert noisy["noisy branch"] < clean["noisy branch"]
+        assert noisy["clean branch"] == clean["clean branch"]
+        assert noisy["GM"] < clean["GM"]
