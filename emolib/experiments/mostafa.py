@@ -406,8 +406,8 @@ def _image_groups(corpus: str, manifest: pd.DataFrame, root, seed: int) -> np.nd
 
 
 # --- the full runs -------------------------------------------------------------------------
-# Multiplications in bfloat16 halve the time on a processor. The paper's face network takes an hour
-# and more there even so: "fer-custom-…" are its runs to the end, "fer-short-…" a few epochs of them.
+# Multiplications in bfloat16 halve the time on a processor. Even so the paper's face network takes
+# an hour and more there: "fer-custom-…" are its runs to the end, "fer-short-…" their first epochs.
 
 _PAPER = replace(RECIPE, precision="bf16-mixed")
 _SHORT = replace(_PAPER, max_epochs=6)
