@@ -50,6 +50,11 @@ LEAKS = {
 }
 
 
+def corpus_name(corpus: str) -> str:
+    """Return how a corpus, or several joined by "+", is called in a title."""
+    return " and ".join(CORPUS_NAMES.get(name, name) for name in corpus.split("+"))
+
+
 class ResultError(ValueError):
     """A result file is missing, damaged, or contradicts itself."""
 
@@ -296,7 +301,7 @@ class Result(_Model):
         plural = "s" if all_folds > 1 else ""
         seeds = ", ".join(map(str, self.seeds))
         return (
-            f"{CORPUS_NAMES.get(self.corpus, self.corpus)}, split {self.split.name} "
+            f"{corpus_name(self.corpus)}, split {self.split.name} "
             f"({of} fold{plural}), seed{'s' if len(self.seeds) > 1 else ''} {seeds}; "
             f"{self.provenance.line}"
         )
@@ -325,7 +330,7 @@ def compose_title(
     parts = [
         key.capitalize(),
         {"both": "audio and video", "all": "audio, video and text"}.get(modality, modality),
-        CORPUS_NAMES.get(corpus, corpus),
+        corpus_name(corpus),
         "official split" if split_kind == "official" else f"split by {split_kind}",
     ]
     title = ", ".join(part for part in parts if part)
