@@ -2,6 +2,7 @@
 
 import json
 import struct
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -242,6 +243,17 @@ def test_three_hours_of_video_are_sampled_frame_by_frame_with_progress(long_vide
     assert any("no voice" in note for note in answer.notes)
     assert told == sorted(told)
     assert told[-1] == 1.0
+
+
+def test_a_long_video_is_never_held_whole(long_video):
+    frame, looked_at = 64 * 48 * 3, 400
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in predict.frames_of(long_video, looked_at)) == looked_at
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < looked_at * frame / 4
 
 
 @pytest.mark.realdata
