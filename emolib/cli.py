@@ -555,12 +555,21 @@ def predict(
     weights: Annotated[
         Path | None, typer.Option(help="Folder of other weights and their cards.")
     ] = None,
+    paper: Annotated[
+        str, typer.Option(help="Whose networks: mostafa, or lu (videos only, with stage times).")
+    ] = "mostafa",
     as_json: AsJson = False,
 ) -> None:
     """Say the emotions of the faces and of the voice in one file."""
     from tqdm import tqdm
 
     from emolib import predict
+
+    if paper == "lu":
+        _companion(file, confidence, weights, as_json)
+        return
+    if paper != "mostafa":
+        raise typer.BadParameter(f"no weights of {paper!r} judge a file: known are mostafa, lu")
 
     with tqdm(total=100, unit="%", leave=False, disable=as_json or None) as bar:
         answer = predict.predict(
@@ -580,6 +589,28 @@ def predict(
             typer.echo(f"{name}: {reading.emotion} {reading.confidence:.0%}")
     for note in answer.notes:
         typer.echo(note)
+
+
+def _companion(file: Path, confidence: float | None, weights: Path | None, as_json: bool) -> None:
+    """Print what Lu's two networks decide about a video, and how long each stage took."""
+    from emolib import companion, predict
+
+    decision = companion.decide(
+        file,
+        confidence=predict.CONFIDENCE if confidence is None else confidence,
+        folder=weights or companion.WEIGHTS,
+    )
+    if as_json:
+        _print_json(decision.to_dict())
+        return
+    for name in ("face", "voice", "fusion"):
+        if reading := getattr(decision, name):
+            typer.echo(f"{name}: {reading.emotion} {reading.confidence:.0%}")
+    for note in decision.notes:
+        typer.echo(note)
+    for stage, ms in decision.milliseconds.items():
+        typer.echo(f"{stage:>14} {ms:8.1f} ms")
+    typer.echo(f"{'the paper':>14} {companion.PAPER_MS:8.1f} ms")
 
 
 @app.command()

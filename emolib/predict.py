@@ -7,7 +7,7 @@ judged is said (no face, no voice, not sure), never guessed.
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -104,7 +104,7 @@ def network(modality: str, folder: Path = WEIGHTS) -> Network:
         )
     if paths.sha256(file) != card["sha256"]:
         raise PredictionError(f"{file} is not the file its card describes: fetch both again")
-    model = models.build("mostafa", n_classes=len(said), **card["options"])
+    model = models.build(card.get("paper", "mostafa"), n_classes=len(said), **card["options"])
     try:
         model.load_state_dict(load_file(file))
     except RuntimeError as error:
@@ -114,8 +114,25 @@ def network(modality: str, folder: Path = WEIGHTS) -> Network:
     return Network(model.eval().to(memory_format=torch.channels_last), card)
 
 
-def publish(experiment: str, *, seed: int = 0, fold: int = 0, folder: Path = WEIGHTS) -> Path:
+def publish(
+    experiment: str,
+    *,
+    key: str = "mostafa",
+    seed: int = 0,
+    fold: int = 0,
+    folder: Path | None = None,
+    said: Mapping[str, Any] | None = None,
+) -> Path:
     """Copy the weights of a finished run beside a card made from its committed result.
+
+    Parameters
+    ----------
+    experiment, key, seed, fold
+        Which run of which paper.
+    folder
+        By default ``data/weights/<key>``.
+    said
+        Entries of the card in place of those made here, such as "input".
 
     Raises
     ------
@@ -126,22 +143,23 @@ def publish(experiment: str, *, seed: int = 0, fold: int = 0, folder: Path = WEI
 
     from emolib import results
 
-    result = results.load("mostafa", experiment)
+    result = results.load(key, experiment)
     run = next(run for run in result.runs if (run.seed, run.fold) == (seed, fold))
     stored = (
         file.with_suffix(".safetensors")
-        for file in paths.RUNS.glob(f"mostafa-*/seed{seed}-fold{fold}.json")
+        for file in paths.RUNS.glob(f"{key}-*/seed{seed}-fold{fold}.json")
         if results.Run.model_validate_json(file.read_bytes()).predictions == run.predictions
     )
     source = next((file for file in stored if file.is_file()), None)
     if source is None:
         raise PredictionError(
             f"the weights of {experiment}, seed {seed}, fold {fold}, are not in {paths.RUNS}: "
-            f"run `emolib train mostafa --experiment {experiment}`"
+            f"run `emolib train {key} --experiment {experiment}`"
         )
     trained_on = sorted(run.counts["train"]["by_actor"])
     card = {
-        "name": f"mostafa-{FILES[result.modality]}",
+        "name": f"{key}-{FILES[result.modality]}",
+        "paper": key,
         "title": result.title,
         "experiment": experiment,
         "corpus": result.corpus,
@@ -161,8 +179,9 @@ def publish(experiment: str, *, seed: int = 0, fold: int = 0, folder: Path = WEI
         "recipe": result.recipe,
         "licence": _LICENCES[result.corpus],
         "use": "research and teaching; not for decisions about people",
+        **(said or {}),
     }
-    return write(folder, load_file(source), card, save_file)
+    return write(folder or paths.WEIGHTS / key, load_file(source), card, save_file)
 
 
 def write(folder: Path, weights: dict[str, torch.Tensor], card: dict[str, Any], save) -> Path:
@@ -191,6 +210,7 @@ _INPUTS = {
 _LICENCES = {
     "fer2013": "FER2013 is for research (Kaggle terms of the 2013 contest): so are these weights",
     "ravdess": "RAVDESS is CC BY-NC-SA 4.0 (Livingstone & Russo 2018): so are these weights",
+    "paired": "RAVDESS is CC BY-NC-SA 4.0 and FER2013 is for research: so are these weights",
     "synthetic": "MIT",
 }
 

@@ -287,6 +287,18 @@ class FaceFrames(FeatureRecipe):
     def compute_noted(self, row: Mapping) -> tuple[np.ndarray, dict]:
         """Return the faces of one clip and ``missed_frames``."""
         frames = video.read_frames(row["path"], self.frames, skip=self.skip)
+        return self.faces_in(frames, row)
+
+    def faces_in(self, frames: np.ndarray, row: Mapping) -> tuple[np.ndarray, dict]:
+        """Return the faces of one clip and ``missed_frames``, for frames that are read already.
+
+        Parameters
+        ----------
+        frames
+            uint8 RGB, (frames, height, width, 3).
+        row
+            One row of a manifest.
+        """
         smallest = _TALKING_HEAD * min(frames.shape[1:3])
         if self.detector == "haar":
             candidates = [haar_faces(f, max_side=640, min_face=smallest) for f in frames]
