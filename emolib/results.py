@@ -47,6 +47,7 @@ CORPUS_NAMES = {
 LEAKS = {
     "segment": "segments of one clip on both sides",
     "clip": "clips of one actor on both sides",
+    "image": "near-duplicate pictures on both sides",
 }
 
 

@@ -34,8 +34,8 @@ def manifest(root: str | Path | None = None, seed: int = 0) -> pd.DataFrame:
         The manifest: clip_id, actor and path are those of RAVDESS, corpus is "paired". The
         pictures of a clip are given by `frames`.
     """
-    voices = ravdess.manifest(_folder("ravdess", root))
-    fer2013.manifest(_folder("fer2013", root))  # missing pictures are an error here, not later
+    voices = ravdess.manifest(folder_of("ravdess", root))
+    fer2013.manifest(folder_of("fer2013", root))  # missing pictures are an error here, not later
     clips = voices[voices["emotion"].isin(CLASSES)].assign(corpus="paired", modality="audiovisual")
     checked = build(clips, voices.attrs["problems"])
     checked.attrs["root"] = str(root) if root else None
@@ -53,7 +53,7 @@ def deal(root: str | Path | None = None, seed: int = 0) -> np.ndarray:
     ndarray of str, shape (N,)
         The actor of every row of ``fer2013.images()``.
     """
-    folder = _folder("fer2013", root)
+    folder = folder_of("fer2013", root)
     emotion = fer2013.manifest(folder)["emotion"].map(CLASSES.index).to_numpy()
     group = pictures.near_duplicates(fer2013.images(folder))
     members = pd.Series(np.arange(len(group))).groupby(group).indices
@@ -103,7 +103,7 @@ def frames(
     """
     root = root or clips.attrs.get("root")
     owner = deal(root, seed)
-    emotion = fer2013.manifest(_folder("fer2013", root))["emotion"].to_numpy()
+    emotion = fer2013.manifest(folder_of("fer2013", root))["emotion"].to_numpy()
     rows: dict[tuple[str, str], np.ndarray] = {}
     chosen = np.empty((len(clips), k), np.int64)
     for position, clip in enumerate(clips.itertuples()):
@@ -123,7 +123,7 @@ def frames(
     return chosen
 
 
-def _folder(name: str, root: str | Path | None) -> Path | None:
+def folder_of(name: str, root: str | Path | None) -> Path | None:
     """Return where below `root` a corpus lies; None leaves the choice to its loader."""
     if root is None:
         return None

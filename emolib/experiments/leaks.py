@@ -184,9 +184,9 @@ def _posed(root: str | Path | None) -> tuple[pd.DataFrame, np.ndarray]:
 
 def _posed_and_found(root: str | Path | None) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the faces of CK+ and of FER2013's PublicTest, with the emotions of both."""
-    from emolib.corpora import fer2013
+    from emolib.corpora import fer2013, paired
 
-    folder = {name: Path(root) / name if root else None for name in ("ckplus", "fer2013")}
+    folder = {name: paired.folder_of(name, root) for name in ("ckplus", "fer2013")}
     found = fer2013.manifest(folder["fer2013"])
     manifest = splits.combine(
         ckplus.manifest(folder["ckplus"]), found[found["usage"] == "PublicTest"]
@@ -564,6 +564,131 @@ def plant_duplicates(
     return np.concatenate([np.asarray(pixels), copies]), source
 
 
+def twins(
+    corpus: str = "paired",
+    modality: str = "video",
+    mode: str = "full",
+    *,
+    share: float = 0.0,
+    seed: int = 0,
+    root: str | Path | None = None,
+) -> Dataset:
+    """Return one picture for each clip of the paired corpus; some are planted near-duplicates.
+
+    A planted picture is an altered copy (`plant_duplicates`) of the picture of another actor's
+    clip of the same emotion. No picture is copied twice and no copy is copied, so the planted
+    twins are known pairs: ``features["copy_of"]``, clip → clip.
+
+    Parameters
+    ----------
+    corpus, modality
+        "paired", "video": (N, 1, 48, 48) uint8. Its `images` are the groups that a perceptual
+        hash finds, so the check of a split counts twins without being told.
+    mode
+        Has no effect.
+    share
+        Of the clips, how many show a copy: 0 to 0.4.
+    seed
+        Deals the pictures and chooses the copies.
+    root
+        Folder that holds both corpora.
+    """
+    from emolib.corpora import fer2013, paired, pictures
+
+    if (corpus, modality) != ("paired", "video") or not 0 <= share <= 0.4:
+        raise ExperimentError(
+            f"{corpus}, {modality}, share={share}: twins are planted among the pictures of "
+            "paired, video, in a share of 0 to 0.4"
+        )
+    manifest = paired.manifest(root, seed)
+    rows = paired.frames(manifest, 1, seed, root=root)[:, 0]
+    folder = paired.folder_of("fer2013", root)
+    pixels = np.array(fer2013.images(folder)[rows])
+    copies, sources = _pairs(manifest, round(share * len(manifest)), seed)
+    altered, order = plant_duplicates(pixels[sources], len(sources), seed)
+    pixels[copies[order]] = altered[len(sources) :]
+    clips = manifest["clip_id"].to_numpy()
+    return Dataset(
+        samples=Samples(
+            {"video": torch.from_numpy(pixels)[:, None]},
+            torch.tensor([paired.CLASSES.index(emotion) for emotion in manifest["emotion"]]),
+        ),
+        manifest=manifest,
+        n_segments=1,
+        classes=paired.CLASSES,
+        prepare=ding.prepare,
+        features={
+            "faces": "FER2013 48×48, one for each clip",
+            "copy_of": dict(zip(clips[copies].tolist(), clips[sources].tolist(), strict=True)),
+            "clips_left_out": 0,
+        },
+        images=pictures.near_duplicates(pixels)[:, None],
+    )
+
+
+def _pairs(manifest: pd.DataFrame, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return `count` clips, and for each another of its emotion by another actor, none twice."""
+    rng = np.random.default_rng(seed)
+    actor, free = manifest["actor"].to_numpy(), np.ones(len(manifest), bool)
+    emotion = manifest["emotion"].to_numpy()
+    copies, sources = [], []
+    for row in rng.permutation(len(manifest)):
+        if len(copies) == count:
+            break
+        others = np.flatnonzero(free & (emotion == emotion[row]) & (actor != actor[row]))
+        if free[row] and len(others):
+            source = rng.choice(others)
+            copies.append(row)
+            sources.append(source)
+            free[[row, source]] = False
+    return np.array(copies, int), np.array(sources, int)
+
+
+def recovered(names: Sequence[str]) -> pd.DataFrame:
+    """Compare what was planted with what was found, for results on `twins`.
+
+    Parameters
+    ----------
+    names
+        Results of the lab under one split; the first has no planted twins.
+
+    Returns
+    -------
+    DataFrame
+        One row a result. ``planted`` pairs of a training and a test picture are known,
+        ``found`` ones are those of the split's check (less what it finds without any planted).
+        ``expected`` accuracy follows from what was planted: a test clip whose twin was trained
+        on is right, any other as often as without twins. ``measured`` is that of the result.
+    """
+    rows, plain = [], None
+    for name in names:
+        result = results.load(LAB, name)
+        tested, labels, probabilities, _ = result.pooled()
+        right = probabilities.argmax(1) == labels
+        plain = (right, result.split.leaks["image"]) if plain is None else plain
+        number = {clip: at for at, clip in enumerate(result.samples.clip_ids)}
+        fold = np.full(len(number), -1)
+        for run in result.runs:
+            fold[run.rows()] = run.fold
+        twin = [(number[a], number[b]) for a, b in result.features["copy_of"].items()]
+        apart = np.array([pair for pair in twin if fold[pair[0]] != fold[pair[1]]], int)
+        leaking = np.isin(tested, apart)
+        summary = result.summary["accuracy"]
+        rows.append(
+            {
+                "copies": len(twin),
+                "planted": apart.size,
+                "found": result.split.leaks["image"] - plain[1],
+                "test clips with a twin in training (%)": 100 * leaking.mean(),
+                "expected": 100 * np.where(leaking, 1.0, plain[0]).mean(),
+                "measured": 100 * summary.mean,
+                "low": 100 * summary.interval[0],
+                "high": 100 * summary.interval[1],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 # --- the full runs -------------------------------------------------------------------------
 
 _SEEDS = (0, 1, 2)
@@ -572,6 +697,7 @@ _SEEDS = (0, 1, 2)
 _CYCLE = TrainingRecipe(lr=4e-3, eps=1e-7, batch_size=32, max_epochs=30, scheduler="onecycle")
 _LU = TrainingRecipe(lr=2e-3, batch_size=64, max_epochs=20, scheduler="onecycle")
 DOSES = (0, 1, 2, 4, 8, 15, 29)
+TWINS = (0, 5, 10, 20, 40)  # per cent of the clips that show a planted copy
 
 
 def _named(kind: str) -> dict[str, Any]:
@@ -637,6 +763,13 @@ def _plain() -> Iterable[tuple[str, dict[str, Any]]]:
         said = {**ravdess, **_named("actor"), "modality": modality, "learner": "svm"}
         said |= {"data": {"normalise": "speaker"}, "note": "each speaker standardised alone"}
         yield f"svm-{'early' if modality == 'both' else modality}-actor-speaker", said
+    for percent in TWINS:
+        yield (
+            f"neighbour-twins-{percent:02}",
+            {"learner": "neighbour", "corpus": "paired", "modality": "video", "load": twins,
+             "split": "actor", "allow_leak": "image" if percent else None,
+             "data": {"share": percent / 100}, "note": f"{percent} % planted twins"},
+        )  # fmt: skip
     for dose in DOSES:
         said = {**ravdess, "modality": "both", "learner": "svm"}
         said |= {"allow_leak": "clip" if dose else None}

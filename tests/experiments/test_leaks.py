@@ -118,6 +118,98 @@ def test_planted_duplicates_are_found_and_counted():
     assert report.loc["≤ 0 bits":, "pairs"].is_monotonic_increasing
 
 
+@pytest.fixture(scope="module")
+def faces_of_people():
+    """Clips of six actors and a picture for each, without a recording."""
+    rng = np.random.default_rng(0)
+    manifest = recordings_of().manifest.assign(corpus="paired", modality="audiovisual")
+    return manifest, rng.integers(40, 215, (len(manifest), 48, 48)).astype(np.uint8)
+
+
+@pytest.fixture
+def paired_of(monkeypatch, faces_of_people):
+    from emolib.corpora import fer2013, paired
+
+    manifest, drawn = faces_of_people
+    monkeypatch.setattr(paired, "manifest", lambda root=None, seed=0: manifest)
+    monkeypatch.setattr(
+        paired, "frames", lambda clips, k, seed=0, root=None: np.arange(len(clips))[:, None]
+    )
+    monkeypatch.setattr(fer2013, "images", lambda root=None: drawn)
+    return manifest
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4])
+def test_planted_twins_are_other_peoples_and_are_used_once(paired_of, share):
+    data = leaks.twins(share=share)
+    pairs = data.features["copy_of"]
+    assert len(pairs) == round(share * len(paired_of))
+    assert len({*pairs, *pairs.values()}) == 2 * len(pairs)
+    known = paired_of.set_index("clip_id")
+    for copy, source in pairs.items():
+        assert known.loc[copy, "emotion"] == known.loc[source, "emotion"]
+        assert known.loc[copy, "actor"] != known.loc[source, "actor"]
+
+
+def test_the_planted_share_of_twins_is_recovered(paired_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    for name, share in (("none", 0.0), ("some", 0.3)):
+        made = leaks.classify(
+            "neighbour", corpus="paired", modality="video", split="actor", mode="full",
+            load=leaks.twins, data={"share": share}, allow_leak="image" if share else None,
+            experiment=name,
+        )  # fmt: skip
+        results.save(made)
+    table = leaks.recovered(["none", "some"])
+    assert table["planted"].tolist()[0] == table["found"].tolist()[0] == 0
+    assert table["planted"][1] > 0
+    assert table["found"][1] == pytest.approx(table["planted"][1], rel=0.1)
+    assert table["measured"][1] == pytest.approx(table["expected"][1], abs=5)
+    assert table["measured"][1] > table["measured"][0] + 10
+
+
+def test_planted_twins_are_refused_until_they_are_named(paired_of):
+    with pytest.raises(splits.LeakError, match="near-duplicate"):
+        leaks.classify(
+            "neighbour", corpus="paired", modality="video", split="actor", load=leaks.twins,
+            data={"share": 0.3},
+        )  # fmt: skip
+    with pytest.raises(ExperimentError, match="a share of 0 to"):
+        leaks.twins(share=0.7)
+
+
+def test_a_room_tone_is_read_from_siblings_and_not_from_other_clips():
+    quiet = {
+        kind: leaks.classify(
+            "neighbour", corpus="synthetic", modality="audio", load=leaks.room_tones, split=kind,
+            allow_leak=kind,
+        )
+        for kind in ("segment", "clip")
+    }  # fmt: skip
+    known, strange = (quiet[kind].summary["segment_accuracy"].mean for kind in ("segment", "clip"))
+    assert known > 0.8 * synthetic.LEAKS["segment"].leaking["segment"]
+    assert strange < 0.4
+
+
+@pytest.mark.realdata
+def test_the_rung_of_another_corpus_shares_no_one_and_has_the_emotions_of_both(recordings):
+    data = leaks.faces("ckplus+fer2013", size=48, mode="quick", root=recordings)
+    assert len(data.classes) == 6
+    assert "contempt" not in data.classes
+    for test in ("fer2013", "ckplus"):
+        split = splits.make("corpus", data.manifest, test=test)
+        assert not any(split.check(data.manifest).counts.values())
+        tested = data.manifest.iloc[split.indices(data.manifest, 0, "test")]
+        assert set(tested["corpus"]) == {test}
+    alone = leaks.faces("ckplus", size=48, shared=True, root=recordings / "ckplus48")
+    assert alone.classes == data.classes
+
+
+def test_faces_of_another_corpus_are_refused_by_name():
+    with pytest.raises(ExperimentError, match=r"ckplus or ckplus\+fer2013"):
+        leaks.faces("savee")
+
+
 def test_a_result_that_was_not_made_keeps_its_row_with_the_command(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     results.save(classify(experiment="neighbour-early-actor"))
