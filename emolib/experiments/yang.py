@@ -35,7 +35,7 @@ from emolib.training import Samples, TrainingRecipe
 
 #: The paper names none of this.
 RECIPE = TrainingRecipe(
-    optimizer="adam", lr=2e-3, batch_size=32, max_epochs=40, patience=8, monitor="loss",
+    optimizer="adam", lr=4e-3, batch_size=32, max_epochs=12, scheduler="cosine", monitor="loss",
     restore_best=True, clip_norm=1.0,
 )  # fmt: skip
 
@@ -312,7 +312,7 @@ def _front_end(order: float | str) -> str:
 def _audio(order: float | str, residual: bool = True, **changes: Any) -> dict[str, Any]:
     """Return one front end on real voices, with plain or residual blocks."""
     return {
-        "corpus": "ravdess", "modality": "audio", "split": "actor", "seeds": (0,),
+        "corpus": "ravdess", "modality": "audio", "split": "actor", "seeds": (0, 1, 2),
         "data": {"order": order}, "options": {"residual": residual},
         "note": f"{_front_end(order)}, {'residual' if residual else 'plain'} blocks", **changes,
     }  # fmt: skip

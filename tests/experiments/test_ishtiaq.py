@@ -31,7 +31,7 @@ def test_silence_around_the_words_does_not_change_a_spectrogram():
         recipe.decibels(with_silence(before, 1.0, after), 16_000)
         for before, after in ((0.256, 0.256), (0.768, 1.024))  # whole hops
     )
-    assert short.shape == (64, 128)
+    assert short.shape == (40, 64)
     np.testing.assert_allclose(short, long, atol=0.01)
 
 
@@ -45,7 +45,7 @@ def test_a_long_clip_keeps_its_centre():
     sound = np.concatenate([tone(1.0), 0.4 * tone(3.0), tone(1.0)]).astype(np.float32)
     values = ishtiaq.TrimmedMel().decibels(sound, 16_000)
     loud = ishtiaq.TrimmedMel().decibels(tone(3.0).astype(np.float32), 16_000)
-    assert values[:, 20:-20].max() == pytest.approx(loud.max() + 20 * np.log10(0.4), abs=0.5)
+    assert values[:, 10:-10].max() == pytest.approx(loud.max() + 20 * np.log10(0.4), abs=0.5)
 
 
 def test_loudness_survives_in_the_spectrogram():
@@ -56,7 +56,7 @@ def test_loudness_survives_in_the_spectrogram():
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_augmentation_keeps_shapes_and_invents_no_values(seed):
-    audio = torch.randn(4, 1, 64, 128, generator=generator(seed))
+    audio = torch.randn(4, 1, 40, 64, generator=generator(seed))
     video = torch.rand(4, 3, 1, 8, 8, generator=generator(seed))
     text = torch.ones(4, 8, dtype=torch.long)
     inputs = {"audio": audio, "video": video, "text": text}
@@ -70,7 +70,7 @@ def test_augmentation_keeps_shapes_and_invents_no_values(seed):
 
 
 def test_augmentation_depends_on_its_generator_alone():
-    inputs = {"audio": torch.randn(4, 1, 64, 128)}
+    inputs = {"audio": torch.randn(4, 1, 40, 64)}
     one, two, other = (ishtiaq.augment(inputs, generator(seed))["audio"] for seed in (1, 1, 2))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
@@ -78,7 +78,7 @@ def test_augmentation_depends_on_its_generator_alone():
 
 def test_noise_falls_on_one_modality_only_and_never_on_padding():
     words = torch.tensor([[5, 6, 0, 0], [7, 8, 9, 0]])
-    samples = Samples({"audio": torch.zeros(2, 1, 64, 128), "text": words}, torch.tensor([0, 1]))
+    samples = Samples({"audio": torch.zeros(2, 1, 40, 64), "text": words}, torch.tensor([0, 1]))
     voices, texts = (ishtiaq.noisy(samples, name, 1.0) for name in ("audio", "text"))
     assert voices.inputs["audio"].std() == pytest.approx(1, abs=0.05)
     assert torch.equal(voices.inputs["text"], words)
