@@ -249,7 +249,7 @@ def _footer(folder: Path) -> str:
     lines = []
     for modality in ("video", "audio"):
         card = predict.network(modality, folder).card
-        metrics = card["test_metrics"]
+        metrics = card.get("all_runs", card["test_metrics"])
         lines.append(
             f"<b>{predict.FILES[modality]}</b>: {html.escape(card['title'])}; "
             f"{card['parameters']:,} parameters, test accuracy {metrics['accuracy']:.1%}, "

@@ -174,6 +174,9 @@ def publish(
         "clips": {part: run.counts[part]["n"] for part in ("train", "valid", "test")},
         "trained_on_actors": trained_on if trained_on != [""] else [],
         "test_metrics": {name: round(value, 4) for name, value in run.metrics.items()},
+        # One fold can be lucky: what all of them reached is what a new speaker may expect.
+        "all_runs": {"n": len(result.runs)}
+        | {name: round(result.summary[name].mean, 4) for name in ("accuracy", "uar")},
         "made": result.provenance.date[:10],
         "commit": run.commit,
         "recipe": result.recipe,
