@@ -29,6 +29,7 @@ data, and quick runs, are mentioned and settle nothing.
 
 import dataclasses
 import functools
+import hashlib
 import importlib
 import inspect
 import json
@@ -38,6 +39,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -458,6 +460,46 @@ def summary(*, own: bool | None = None) -> pd.DataFrame:
     return counts
 
 
+# --- counting --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """What `devices.cost` says of one build: its totals by name, and its layers."""
+
+    numbers: dict[str, float]
+    layers: pd.DataFrame
+
+
+def _counts(key: str, options: Mapping[str, Any], inputs: Mapping[str, Any]) -> _Counts:
+    """Count one build of a paper's model, or read what was counted from the same code before."""
+    file = paths.FEATURES / "counts" / f"{key}-{_build_digest(key, options, inputs)}.json"
+    if not file.is_file():
+        from emolib import devices, models
+
+        model = models.build(key, **options)
+        # Options decide the inputs too; what example_inputs does not know it leaves aside.
+        examples = models.example_inputs(key, batch=1, **{**options, **inputs})
+        cost = devices.cost(model, examples)
+        counted = {"numbers": cost.to_dict(), "layers": cost.layers.to_dict("list")}
+        with paths.atomic(file) as part:
+            part.write_text(json.dumps(counted, default=int))
+    kept = json.loads(file.read_bytes())
+    return _Counts(kept["numbers"], pd.DataFrame(kept["layers"]))
+
+
+def _build_digest(key: str, options: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
+    """Return what names a count: it changes with the build, the code, and the libraries."""
+    here = Path(__file__).parent
+    code = [here / "devices.py", *(here / "models" / f"{name}.py" for name in (key, "layers"))]
+    digest = hashlib.sha256(json.dumps([options, inputs], sort_keys=True).encode())
+    for file in code:
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    for library in ("torch", "torchvision"):
+        digest.update(metadata.version(library).encode())
+    return digest.hexdigest()[:16]
+
+
 # --- the checks ------------------------------------------------------------------------------
 
 
@@ -466,7 +508,7 @@ class _Bench:
 
     def __init__(self, key: str):
         self.key = key
-        self._costs: dict[str, Any] = {}
+        self._counts: dict[str, _Counts] = {}
 
     @functools.cached_property
     def published(self) -> dict[str, str]:
@@ -483,32 +525,27 @@ class _Bench:
 
         return results.load_all(self.key)
 
-    def cost(self, options: Mapping[str, Any], inputs: Mapping[str, Any]):
-        """Count one build of this paper's model; each build is counted once."""
+    def counts(self, options: Mapping[str, Any], inputs: Mapping[str, Any]) -> "_Counts":
+        """The counts of one build of this paper's model."""
         name = json.dumps([options, inputs], sort_keys=True)
-        if name not in self._costs:
-            from emolib import devices, models
-
-            model = models.build(self.key, **options)
-            # Options decide the inputs too; what example_inputs does not know it leaves aside.
-            examples = models.example_inputs(self.key, batch=1, **{**options, **inputs})
-            self._costs[name] = devices.cost(model, examples)
-        return self._costs[name]
+        if name not in self._counts:
+            self._counts[name] = _counts(self.key, options, inputs)
+        return self._counts[name]
 
     def quantity(self, check: CostCheck) -> float:
         """The count that a cost check asks for, in the claim's unit."""
-        numbers = self.cost(check.options, check.inputs).to_dict()
+        numbers = self.counts(check.options, check.inputs).numbers
         if check.quantity not in numbers:
             raise ClaimError(f"no cost is called {check.quantity!r}: {', '.join(numbers)}")
         name = check.quantity
         value = numbers[name]
         if check.less is not None:
-            value -= self.cost(check.less, check.inputs).to_dict()[name]
+            value -= self.counts(check.less, check.inputs).numbers[name]
         if check.over is not None:
-            other = self.cost(check.over, check.inputs).to_dict()
+            other = self.counts(check.over, check.inputs).numbers
             value /= other[check.over_quantity or name]
         if check.saved_from is not None:
-            value = 100 * (1 - value / self.cost(check.saved_from, check.inputs).to_dict()[name])
+            value = 100 * (1 - value / self.counts(check.saved_from, check.inputs).numbers[name])
         return value * check.scale
 
     def layer(self, check: LayersCheck) -> float | tuple[int, ...]:
@@ -518,7 +555,7 @@ class _Bench:
                 here = self.layer(check.model_copy(update={name: None}))
                 there = self.layer(check.model_copy(update={name: None, "options": build}))
                 return 100 * (1 - here / there) if name == "saved_from" else there / here
-        layers = self.cost(check.options, check.inputs).layers
+        layers = self.counts(check.options, check.inputs).layers
         rows = layers[layers["type"] == check.type]
         if check.layer is not None:
             rows = rows[rows["layer"].str.fullmatch(check.layer)]

@@ -273,6 +273,25 @@ def test_costs_are_counted_on_the_rebuilt_model():
     assert claims.judge(claim(layers, published="14×64")).verdict == "fails"
 
 
+def test_a_build_is_counted_once_until_its_code_changes(tmp_path, monkeypatch):
+    from emolib import models, paths
+
+    monkeypatch.setattr(paths, "FEATURES", tmp_path)
+    first = claims._counts("ding", {}, {})
+    assert first.numbers["macs"] == first.layers["macs"].sum() == 7_162_368
+    built = []
+    build = models.build
+    monkeypatch.setattr(models, "build", lambda *a, **k: built.append(a) or build(*a, **k))
+    again = claims._counts("ding", {}, {})
+    assert again.numbers == first.numbers
+    assert not built
+    claims._counts("ding", {"modality": "audio"}, {})
+    assert len(built) == 1
+    monkeypatch.setattr(claims.metadata, "version", lambda library: "another")
+    claims._counts("ding", {}, {})
+    assert len(built) == 2
+
+
 @pytest.mark.parametrize(
     "check",
     [
