@@ -399,6 +399,69 @@ register(
 )
 
 
+# --- Lu --------------------------------------------------------------------------------------
+
+
+def _ghost_share(c_in: int, c_out: int) -> float:
+    from emolib.models.lu import GhostModule
+
+    kernels = (p for p in GhostModule(c_in, c_out).parameters() if p.ndim == 4)
+    return sum(p.numel() for p in kernels) / (c_in * c_out)
+
+
+def _lu_clips(first: str, last: str) -> int:
+    from emolib import audit
+
+    report = audit.paper("lu").find("table3/supports")
+    n = report.data["n"]
+    before, after = (audit.count_of(audit.Printed(p, percent=True), n)[0] for p in (first, last))
+    return after - before
+
+
+def _geometric_reference(face: np.ndarray, voice: np.ndarray) -> np.ndarray:
+    from emolib import evaluation
+
+    return evaluation.fuse([face, voice], "geometric")
+
+
+def _two_answers(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    classes = int(rng.integers(2, 9))
+    return rng.dirichlet(np.ones(classes), 5), rng.dirichlet(np.ones(classes), 5)
+
+
+register(
+    "lu-ghost",
+    Exercise(
+        lambda: _ghost_share(240, 40),
+        "half of the maps come from a 1×1 convolution, and each of these has one 3×3 filter",
+        tolerance=1e-3,
+    ),
+)
+register(
+    "lu-clips",
+    Exercise(
+        lambda: _lu_clips("95.93", "97.56"),
+        "turn each percentage into a count of 491 clips first, then subtract",
+    ),
+)
+register(
+    "lu-geometric",
+    Exercise(
+        lambda: _geometric_reference,
+        "the square root of the product, then divide each row by its sum",
+        inputs=_two_answers,
+    ),
+)
+register(
+    "lu-veto",
+    Exercise(
+        lambda: _geometric_reference(np.array([[0.6, 0.4]]), np.array([[0.01, 0.99]]))[0, 0],
+        "√(0.6 · 0.01) against √(0.4 · 0.99)",
+        tolerance=5e-3,
+    ),
+)
+
+
 # --- Audit lab -------------------------------------------------------------------------------
 
 
