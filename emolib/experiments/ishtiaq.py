@@ -198,8 +198,8 @@ def _rows(manifest: pd.DataFrame, mask: pd.Series) -> pd.DataFrame:
 def _one_sentence_each(manifest: pd.DataFrame) -> pd.Series:
     """Return which clips stay when emotions take turns with the two sentences."""
     emotions = sorted(set(manifest["emotion"]))
-    own = manifest["emotion"].map(lambda emotion: f"{1 + emotions.index(emotion) % 2:02d}")
-    return manifest["statement"] == own
+    own = manifest["emotion"].map(lambda emotion: 1 + emotions.index(emotion) % 2)
+    return manifest["statement"].astype(int) == own  # "01" in RAVDESS, "1" in the synthetic corpus
 
 
 def mutual_information(one: Sequence, other: Sequence) -> float:
