@@ -6,6 +6,7 @@ set, and what leaks through a split.
 """
 
 import html
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -181,7 +182,7 @@ def results(key: str, experiments: Sequence[str]) -> Table:
         rows.append(
             {
                 "experiment": html.escape(result.title),
-                "runs": len(result.runs),
+                "runs": str(len(result.runs)),
                 "accuracy, samples": _summary(by_sample),
                 "accuracy, clips": _summary(clips.get("accuracy")),
                 "UAR, clips": _summary(clips.get("uar")),
@@ -240,4 +241,5 @@ def _summary(summary) -> str:
     if summary is None:
         return ""
     low, high = summary.interval
-    return f"{100 * summary.mean:.1f} ± {100 * summary.sd:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+    spread = "" if math.isnan(summary.sd) else f" ± {100 * summary.sd:.1f}"  # one seed has none
+    return f"{100 * summary.mean:.1f}{spread} [{100 * low:.1f}, {100 * high:.1f}]"

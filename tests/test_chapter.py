@@ -102,3 +102,9 @@ def test_leaks_are_counted_for_splits_that_leak_and_for_those_that_do_not(datase
     table = chapter.leaks(dataset, made).frame.set_index("split")
     assert table.loc["segment"].sum() > 0
     assert table.loc["actor"].sum() == 0
+
+
+def test_one_seed_has_no_spread_and_counts_of_runs_are_whole():
+    table = chapter.results("mostafa", ["fer-residual-official", "no-such-experiment"]).frame
+    assert table["runs"].tolist() == ["1", ""]
+    assert not table.astype(str).apply(lambda column: column.str.contains("nan")).any(axis=None)
