@@ -888,6 +888,22 @@ def ladder(experiments_of: Mapping[str, Sequence[str]], metric: str = "accuracy"
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
+def in_words(table: pd.DataFrame, knob: str, x: str) -> str:
+    """Return a ladder as sentences, for the text that stands in for its figure.
+
+    Examples
+    --------
+    >>> in_words(pd.DataFrame({"model": ["SVM"], "rung": ["actor"], "value": [64.03]}),
+    ...          "model", "rung")
+    'SVM: actor 64 percent.'
+    """
+    made = table.dropna(subset=["value"])
+    return " ".join(
+        f"{choice}: {', '.join(f'{row[x]} {row.value:.0f}' for _, row in rows.iterrows())} percent."
+        for choice, rows in made.groupby(knob, sort=False)
+    )
+
+
 def compare(first: str, second: str) -> dict[str, float]:
     """Compare two of the lab's results on the same clips: McNemar, and t over folds and seeds."""
     a, b = results.load(LAB, first), results.load(LAB, second)

@@ -220,6 +220,14 @@ def test_a_result_that_was_not_made_keeps_its_row_with_the_command(tmp_path, mon
     assert table["command"][2] == "emolib train ding --experiment audio-actor"
 
 
+def test_a_ladder_in_words_names_every_rung_that_was_measured():
+    table = pd.DataFrame(
+        {"model": ["SVM", "SVM", "net"], "rung": ["clip", "actor", "clip"],
+         "value": [94.51, 64.03, None]}
+    )  # fmt: skip
+    assert leaks.in_words(table, "model", "rung") == "SVM: clip 95, actor 64 percent."
+
+
 def test_comparing_a_result_with_itself_finds_no_difference(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     results.save(classify(experiment="one"))
