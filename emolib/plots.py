@@ -333,6 +333,7 @@ def turn(
     x: str,
     *,
     lines: Mapping[str, float] | None = None,
+    human: Mapping[str, float] | None = None,
     slider: bool = False,
     unit: str = "accuracy (%)",
 ):
@@ -350,6 +351,8 @@ def turn(
         What stands along the axis.
     lines
         Name → value of dashed lines to compare with.
+    human
+        The same for what people reach, dotted.
     slider
         A slider in place of the menu.
     """
@@ -375,11 +378,14 @@ def turn(
         )
     # Lines that lie close together are named at different ends.
     places = itertools.cycle(("top right", "top left", "bottom right", "bottom left"))
-    for (name, value), place in zip((lines or {}).items(), places, strict=False):
-        figure.add_hline(
-            value, line_dash="dash", line_color=PUBLISHED_COLOR,
-            annotation_text=f"{name} {value:g}", annotation_position=place,
-        )  # fmt: skip
+    for compared, dash, color in (
+        (lines, "dash", PUBLISHED_COLOR), (human, "dot", HUMAN_COLOR),
+    ):  # fmt: skip
+        for name, value in (compared or {}).items():
+            figure.add_hline(
+                value, line_dash=dash, line_color=color,
+                annotation_text=f"{name} {value:g}", annotation_position=next(places),
+            )  # fmt: skip
     steps = [
         {
             "label": str(choice),

@@ -262,7 +262,9 @@ def test_a_figure_to_turn_shows_one_choice_at_a_time_and_needs_no_kernel():
         {"model": ["a", "a", "b"], "rung": ["clip", "actor", "clip"], "value": [90.0, 50, 70],
          "low": [80.0, 40, 60], "high": [95.0, 60, 80]}
     )  # fmt: skip
-    figure = plots.turn(table, "model", "rung", lines={"printed": 95.9})
+    figure = plots.turn(table, "model", "rung", lines={"printed": 95.9}, human={"people": 80})
+    assert [line.y0 for line in figure.layout.shapes] == [95.9, 80]
+    assert len({line.line.color for line in figure.layout.shapes}) == 2
     assert [bar.visible for bar in figure.data] == [True, False]
     assert list(figure.data[0].error_y.arrayminus) == [10, 10]
     (menu,) = figure.layout.updatemenus

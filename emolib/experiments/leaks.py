@@ -885,7 +885,17 @@ def ladder(experiments_of: Mapping[str, Sequence[str]], metric: str = "accuracy"
                     "command": "",
                 }
             )
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    counts = dict.fromkeys(("test", "same clip", "same actor", "seeds"), "Int64")
+    return pd.DataFrame(rows, columns=_COLUMNS).astype(counts)
+
+
+def tidy(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a ladder as a page shows it: one decimal, without titles and empty columns."""
+    text = table.drop(columns="title").copy()
+    floats = text.select_dtypes("float").columns
+    text[floats] = text[floats].map(lambda value: "" if pd.isna(value) else f"{value:.1f}")
+    text = text.astype(object).where(text.notna(), "")
+    return text.loc[:, (text != "").any()]
 
 
 def in_words(table: pd.DataFrame, knob: str, x: str) -> str:
@@ -932,12 +942,15 @@ def compare(first: str, second: str) -> dict[str, float]:
 
 
 def comparisons(pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
-    """Return `compare` for every pair whose results have both been made, one row each."""
-    rows = {}
-    for first, second in pairs:
-        if all(results.path(LAB, name).exists() for name in (first, second)):
-            rows[f"{first} → {second}"] = compare(first, second)
-    return pd.DataFrame.from_dict(rows, orient="index")
+    """Return `compare` for every pair whose results have both been made, one row each.
+
+    The rows are called by first and second.
+    """
+    made = [
+        pair for pair in pairs if all(results.path(LAB, name).exists() for name in pair)
+    ]  # fmt: skip
+    index = pd.MultiIndex.from_tuples(made, names=["first", "second"])
+    return pd.DataFrame([compare(*pair) for pair in made], index=index)
 
 
 SCAN = "fer2013-near-duplicates.csv"

@@ -228,6 +228,16 @@ def test_a_ladder_in_words_names_every_rung_that_was_measured():
     assert leaks.in_words(table, "model", "rung") == "SVM: clip 95, actor 64 percent."
 
 
+def test_a_tidy_ladder_shows_whole_counts_and_only_the_columns_that_say_something():
+    table = pd.DataFrame(
+        {"model": ["SVM", "net"], "test": pd.array([1440, None], "Int64"), "value": [94.51, None],
+         "title": ["a", "b"], "command": ["", "make it"], "same clip": [None, None]}
+    )  # fmt: skip
+    shown = leaks.tidy(table)
+    assert shown.to_numpy().tolist() == [["SVM", 1440, "94.5", ""], ["net", "", "", "make it"]]
+    assert "command" not in leaks.tidy(table.iloc[:1])
+
+
 def test_comparing_a_result_with_itself_finds_no_difference(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     results.save(classify(experiment="one"))
