@@ -682,7 +682,10 @@ def _shrunk(image: np.ndarray) -> np.ndarray:
 
 
 def annotate(image: np.ndarray, faces: Sequence[FaceReading], voice: str = "") -> np.ndarray:
-    """Draw an ellipse around every face with its emotion on it, and the voice below (Fig. 2)."""
+    """Draw an ellipse around every face with its emotion at it, and the voice below (Fig. 2).
+
+    A label stands above its face or, where that would cover another face or label, below it.
+    """
     import cv2
 
     from emolib.plots import EMOTION_COLORS
@@ -692,28 +695,82 @@ def annotate(image: np.ndarray, faces: Sequence[FaceReading], voice: str = "") -
     thick = max(1, round(2 * scale))
     for face in faces:
         left, top, right, bottom = (round(edge) for edge in face.box)
-        emotion = face.reading.emotion
-        hexa = EMOTION_COLORS.get(emotion, "#ffffff")
+        hexa = EMOTION_COLORS.get(face.reading.emotion, "#ffffff")
         color = tuple(int(hexa[i : i + 2], 16) for i in (1, 3, 5))
         middle = ((left + right) // 2, (top + bottom) // 2)
         axes = (max(1, (right - left) // 2), max(1, round((bottom - top) * 0.6)))
         cv2.ellipse(drawn, middle, axes, 0, 0, 360, color, 2 * thick, cv2.LINE_AA)
-        said = emotion.upper()
-        if emotion != UNSURE:
+    # Among several faces there is no room for the word, and no need of it.
+    word = "FACE: " if len(faces) == 1 else ""
+    small = scale if len(faces) == 1 else 0.8 * scale
+    placed: list[Strip] = []
+    for face in faces:
+        said = face.reading.emotion.upper()
+        if face.reading.emotion != UNSURE:
             said += f" {face.reading.confidence:.0%}"
-        _write(drawn, f"FACE: {said}", (left, max(22, top - round(8 * scale))), scale, thick)
+        others = [other.box for other in faces if other is not face]
+        size = _size(word + said, small, thick)
+        placed.append(label_strip(face.box, size, drawn.shape[:2], [*placed, *others]))
+        _write(drawn, word + said, placed[-1], small, thick)
     if voice:
-        _write(drawn, voice, (10, drawn.shape[0] - 12), scale, thick)
+        width, height = _size(voice, scale, thick)
+        low = drawn.shape[0] - 6
+        _write(drawn, voice, (8, low - height, 8 + width, low), scale, thick)
     return drawn
 
 
-def _write(image: np.ndarray, text: str, at: tuple[int, int], scale: float, thick: int) -> None:
+Strip = tuple[float, float, float, float]  # left, top, right, bottom in pixels
+
+
+def label_strip(
+    box: Strip, size: tuple[int, int], frame: tuple[int, int], taken: Sequence[Strip]
+) -> Strip:
+    """Return where a label of `size` (width, height) goes: above or below, over nothing taken.
+
+    Parameters
+    ----------
+    box
+        The face.
+    frame
+        Height and width of the picture; the label stays inside it where it fits.
+    taken
+        What it should not cover. Where everything is taken it covers the least.
+    """
+    width, height = size
+    left = float(np.clip((box[0] + box[2] - width) / 2, 0, max(0, frame[1] - width)))
+    face = box[3] - box[1]
+    tops = (box[1] - 0.12 * face - height, box[3] + 0.12 * face)  # clear of the ellipse
+    steps = [
+        top + sign * k * height for k in (0, 1, 2) for top, sign in zip(tops, (-1, 1), strict=True)
+    ]
+    strips = []
+    for top in np.clip(steps, 0, max(0, frame[0] - height)):
+        strips.append((left, float(top), left + width, float(top) + height))
+    return min(strips, key=lambda strip: sum(_overlap(strip, other) for other in taken))
+
+
+def _overlap(one: Strip, other: Strip) -> float:
+    """Return the area that two rectangles share."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return max(0.0, width) * max(0.0, height)
+
+
+def _size(text: str, scale: float, thick: int) -> tuple[int, int]:
+    """Return width and height of the strip behind a text."""
+    import cv2
+
+    (width, height), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thick)
+    return width + 6, height + below + 4
+
+
+def _write(image: np.ndarray, text: str, strip: Strip, scale: float, thick: int) -> None:
     """Write white on a dark strip: readable on any picture."""
     import cv2
 
+    left, top, right, bottom = (round(edge) for edge in strip)
     font = cv2.FONT_HERSHEY_SIMPLEX
-    (width, height), below = cv2.getTextSize(text, font, scale, thick)
-    x = int(np.clip(at[0], 0, max(0, image.shape[1] - width - 4)))
-    y = int(np.clip(at[1], height + 4, image.shape[0] - below))
-    cv2.rectangle(image, (x - 2, y - height - 4), (x + width + 2, y + below), (25, 25, 25), -1)
-    cv2.putText(image, text, (x, y), font, scale, (255, 255, 255), thick, cv2.LINE_AA)
+    _, below = cv2.getTextSize(text, font, scale, thick)
+    cv2.rectangle(image, (left, top), (right, bottom), (25, 25, 25), -1)
+    start = (left + 3, bottom - below)
+    cv2.putText(image, text, start, font, scale, (255, 255, 255), thick, cv2.LINE_AA)

@@ -8,6 +8,8 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
@@ -164,6 +166,29 @@ def test_every_face_of_a_picture_is_labelled(recordings, weights):
     drawn = predict.annotate(answer.picture, answer.faces)
     assert drawn.shape == answer.picture.shape
     assert (drawn != answer.picture).any()
+
+
+@given(
+    corners=st.lists(st.tuples(st.integers(0, 560), st.integers(0, 400)), min_size=1, max_size=6)
+)
+def test_a_label_stays_in_the_picture_and_covers_no_more_than_it_must(corners):
+    boxes = [(x, y, x + 60, y + 60) for x, y in corners]
+    for i, box in enumerate(boxes):
+        others = boxes[:i] + boxes[i + 1 :]
+        left, top, right, bottom = predict.label_strip(box, (110, 18), (480, 640), others)
+        assert (right - left, bottom - top) == (110, 18)
+        assert left >= 0
+        assert top >= 0
+        assert right <= 640
+        assert bottom <= 480
+
+
+def test_a_label_goes_below_its_face_where_another_face_is_above():
+    face, above = (100, 100, 160, 160), (100, 20, 160, 90)
+    free = predict.label_strip(face, (80, 18), (480, 640), [])
+    moved = predict.label_strip(face, (80, 18), (480, 640), [above])
+    assert free[3] <= 100
+    assert moved[1] >= 160
 
 
 # --- sounds --------------------------------------------------------------------------------
