@@ -83,11 +83,12 @@ def network(modality: str, folder: Path = WEIGHTS) -> Network:
 
     file = Path(folder) / f"{FILES[modality]}.safetensors"
     card_file = file.with_suffix(".json")
+    paper = file.parent.name if file.parent.name in models.KEYS else "mostafa"
     for needed in (file, card_file):
         if not needed.is_file():
             raise PredictionError(
                 f"{needed} is missing: get it from the repository, or train it with "
-                "`emolib train mostafa` and predict.publish"
+                f"`emolib train {paper}` and predict.publish"
             )
     try:
         card = json.loads(card_file.read_text())
