@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from emolib.features import frft
 from emolib.features.audio import Mfcc
 from emolib.features.frft import FractionalFourier, FrftMfcc, dfrft
+from emolib.features.store import FeatureProblem
 from emolib.models import yang
 
 LENGTHS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 31, 64, 97, 100, 128)
@@ -367,6 +368,30 @@ def test_a_clip_becomes_a_sequence_of_the_papers_length(tmp_path):
         assert values.shape == (10, round(3.6 * RATE) // 256 + 1)
         assert values.dtype == np.float32
         assert np.isfinite(values).all()
+
+
+@pytest.mark.parametrize("order", [1.0, 0.9, None], ids=["MFCC", "fixed", "adaptive"])
+@pytest.mark.parametrize("samples", [100, 511])
+def test_a_clip_shorter_than_a_frame_is_padded_with_silence(order, samples, tmp_path):
+    import soundfile
+
+    path = tmp_path / "short.wav"
+    soundfile.write(path, glide()[:samples], RATE, subtype="FLOAT")
+    values = FrftMfcc(order=order).compute({"path": path, "clip_id": "x"})
+    assert values.shape == (10, round(3.6 * RATE) // 256 + 1)
+    assert np.isfinite(values).all()
+    assert np.ptp(values, axis=1).max() > 1  # the sound is in there
+
+
+def test_samples_that_are_not_numbers_are_reported_with_the_files_name(tmp_path):
+    import soundfile
+
+    sound = glide()
+    sound[1000] = np.nan
+    path = tmp_path / "broken.wav"
+    soundfile.write(path, sound, RATE, subtype="FLOAT")
+    with pytest.raises(FeatureProblem, match=r"broken\.wav.*not finite.*fetch it again"):
+        FrftMfcc(order=0.9).compute({"path": path, "clip_id": "x"})
 
 
 def test_the_recipe_makes_what_yangs_network_takes():
