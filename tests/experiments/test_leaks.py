@@ -205,6 +205,15 @@ def test_the_rung_of_another_corpus_shares_no_one_and_has_the_emotions_of_both(r
     assert alone.classes == data.classes
 
 
+@pytest.mark.realdata
+def test_no_picture_stands_in_both_corpora_of_the_last_rung(recordings):
+    data = leaks.faces("ckplus+fer2013", size=48, root=recordings)
+    hashes = pictures.perceptual_hashes(data.samples.inputs["video"][:, 0].numpy())
+    posed = (data.manifest["corpus"] == "ckplus").to_numpy()
+    bits = np.bitwise_count(hashes[posed][:, None] ^ hashes[~posed][None])
+    assert bits.min() >= 6
+
+
 def test_faces_of_another_corpus_are_refused_by_name():
     with pytest.raises(ExperimentError, match=r"ckplus or ckplus\+fer2013"):
         leaks.faces("savee")
