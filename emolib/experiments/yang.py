@@ -35,7 +35,7 @@ from emolib.training import Samples, TrainingRecipe
 
 #: The paper names none of this.
 RECIPE = TrainingRecipe(
-    optimizer="adam", lr=4e-3, batch_size=32, max_epochs=12, scheduler="cosine", monitor="loss",
+    optimizer="adam", lr=4e-3, batch_size=32, max_epochs=8, scheduler="cosine", monitor="loss",
     restore_best=True, clip_norm=1.0,
 )  # fmt: skip
 
