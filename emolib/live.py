@@ -19,6 +19,7 @@ from emolib.predict import FaceReading, Reading
 FACE_MEMORY_S, VOICE_MEMORY_S = 0.6, 1.5  # time constants of the smoothing
 FORGET_S = 3.0  # a voice that has not been heard for so long is no longer shown
 BETWEEN_VOICES_S = 0.5
+FRAME_EVERY_S = 0.08  # the camera sends so often
 NO_FACE, NO_VOICE = "no face", "no voice"
 
 
@@ -71,6 +72,16 @@ class Session:
     unheard: float = 0.0  # seconds of sound since the last judgement
     voice_values: np.ndarray | None = field(default=None, repr=False)
     voice_at: float = 0.0
+    free_at: float = 0.0
+
+    def leaves_out(self, now: float) -> bool:
+        """Whether a frame that comes now is left out, so that the microphone gets its turn."""
+        return now < self.free_at
+
+    def took(self, started: float, ended: float) -> None:
+        """Note how long a frame took: one slower than the camera buys as long a rest."""
+        elapsed = ended - started
+        self.free_at = ended + elapsed if elapsed > FRAME_EVERY_S else 0.0
 
     def see(self, image: np.ndarray, now: float | None = None) -> list[FaceReading]:
         """Judge a frame, uint8 RGB (H, W, 3); return its faces, the largest first."""
@@ -272,8 +283,12 @@ def build(folder: Path = predict.WEIGHTS):
         session.confidence = confidence
         if image is None:
             return None, _WAITING, chart({})
+        started = time.monotonic()
+        if session.leaves_out(started):
+            return gr.skip(), gr.skip(), gr.skip()
         faces = session.see(image)
         drawn = predict.annotate(image, faces, session.line())
+        session.took(started, time.monotonic())
         return drawn, *shown(session)
 
     def listen(piece, session, confidence):
@@ -334,7 +349,7 @@ def build(folder: Path = predict.WEIGHTS):
                     said = gr.HTML(_WAITING, elem_id="said")
                     bars = gr.HTML(chart({}), elem_id="bars")
             camera.stream(
-                look, [camera, session, confidence], [view, said, bars], stream_every=0.08,
+                look, [camera, session, confidence], [view, said, bars], stream_every=FRAME_EVERY_S,
                 show_progress="hidden", concurrency_limit=2, time_limit=None,
             )  # fmt: skip
             microphone.stream(

@@ -91,6 +91,15 @@ def test_a_voice_fades_out_when_nothing_more_is_heard(session):
     assert live_session.line() == "VOICE: NO VOICE"
 
 
+def test_a_computer_that_cannot_keep_up_leaves_frames_out_and_another_does_not():
+    slow, quick = live.Session(), live.Session()
+    slow.took(10.0, 10.5)
+    quick.took(10.0, 10.0 + live.FRAME_EVERY_S / 2)
+    assert slow.leaves_out(10.6)
+    assert not slow.leaves_out(11.1)
+    assert not quick.leaves_out(10.1)
+
+
 def test_the_sound_that_is_kept_is_three_seconds_however_long_one_talks(session):
     live_session, _ = session
     for i in range(40):
