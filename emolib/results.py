@@ -453,8 +453,9 @@ def provenance(
 ) -> Provenance:
     """Return the provenance of a result made of `runs` on this machine.
 
-    `commit` is that of the last run; `dirty` says whether any run was made from files that
-    differed from their commit, or from another commit than the last.
+    `commit` is that of the last run, and each run names its own: an earlier run is used again only
+    while the text of what it was made with is the same. `dirty` says whether any run was made from
+    files that differed from their commit.
     """
     from importlib.metadata import version
 
@@ -462,7 +463,7 @@ def provenance(
 
     return Provenance(
         commit=runs[-1].commit,
-        dirty=any(run.dirty or run.commit != runs[-1].commit for run in runs),
+        dirty=any(run.dirty for run in runs),
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         python=platform.python_version(),
         torch=str(torch.__version__),

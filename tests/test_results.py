@@ -206,8 +206,11 @@ def test_the_provenance_line_has_data_split_seeds_commit_machine_and_time():
     line = result.provenance_line()
     for part in ("RAVDESS speech", "ravdess-actor (2 folds)", "seeds 0, 1", "aaaaaaa", "1 thread"):
         assert part in line
-    mixed = [a_run(0, 0), a_run(0, 1).model_copy(update={"commit": "b" * 40})]
-    assert results.provenance(mixed, manifest_sha256="", threads=1).dirty
+    # An earlier run is used again where the text it was made with is the same: not a local change.
+    for dirty in (False, True):
+        earlier = a_run(0, 0).model_copy(update={"commit": "b" * 40, "dirty": dirty})
+        said = results.provenance([earlier, a_run(0, 1)], manifest_sha256="", threads=1)
+        assert (said.commit, said.dirty) == ("a" * 40, dirty)
 
 
 def test_dirty_means_changed_tracked_files_outside_the_results(tmp_path, monkeypatch):
