@@ -61,14 +61,19 @@ def test_the_gain_of_a_microphone_does_not_count_unless_asked_for():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("ravdess", "video"), "unknown|has no video"),
         (("cremad", "audio"), "unknown corpus"),
         (("ravdess", "smell"), "unknown modality"),
     ],
 )
-def test_what_a_corpus_has_not_got_is_refused(arguments, said):
-    with pytest.raises((ExperimentError, corpora.manifest.CorpusError), match=said):
+def test_an_unknown_corpus_or_modality_is_refused(arguments, said):
+    with pytest.raises(ExperimentError, match=said):
         mostafa.load(*arguments)
+
+
+@pytest.mark.realdata
+def test_a_modality_that_a_corpus_has_not_got_is_refused_with_those_it_has(recordings):
+    with pytest.raises(ExperimentError, match="has no video: use modality='audio'"):
+        mostafa.load("ravdess", "video", root=recordings / "ravdess")
 
 
 def test_an_unknown_augmentation_or_share_is_refused():
