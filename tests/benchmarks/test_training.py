@@ -8,6 +8,7 @@ The ratios are printed and not asserted: one of wall time, which on a busy machi
 with more processes, and one of the processor time of all processes, which does not.
 """
 
+import logging
 import resource
 import time
 from dataclasses import replace
@@ -110,7 +111,9 @@ def processor_seconds():
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("modality", ["audio", "both"])
-def test_tensors_against_a_loader_with_two_workers(modality, tmp_path, capsys):
+def test_tensors_against_a_loader_with_two_workers(modality, tmp_path, capsys, monkeypatch):
+    # Fabric's notes on precision would go to a stream that pytest has closed by then.
+    monkeypatch.setattr(logging.root.manager, "disable", logging.INFO)
     samples = stored(modality)
     tensors = partial(train_from_tensors, samples=samples)
     ways = {
