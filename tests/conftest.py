@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,20 @@ def recordings() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs real recordings: set EMOLIB_DATA to the folder that holds them")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A headless Chromium, or skip."""
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("needs chromium on the PATH")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-background-networking"],
+            env=os.environ | {"HOME": str(tmp_path_factory.mktemp("home"))},
+        )
+        yield started
+        started.close()

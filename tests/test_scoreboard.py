@@ -1,8 +1,6 @@
 """The scoreboard: every claim once, links that lead somewhere, a filter that filters."""
 
-import os
 import re
-import shutil
 from html.parser import HTMLParser
 from urllib.parse import urldefrag
 
@@ -147,23 +145,6 @@ def test_links_to_committed_results_lead_to_files_and_to_lines_of_provenance(led
 def test_the_page_loads_nothing_and_calls_no_one(ledger):
     text = scoreboard.scoreboard(ledger)._repr_html_()
     assert not re.search(r"https?://|\bsrc=|fetch\(|import\(", text)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """A headless browser."""
-    chromium = shutil.which("chromium")
-    if not chromium:
-        pytest.skip("needs chromium on the PATH")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-background-networking"],
-            env=os.environ | {"HOME": str(tmp_path_factory.mktemp("home"))},
-        )
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -326,13 +326,13 @@ def noise(
 def _branch(learner, seed, x, labels, rows, n_classes) -> Callable[..., np.ndarray]:
     """Train one branch; return level, generator → probabilities of the noisy test clips."""
     parts = [(x[rows[part]], labels[rows[part]]) for part in splits.PARTS]
-    fitted = leaks._fitted(leaks.LEARNERS[learner], seed, parts, n_classes)
+    fitted = leaks.fit_scaled(leaks.LEARNERS[learner], seed, parts, n_classes)
     scale = x[rows["train"]].std(axis=0)
 
     def ask(level: float, rng: np.random.Generator) -> np.ndarray:
         tested = x[rows["test"]]
         tested = tested + level * scale * rng.standard_normal(tested.shape)
-        scores = leaks._scores(leaks.LEARNERS[learner], fitted.model, tested, n_classes)
+        scores = leaks.class_scores(leaks.LEARNERS[learner], fitted.model, tested, n_classes)
         return softmax(scores / fitted.temperature, axis=1)
 
     return ask
@@ -444,7 +444,7 @@ def leave_one_emotion_out(
         each = []
         for x in inputs.values():
             parts = [(x[known[part]], labels[known[part]]) for part in splits.PARTS]
-            each.append(_only(leaks._fitted(leaks.LEARNERS[learner], 0, parts, n), emotion))
+            each.append(_only(leaks.fit_scaled(leaks.LEARNERS[learner], 0, parts, n), emotion))
         answers[emotion].append(evaluation.fuse(each, "geometric"))
     told = np.concatenate([labels[dataset.rows(split, fold)["test"]] for fold in folds])
     joined = {emotion: np.concatenate(parts) for emotion, parts in answers.items()}

@@ -273,24 +273,26 @@ LEARNERS: Mapping[str, Learner] = {
 
 
 @dataclass(frozen=True)
-class _Fitted:
+class Fitted:
+    """A fitted learner, its temperature, and its probabilities (N, C) of the test rows."""
+
     model: Pipeline
     temperature: float
     probabilities: np.ndarray
 
 
-def _fitted(learner: Learner, seed: int, parts: Sequence[tuple], n_classes: int) -> _Fitted:
+def fit_scaled(learner: Learner, seed: int, parts: Sequence[tuple], n_classes: int) -> Fitted:
     """Fit on train, choose the temperature on valid, fit again on both, predict the test.
 
     The temperature turns scores into probabilities that can be averaged over modalities; it
     never changes an answer.
     """
     (x, y), (x_valid, y_valid), (x_test, _) = parts
-    scores = _scores(learner, _pipeline(learner, seed, x, y), x_valid, n_classes)
+    scores = class_scores(learner, _pipeline(learner, seed, x, y), x_valid, n_classes)
     temperature = _temperature(scores, y_valid)
     model = _pipeline(learner, seed, np.concatenate([x, x_valid]), np.concatenate([y, y_valid]))
-    scores = _scores(learner, model, x_test, n_classes)
-    return _Fitted(model, temperature, softmax(scores / temperature, axis=1))
+    scores = class_scores(learner, model, x_test, n_classes)
+    return Fitted(model, temperature, softmax(scores / temperature, axis=1))
 
 
 def _pipeline(learner: Learner, seed: int, x: np.ndarray, y: np.ndarray) -> Pipeline:
@@ -301,7 +303,7 @@ def _pipeline(learner: Learner, seed: int, x: np.ndarray, y: np.ndarray) -> Pipe
         return model.fit(x, y)
 
 
-def _scores(learner: Learner, model: Pipeline, x: np.ndarray, n_classes: int) -> np.ndarray:
+def class_scores(learner: Learner, model: Pipeline, x: np.ndarray, n_classes: int) -> np.ndarray:
     """Return scores (N, n_classes); a class that was never seen gets the lowest."""
     known = learner.scores(model[-1], model[:-1].transform(x))
     scores = np.full((len(x), n_classes), known.min() - 1.0)
@@ -413,7 +415,7 @@ def _classified(work: _Work, seed: int, fold: int) -> tuple[results.Run, int]:
     rows = dataset.rows(work.split, fold)
     labels = dataset.samples.labels.numpy()
     fitted = [
-        _fitted(
+        fit_scaled(
             work.learner, seed, [(x[rows[p]], labels[rows[p]]) for p in splits.PARTS],
             len(dataset.classes),
         )

@@ -97,6 +97,7 @@ def browser(media):
             executable_path=CHROMIUM,
             args=[
                 "--no-sandbox",
+                "--disable-background-networking",
                 "--use-fake-device-for-media-stream",
                 f"--use-file-for-fake-video-capture={media / 'camera.y4m'}",
                 f"--use-file-for-fake-audio-capture={media / 'microphone.wav'}",

@@ -1,8 +1,5 @@
 """A figure to turn works on a static page: no kernel, no network."""
 
-import os
-import shutil
-
 import pandas as pd
 import pytest
 
@@ -19,23 +16,6 @@ SHOWN = """
 figure => figure.data.filter(bar => bar.visible)
                      .map(bar => figure.calcdata[figure.data.indexOf(bar)].map(c => c.s))
 """
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    """A headless browser."""
-    chromium = shutil.which("chromium")
-    if not chromium:
-        pytest.skip("needs chromium on the PATH")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-background-networking"],
-            env=os.environ | {"HOME": str(tmp_path_factory.mktemp("home"))},
-        )
-        yield started
-        started.close()
 
 
 @pytest.mark.parametrize("slider", [False, True])
