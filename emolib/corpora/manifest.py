@@ -74,6 +74,13 @@ class FileProblem(ValueError):
         return {"path": str(path), "cause": self.cause, "remedy": self.remedy}
 
 
+def subset(manifest: pd.DataFrame, mask: pd.Series) -> pd.DataFrame:
+    """Return the rows of a mask, renumbered, with the manifest's attributes."""
+    kept = manifest[mask].reset_index(drop=True)
+    kept.attrs.update(manifest.attrs)
+    return kept
+
+
 def build(rows: Iterable[Mapping], problems: Iterable[Mapping] = ()) -> pd.DataFrame:
     """Turn rows into a checked manifest.
 

@@ -5,6 +5,7 @@ runs the book shows (`FULL`). `run` is the same for all of them; it refuses a sp
 unless the caller names the leak, and skips what an interrupted call has finished.
 """
 
+import ast
 import hashlib
 import importlib
 import inspect
@@ -20,18 +21,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from emolib import evaluation, models, paths, results, training
+from emolib import corpora, evaluation, models, paths, results, training
 from emolib.corpora import manifest as manifests
 from emolib.corpora import splits
+from emolib.experiments.clips import ExperimentError
 from emolib.training import Samples, TrainingRecipe
 
 #: Kinds of split that leak by design: `run` wants the leak named before it uses them.
 LEAKING = ("segment", "clip")
 QUICK_EPOCHS = 3
-
-
-class ExperimentError(ValueError):
-    """An experiment cannot be run as asked; the message says what to change."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +205,11 @@ def run(
     module = paper(key)
     if mode not in ("quick", "full"):
         raise ExperimentError(f"unknown mode {mode!r}: known are quick, full")
+    if "n_classes" in (options or {}):
+        raise ExperimentError(
+            f"n_classes={options['n_classes']} among the options: the head follows the labels of "
+            f"the corpus ({corpus}: {', '.join(corpora.classes(corpus))}); leave it out"
+        )
     dataset = (load or module.load)(corpus, modality, mode, **dict(data or {}))
     split, leaks = checked(split, dataset, allow_leak, **dict(split_options or {}))
     recipe = recipe or module.RECIPE
@@ -547,12 +550,12 @@ def _digest(
 ) -> str:
     """Return what names the folder of these runs: it changes with anything that matters.
 
-    Covered are the data themselves, the split, the recipe, the model's options, and the text
-    of the code that trains, evaluates and prepares.
+    Covered are the data themselves, the split, the recipe, the model's options, and the code
+    that trains, evaluates and prepares (not its comments and docstrings).
     """
     loader = () if load is module.load else (inspect.getfile(load),)
     code = [
-        Path(file).read_bytes()
+        _code(Path(file))
         for file in (
             training.__file__,
             evaluation.__file__,
@@ -573,8 +576,18 @@ def _digest(
     }
     digest = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode())
     for text in code:
-        digest.update(hashlib.sha256(text).digest())
+        digest.update(hashlib.sha256(text.encode()).digest())
     for samples in (dataset.samples, *dataset.copies):
         for values in (*samples.inputs.values(), samples.labels):
             digest.update(values.cpu().contiguous().numpy().tobytes())
     return f"{Path(module.__file__).stem}-{digest.hexdigest()[:16]}"
+
+
+def _code(file: Path) -> str:
+    """Return what a file does, without what it says about it."""
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+        if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
+            del node.body[0]
+    return ast.unparse(tree)

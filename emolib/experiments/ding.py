@@ -25,10 +25,21 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from emolib import corpora
-from emolib.experiments import Dataset, ExperimentError
+from emolib.experiments import Dataset
+from emolib.experiments.clips import (
+    Part,
+    aligned,
+    choose,
+    classes,
+    complete,
+    dealt_faces,
+    dealt_groups,
+    extracted,
+    quarter,
+    refuse_silent_pictures,
+)
 from emolib.training import Samples, TrainingRecipe
 
 #: Section III-D: Adam 0.001 (0.9, 0.999), ε 1e-7, batch 128; stop when the validation loss has
@@ -91,25 +102,20 @@ def load(
     wanted = MODALITIES[modality]
     manifest, sources = _SOURCES[corpus](root, seed)
     if mode == "quick" and corpus != "synthetic":
-        quarter = (manifest["statement"] == "01") & (manifest["repetition"] == "01")
-        manifest = _rows(manifest, quarter)
-    extracted = {
+        manifest = quarter(manifest)
+    made = {
         name: sources[name](manifest, augmentation != "none", n_jobs, progress) for name in wanted
     }
-    # A clip counts only if every modality (and its copy) could be extracted.
-    have = [set(ids) for parts in extracted.values() for ids, _, _ in parts]
-    kept = manifest["clip_id"].isin(set.intersection(*have))
-    left_out = int((~kept).sum())
-    manifest = _rows(manifest, kept)
+    ids = [names for parts in made.values() for names, _, _ in parts]
+    manifest, left_out = complete(manifest, ids)
     plain, altered, said = {}, {}, {}
-    for name, parts in extracted.items():
-        values = [_aligned(ids, array, manifest) for ids, array, _ in parts]
+    for name, parts in made.items():
+        values = [aligned(ids, array, manifest) for ids, array, _ in parts]
         plain[name] = _flat(name, values[0])
         if augmentation != "none":
             altered[name] = _flat(name, values[1]) if len(values) > 1 else _noisy(plain[name], seed)
         said[name] = parts[0][2]
-    classes = tuple(c for c in corpora.classes(corpus) if c in set(manifest["emotion"]))
-    labels = torch.tensor([classes.index(emotion) for emotion in manifest["emotion"]])
+    names, labels = classes(corpus, manifest)
     labels = labels.repeat_interleave(SEGMENTS)
     features = {
         "segments": SEGMENTS,
@@ -127,14 +133,14 @@ def load(
         samples=Samples(inputs, labels),
         manifest=manifest,
         n_segments=SEGMENTS,
-        classes=classes,
+        classes=names,
         prepare=prepare,
         features=features,
         standardise={
             name: (0,) for name in inputs if normalise == "train" and name.startswith("audio")
         },
         copies=copies,
-        images=_image_groups(manifest, root, seed) if corpus == "paired" else None,
+        images=dealt_groups(manifest, SEGMENTS, seed, root) if corpus == "paired" else None,
     )
 
 
@@ -153,19 +159,11 @@ def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dic
 
 
 def _check(corpus: str, modality: str, normalise: str, augmentation: str) -> None:
-    for what, value, known in (
-        ("corpus", corpus, tuple(_SOURCES)),
-        ("modality", modality, tuple(MODALITIES)),
-        ("normalise", normalise, ("none", "train")),
-        ("augmentation", augmentation, AUGMENTATIONS),
-    ):
-        if value not in known:
-            raise ExperimentError(f"unknown {what} {value!r}: known are {', '.join(known)}")
-    if corpus == "ravdess" and modality != "audio":
-        raise ExperimentError(
-            "the RAVDESS recordings of this book are its sound files: use modality='audio', or "
-            "corpus='paired' (RAVDESS voices with FER2013 faces) for pictures"
-        )
+    choose("corpus", corpus, _SOURCES)
+    choose("modality", modality, MODALITIES)
+    choose("normalise", normalise, ("none", "train"))
+    choose("augmentation", augmentation, AUGMENTATIONS)
+    refuse_silent_pictures(corpus, modality)
 
 
 # --- where audio and video come from -------------------------------------------------------
@@ -173,7 +171,6 @@ def _check(corpus: str, modality: str, normalise: str, augmentation: str) -> Non
 # the original and, where it is not made from the original afterwards, the altered one. A part
 # is (clip ids, values (clips, 6, …), description).
 
-Part = tuple[list[str], np.ndarray, dict[str, Any]]
 Source = Callable[[pd.DataFrame, bool, int, bool], list[Part]]
 
 
@@ -185,43 +182,23 @@ def _mfcc(manifest: pd.DataFrame, altered: bool, n_jobs: int, progress: bool) ->
         audio.Mfcc(n_mfcc=N_MFCC, segments=SEGMENTS, pooling="mean", augment=augment)
         for augment in (None, stretched)[: 1 + altered]
     ]
-    return [_extracted(manifest, recipe, n_jobs, progress) for recipe in recipes]
+    return [extracted(manifest, recipe, n_jobs, progress) for recipe in recipes]
 
 
 def _faces(manifest: pd.DataFrame, altered: bool, n_jobs: int, progress: bool) -> list[Part]:
     from emolib.features import faces
 
     recipe = faces.FaceFrames(frames=SEGMENTS, size=SIDE, grey=True, detector="haar")
-    return [_extracted(manifest, recipe, n_jobs, progress)]
-
-
-def _extracted(manifest: pd.DataFrame, recipe, n_jobs: int, progress: bool) -> Part:
-    from emolib.features import store
-
-    features = store.extract(manifest, recipe, n_jobs=n_jobs, progress=progress)
-    said = {"recipe": repr(recipe), "digest": recipe.digest(), "problems": len(features.problems)}
-    return features.manifest["clip_id"].tolist(), np.asarray(features.values), said
+    return [extracted(manifest, recipe, n_jobs, progress)]
 
 
 def _pictures(root: str | Path | None, seed: int) -> Source:
     """Return the source of FER2013 pictures for the clips of the paired corpus."""
 
     def source(manifest: pd.DataFrame, altered: bool, n_jobs: int, progress: bool) -> list[Part]:
-        from emolib.corpora import fer2013, paired
-
-        rows = paired.frames(manifest, SEGMENTS, seed, root=root)  # (clips, 6)
-        faces = torch.from_numpy(np.array(fer2013.images(_fer2013(root))[rows]))
-        # 48×48 → 64×64: the network's input; FER2013 holds no larger faces.
-        large = F.interpolate(faces.float(), (SIDE, SIDE), mode="bilinear", align_corners=False)
-        values = large.round().clamp(0, 255).to(torch.uint8).numpy()
-        said = {"recipe": f"FER2013 pictures, {SIDE}×{SIDE} bilinear", "seed": seed}
-        return [(manifest["clip_id"].tolist(), values, said)]
+        return [dealt_faces(manifest, SEGMENTS, SIDE, seed, root)]
 
     return source
-
-
-def _fer2013(root: str | Path | None) -> Path | None:
-    return Path(root) / "fer2013" if root else None
 
 
 def _ravdess(root, seed) -> tuple[pd.DataFrame, Mapping[str, Source]]:
@@ -239,27 +216,7 @@ def _synthetic(root, seed) -> tuple[pd.DataFrame, Mapping[str, Source]]:
 _SOURCES = {"ravdess": _ravdess, "paired": _paired, "synthetic": _synthetic}
 
 
-def _image_groups(manifest: pd.DataFrame, root, seed: int) -> np.ndarray:
-    """Return for each clip the groups of near-duplicates its pictures belong to, (clips, 6)."""
-    from emolib.corpora import fer2013, paired, pictures
-
-    groups = pictures.near_duplicates(fer2013.images(_fer2013(root)))
-    return groups[paired.frames(manifest, SEGMENTS, seed, root=root)]
-
-
 # --- from arrays per clip to tensors per segment -------------------------------------------
-
-
-def _rows(manifest: pd.DataFrame, mask: pd.Series) -> pd.DataFrame:
-    """Return the rows of a mask, keeping the manifest's attributes."""
-    kept = manifest[mask].reset_index(drop=True)
-    kept.attrs.update(manifest.attrs)
-    return kept
-
-
-def _aligned(ids: list[str], values: np.ndarray, manifest: pd.DataFrame) -> np.ndarray:
-    """Return the values in the order of the manifest."""
-    return values[pd.Index(ids).get_indexer(manifest["clip_id"])]
 
 
 def _flat(name: str, values: np.ndarray) -> Tensor:

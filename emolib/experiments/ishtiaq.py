@@ -30,7 +30,18 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from emolib import corpora
+from emolib.corpora.manifest import subset
 from emolib.experiments import Dataset, ExperimentError
+from emolib.experiments.clips import (
+    Part,
+    aligned,
+    choose,
+    classes,
+    complete,
+    dealt_faces,
+    dealt_groups,
+    extracted,
+)
 from emolib.features.audio import MelSpectrogram
 from emolib.models.ishtiaq import MODALITIES, tokenize
 from emolib.training import Samples, TrainingRecipe
@@ -138,14 +149,10 @@ def load(
     ExperimentError
         If the corpus has not got the modality, or an option is unknown.
     """
-    for what, value, known in (
-        ("corpus", corpus, tuple(_SOURCES)),
-        ("modality", modality, tuple(MODALITIES)),
-        ("augmentation", augmentation, AUGMENTATIONS),
-        ("statements", statements, STATEMENTS),
-    ):
-        if value not in known:
-            raise ExperimentError(f"unknown {what} {value!r}: known are {', '.join(known)}")
+    choose("corpus", corpus, _SOURCES)
+    choose("modality", modality, MODALITIES)
+    choose("augmentation", augmentation, AUGMENTATIONS)
+    choose("statements", statements, STATEMENTS)
     sources = _SOURCES[corpus]
     if missing := [name for name in MODALITIES[modality] if name not in sources]:
         raise ExperimentError(
@@ -155,47 +162,34 @@ def load(
     manifest = corpora.load(corpus, root)
     if mode == "quick" and corpus != "synthetic":
         few = (manifest["repetition"] == "01") & (manifest["intensity"] == "normal")
-        manifest = _rows(manifest, few)
+        manifest = subset(manifest, few)
     if statements == "confounded":
-        manifest = _rows(manifest, _one_sentence_each(manifest))
-    extracted = {
+        manifest = subset(manifest, _one_sentence_each(manifest))
+    made = {
         name: sources[name](manifest, root, seed, n_jobs, progress) for name in MODALITIES[modality]
     }
-    # A clip counts only if every modality could be extracted.
-    have = set.intersection(*(set(ids) for ids, _, _ in extracted.values()))
-    kept = manifest["clip_id"].isin(have)
-    manifest, left_out = _rows(manifest, kept), int((~kept).sum())
+    manifest, left_out = complete(manifest, [ids for ids, _, _ in made.values()])
     inputs = {
-        name: torch.from_numpy(
-            np.ascontiguousarray(values[pd.Index(ids).get_indexer(manifest["clip_id"])])
-        )
-        for name, (ids, values, _) in extracted.items()
+        name: torch.from_numpy(aligned(ids, values, manifest))
+        for name, (ids, values, _) in made.items()
     }
-    classes = tuple(c for c in corpora.classes(corpus) if c in set(manifest["emotion"]))
-    labels = torch.tensor([classes.index(emotion) for emotion in manifest["emotion"]])
+    names, labels = classes(corpus, manifest)
     return Dataset(
         samples=Samples(inputs, labels),
         manifest=manifest,
         n_segments=1,
-        classes=classes,
+        classes=names,
         prepare=prepare,
         augment=augment if augmentation == "mask" else None,
         features={
             "clips_left_out": left_out,
             "augmentation": augmentation,
             "statements": statements,
-            **{name: said for name, (_, _, said) in extracted.items()},
+            **{name: said for name, (_, _, said) in made.items()},
         },
         standardise={"audio": (0, 3)} if "audio" in inputs else {},
-        images=_image_groups(manifest, root, seed) if corpus == "paired" else None,
+        images=dealt_groups(manifest, FRAMES, seed, root) if corpus == "paired" else None,
     )
-
-
-def _rows(manifest: pd.DataFrame, mask: pd.Series) -> pd.DataFrame:
-    """Return the rows of a mask, keeping the manifest's attributes."""
-    kept = manifest[mask].reset_index(drop=True)
-    kept.attrs.update(manifest.attrs)
-    return kept
 
 
 def _one_sentence_each(manifest: pd.DataFrame) -> pd.Series:
@@ -308,12 +302,11 @@ def noisy(samples: Samples, modality: str, level: float, seed: int = 0) -> Sampl
 # A source is called with (manifest, root, seed, n_jobs, progress) and returns clip ids, values
 # (clips, …) and a description.
 
-Part = tuple[list[str], np.ndarray, dict[str, Any]]
 Source = Callable[[pd.DataFrame, Any, int, int, bool], Part]
 
 
 def _mel(manifest: pd.DataFrame, root, seed: int, n_jobs: int, progress: bool) -> Part:
-    ids, values, said = _extracted(manifest, TrimmedMel(), n_jobs, progress)
+    ids, values, said = extracted(manifest, TrimmedMel(), n_jobs, progress)
     values = values - values.mean(axis=-1, keepdims=True)
     return ids, values[:, None], {**said, "then": "minus each band's mean over the clip"}
 
@@ -322,7 +315,7 @@ def _faces(manifest: pd.DataFrame, root, seed: int, n_jobs: int, progress: bool)
     """Find six faces a clip at 64×64, as for Ding, and take every other one at 48×48."""
     from emolib.features.faces import FaceFrames
 
-    ids, values, said = _extracted(manifest, FaceFrames(), n_jobs, progress)
+    ids, values, said = extracted(manifest, FaceFrames(), n_jobs, progress)
     every = values.shape[1] // FRAMES
     faces = torch.from_numpy(np.ascontiguousarray(values[:, ::every])).float()  # (N, 3, 64, 64)
     small = F.interpolate(faces, (SIDE, SIDE), mode="area").round().to(torch.uint8)
@@ -330,37 +323,13 @@ def _faces(manifest: pd.DataFrame, root, seed: int, n_jobs: int, progress: bool)
 
 
 def _pictures(manifest: pd.DataFrame, root, seed: int, n_jobs: int, progress: bool) -> Part:
-    from emolib.corpora import fer2013, paired
-
-    rows = paired.frames(manifest, FRAMES, seed, root=root)  # (clips, 3)
-    values = np.array(fer2013.images(_fer2013(root))[rows])[:, :, None]
-    said = {"recipe": f"{FRAMES} FER2013 pictures, 48×48", "seed": seed}
-    return manifest["clip_id"].tolist(), values, said
+    ids, values, said = dealt_faces(manifest, FRAMES, SIDE, seed, root)
+    return ids, values[:, :, None], said
 
 
 def _words(manifest: pd.DataFrame, root, seed: int, n_jobs: int, progress: bool) -> Part:
     numbers = tokenize(manifest["text"], length=WORDS).numpy()
     return manifest["clip_id"].tolist(), numbers, {"recipe": f"word numbers, {WORDS} a clip"}
-
-
-def _extracted(manifest: pd.DataFrame, recipe, n_jobs: int, progress: bool) -> Part:
-    from emolib.features import store
-
-    features = store.extract(manifest, recipe, n_jobs=n_jobs, progress=progress)
-    said = {"recipe": repr(recipe), "digest": recipe.digest(), "problems": len(features.problems)}
-    return features.manifest["clip_id"].tolist(), np.asarray(features.values), said
-
-
-def _fer2013(root: str | Path | None) -> Path | None:
-    return Path(root) / "fer2013" if root else None
-
-
-def _image_groups(manifest: pd.DataFrame, root, seed: int) -> np.ndarray:
-    """Return for each clip the groups of near-duplicates its pictures belong to, (clips, 3)."""
-    from emolib.corpora import fer2013, paired, pictures
-
-    groups = pictures.near_duplicates(fer2013.images(_fer2013(root)))
-    return groups[paired.frames(manifest, FRAMES, seed, root=root)]
 
 
 _SOURCES: dict[str, dict[str, Source]] = {

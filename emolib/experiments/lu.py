@@ -27,7 +27,22 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from emolib import corpora
+from emolib.corpora.manifest import subset
 from emolib.experiments import Dataset, ExperimentError
+from emolib.experiments.clips import (
+    aligned,
+    below,
+    choose,
+    classes,
+    complete,
+    dealt_faces,
+    dealt_groups,
+    extracted,
+    one_version,
+    quarter,
+    refuse_silent_pictures,
+    versions,
+)
 from emolib.models.lu import FACE, FRAMES, SPEECH
 from emolib.training import Samples, TrainingRecipe
 
@@ -108,10 +123,9 @@ def load(
     _check(corpus, modality)
     manifest = corpora.load(corpus, root)
     # The voices of the paired corpus are those of RAVDESS: both share one store of features.
-    voices = corpora.load("ravdess", _below(root, "ravdess")) if corpus == "paired" else manifest
+    voices = corpora.load("ravdess", below(root, "ravdess")) if corpus == "paired" else manifest
     if mode == "quick" and corpus != "synthetic":
-        quarter = (manifest["statement"] == "01") & (manifest["repetition"] == "01")
-        manifest = _rows(manifest, quarter)
+        manifest = quarter(manifest)
     if omit is not None:
         manifest = _without(manifest, omit)
     values: dict[str, tuple[list[str], np.ndarray]] = {}
@@ -120,29 +134,28 @@ def load(
         altered = ALTERED_SOUND if augmentation and mode == "full" else ()
         *values["audio"], said["audio"] = _sound(voices, altered, steps, n_jobs, progress)
     if "video" in MODALITIES[modality]:
-        faces = _dealt_faces if corpus == "paired" else _filmed_faces
-        *values["video"], said["video"] = faces(
-            manifest, root, frames, size, detector, seed, n_jobs, progress
-        )
+        if corpus == "paired":
+            ids, faces, said["video"] = dealt_faces(manifest, frames, size, seed, root)
+            values["video"] = ids, faces[:, :, None]
+        else:
+            recipe = face_recipe(frames, size, detector)
+            *values["video"], said["video"] = extracted(manifest, recipe, n_jobs, progress)
         said["video"] |= {"shown": shown, "altered": augmentation}
-    # A clip counts only if both of its modalities could be extracted.
-    kept = manifest["clip_id"].isin(set.intersection(*(set(ids) for ids, _ in values.values())))
-    left_out = int((~kept).sum())
-    manifest = _rows(manifest, kept)
-    classes = tuple(c for c in corpora.classes(corpus) if c in set(manifest["emotion"]))
+    manifest, left_out = complete(manifest, [ids for ids, _ in values.values()])
+    names, labels = classes(corpus, manifest)
     return Dataset(
         samples=Samples(
-            {name: _aligned(*pair, manifest) for name, pair in values.items()},
-            torch.tensor([classes.index(emotion) for emotion in manifest["emotion"]]),
+            {name: torch.from_numpy(aligned(*pair, manifest)) for name, pair in values.items()},
+            labels,
         ),
         manifest=manifest,
         n_segments=1,
-        classes=classes,
+        classes=names,
         prepare=partial(prepare, shown=shown),
         augment=alter_faces if augmentation and "video" in values else None,
         features={"clips_left_out": left_out, **said},
         standardise={"audio": (0, 1, 3)} if "audio" in values else {},
-        images=_image_groups(manifest, root, frames, seed)
+        images=dealt_groups(manifest, frames, seed, root)
         if corpus == "paired" and "video" in values
         else None,
     )
@@ -169,12 +182,7 @@ def prepare(
     """
     given = {}
     if "audio" in inputs:
-        sounds = inputs["audio"]
-        n, variants = sounds.shape[:2]
-        which = torch.zeros(n, dtype=torch.long, device=sounds.device)
-        if generator is not None:
-            which = torch.randint(variants, (n,), generator=generator, device=generator.device)
-        given["audio"] = sounds[torch.arange(n, device=sounds.device), which]
+        given["audio"] = one_version(inputs["audio"], generator)
     if "video" in inputs:
         faces = inputs["video"]
         if generator is not None and shown is not None and shown < faces.shape[1]:
@@ -229,17 +237,9 @@ def alter_faces(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[s
 
 
 def _check(corpus: str, modality: str) -> None:
-    for what, value, known in (
-        ("corpus", corpus, CORPORA),
-        ("modality", modality, tuple(MODALITIES)),
-    ):
-        if value not in known:
-            raise ExperimentError(f"unknown {what} {value!r}: known are {', '.join(known)}")
-    if corpus == "ravdess" and modality != "audio":
-        raise ExperimentError(
-            "the RAVDESS recordings of this book are its sound files: use modality='audio', or "
-            "corpus='paired' (RAVDESS voices with FER2013 faces) for pictures"
-        )
+    choose("corpus", corpus, CORPORA)
+    choose("modality", modality, MODALITIES)
+    refuse_silent_pictures(corpus, modality)
 
 
 # --- sound ---------------------------------------------------------------------------------
@@ -261,23 +261,10 @@ def as_sequence(values: np.ndarray, steps: int | None = None) -> np.ndarray:
 
 def _sound(manifest: pd.DataFrame, altered, steps, n_jobs: int, progress: bool):
     """Return (clips, variants, 40, T), the original first."""
-    variants, digests = [], {}
-    for augment in (None, *altered):
-        recipe = mfcc_recipe(augment, steps)
-        features = _extracted(manifest, recipe, n_jobs, progress)
-        variants.append(
-            (features.manifest["clip_id"], as_sequence(np.asarray(features.values), steps))
-        )
-        digests[augment or "original"] = recipe.digest()
-    ids = list(set.intersection(*(set(names) for names, _ in variants)))
-    rows = [array[pd.Index(names).get_indexer(ids)] for names, array in variants]
-    return ids, np.stack(rows, axis=1), {"mfcc": N_MFCC, "steps": steps or 1, "digests": digests}
-
-
-def _extracted(manifest: pd.DataFrame, recipe, n_jobs: int, progress: bool):
-    from emolib.features import store
-
-    return store.extract(manifest, recipe, n_jobs=n_jobs, progress=progress)
+    recipes = {augment or "original": mfcc_recipe(augment, steps) for augment in (None, *altered)}
+    ids, values, said = versions(manifest, recipes, n_jobs, progress)
+    said = {"mfcc": N_MFCC, "steps": steps or 1, "digests": said["versions"]}
+    return ids, as_sequence(values, steps), said
 
 
 # --- faces ---------------------------------------------------------------------------------
@@ -291,54 +278,7 @@ def face_recipe(frames: int = FRAMES, size: int = SIDE, detector: str = "haar"):
     return FaceFrames(frames=frames, size=size, grey=False, detector=detector, align=aligned)
 
 
-def _filmed_faces(manifest, root, frames, size, detector, seed, n_jobs, progress):
-    """Return the faces of recorded clips, (clips, frames, 3, size, size)."""
-    recipe = face_recipe(frames, size, detector)
-    features = _extracted(manifest, recipe, n_jobs, progress)
-    said = {
-        "recipe": repr(recipe),
-        "digest": recipe.digest(),
-        "problems": len(features.problems),
-        "frames_without_face": int(features.manifest["missed_frames"].sum()),
-    }
-    return features.manifest["clip_id"].tolist(), np.asarray(features.values), said
-
-
-def _dealt_faces(manifest, root, frames, size, detector, seed, n_jobs, progress):
-    """Return the FER2013 pictures of paired clips, (clips, frames, 1, size, size)."""
-    from emolib.corpora import fer2013, paired
-
-    rows = paired.frames(manifest, frames, seed, root=root)
-    chosen = np.array(fer2013.images(_below(root, "fer2013"))[rows])
-    if size != chosen.shape[-1]:
-        large = F.interpolate(
-            torch.from_numpy(chosen).float(), (size, size), mode="bilinear", align_corners=False
-        )
-        chosen = large.round().clamp(0, 255).to(torch.uint8).numpy()
-    said = {"recipe": f"{frames} FER2013 pictures a clip, {size}×{size}", "seed": seed}
-    return manifest["clip_id"].tolist(), chosen[:, :, None], said
-
-
-def _below(root: str | Path | None, name: str) -> Path | None:
-    return Path(root) / name if root else None
-
-
-def _image_groups(manifest: pd.DataFrame, root, frames: int, seed: int) -> np.ndarray:
-    """Return for each clip the groups of near-duplicates its pictures belong to."""
-    from emolib.corpora import fer2013, paired, pictures
-
-    groups = pictures.near_duplicates(fer2013.images(_below(root, "fer2013")))
-    return groups[paired.frames(manifest, frames, seed, root=root)]
-
-
 # --- from arrays per clip to tensors -------------------------------------------------------
-
-
-def _rows(manifest: pd.DataFrame, mask: pd.Series) -> pd.DataFrame:
-    """Return the rows of a mask, keeping the manifest's attributes."""
-    kept = manifest[mask].reset_index(drop=True)
-    kept.attrs.update(manifest.attrs)
-    return kept
 
 
 def _without(manifest: pd.DataFrame, emotion: str) -> pd.DataFrame:
@@ -347,12 +287,7 @@ def _without(manifest: pd.DataFrame, emotion: str) -> pd.DataFrame:
         raise ExperimentError(
             f"no clip is {emotion!r}, so it cannot be omitted: {', '.join(known)}"
         )
-    return _rows(manifest, manifest["emotion"] != emotion)
-
-
-def _aligned(ids: list[str], values: np.ndarray, manifest: pd.DataFrame) -> Tensor:
-    """Return the values in the order of the manifest."""
-    return torch.from_numpy(np.array(values[pd.Index(ids).get_indexer(manifest["clip_id"])]))
+    return subset(manifest, manifest["emotion"] != emotion)
 
 
 # --- the full runs -------------------------------------------------------------------------

@@ -8,13 +8,15 @@ paper leaves open is an option of `load`, or of `TrainingRecipe`:
 * Sounds are "converted into Mel spectrograms" with "data normalization" (Section III-B): three
   seconds at 16 kHz, 64 bands, each clip brought to mean 0 and sd 1, so that the gain of a
   microphone does not count. ``level="absolute"`` keeps loudness, on a fixed scale.
-* "Augmentation techniques such as pitch shifting and time-stretching": of no stated size. They
-  are done here on the spectrogram (its time axis stretched, its bands shifted), anew for every
-  batch, which costs nothing and never puts a copy on the other side of a split.
+* "Augmentation techniques such as pitch shifting and time-stretching": of no stated size.
+  ``augmentation="waveform"`` does as the paper does: each clip is shown, anew in every epoch, as it
+  is, two semitones lower or higher, or a tenth slower or faster. No copy ever crosses a split.
+  ``"stretch-and-shift"`` does the like on the spectrogram, by another amount for every sample.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,21 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from emolib import corpora
+from emolib.corpora.manifest import subset
 from emolib.experiments import Dataset, ExperimentError
+from emolib.experiments.clips import (
+    Part,
+    aligned,
+    choose,
+    classes,
+    complete,
+    dealt_faces,
+    dealt_groups,
+    extracted,
+    one_version,
+    quarter,
+    versions,
+)
 from emolib.features.audio import MelSpectrogram
 from emolib.training import Samples, TrainingRecipe
 
@@ -50,6 +66,8 @@ VOICES = TrainingRecipe(
 )  # fmt: skip
 
 SIDE = 48
+#: Section III-B names pitch shift and time stretch; by how much is ours.
+ALTERED_SOUND = ("pitch_shift=-2", "pitch_shift=2", "time_stretch=0.9", "time_stretch=1.1")
 MODALITIES = {"audio": ("audio",), "video": ("video",), "both": ("audio", "video")}
 LEVELS = ("clip", "absolute")
 
@@ -97,7 +115,7 @@ def load(
         "fer2013" (faces), "ravdess" (voices), "paired" (those voices with those faces) or
         "synthetic" (generated videos: a Haar face and its sound).
     modality
-        "video" (N, 1, 48, 48), "audio" (N, 1, 64, 94) or "both".
+        "video" (N, 1, 48, 48), "audio" (N, versions, 64, 94) or "both".
     mode
         "quick" takes one statement and repetition of the recordings, and every fortieth picture.
     root
@@ -107,7 +125,8 @@ def load(
     without_twins
         Leave out training pictures that look like one of the official test.
     augmentation
-        Names in `AUGMENTATIONS`, applied in training, in their order there.
+        Names in `AUGMENTATIONS`, applied in training, in their order there; "waveform" adds the
+        versions of `ALTERED_SOUND` to draw from (in full runs: they take minutes to make).
     level
         "clip" brings every spectrogram to mean 0 and sd 1; "absolute" keeps its loudness.
     n_jobs
@@ -131,50 +150,42 @@ def load(
     if corpus == "fer2013":
         manifest, left_out = _thinned(manifest, root, mode, share, without_twins, seed)
     elif mode == "quick" and corpus != "synthetic":
-        quarter = (manifest["statement"] == "01") & (manifest["repetition"] == "01")
-        manifest = _rows(manifest, quarter)
-    extracted = {name: sources[name](manifest, n_jobs, progress) for name in MODALITIES[modality]}
-    # A clip counts only if every modality could be extracted.
-    have = set.intersection(*(set(ids) for ids, _, _ in extracted.values()))
-    kept = manifest["clip_id"].isin(have)
-    manifest, left_out = _rows(manifest, kept), left_out + int((~kept).sum())
+        manifest = quarter(manifest)
+    if WAVEFORM in augmentation and mode == "full":
+        sources["audio"] = partial(_mel, altered=ALTERED_SOUND)
+    made = {name: sources[name](manifest, n_jobs, progress) for name in MODALITIES[modality]}
+    manifest, incomplete = complete(manifest, [ids for ids, _, _ in made.values()])
     inputs = {
-        name: torch.from_numpy(
-            np.ascontiguousarray(values[pd.Index(ids).get_indexer(manifest["clip_id"])])
-        )
-        for name, (ids, values, _) in extracted.items()
+        name: torch.from_numpy(aligned(ids, values, manifest))
+        for name, (ids, values, _) in made.items()
     }
-    classes = tuple(c for c in corpora.classes(corpus) if c in set(manifest["emotion"]))
-    labels = torch.tensor([classes.index(emotion) for emotion in manifest["emotion"]])
+    names, labels = classes(corpus, manifest)
     changes = [change for name, change in AUGMENTATIONS.items() if name in augmentation]
     return Dataset(
         samples=Samples(inputs, labels),
         manifest=manifest,
         n_segments=1,
-        classes=classes,
+        classes=names,
         prepare=_preparer(level),
         augment=_augmenter(changes) if changes else None,
         features={
-            "clips_left_out": left_out,
+            "clips_left_out": left_out + incomplete,
             "share": share,
             "without_twins": without_twins,
             "augmentation": list(augmentation),
             "level": level,
-            **{name: said for name, (_, _, said) in extracted.items()},
+            **{name: said for name, (_, _, said) in made.items()},
         },
         images=_image_groups(corpus, manifest, root, seed),
     )
 
 
 def _check(corpus: str, modality: str, augmentation, level: str, share: float) -> None:
-    for what, value, known in (
-        ("corpus", corpus, tuple(_SOURCES)),
-        ("modality", modality, tuple(MODALITIES)),
-        ("level", level, LEVELS),
-        *(("augmentation", name, tuple(AUGMENTATIONS)) for name in augmentation),
-    ):
-        if value not in known:
-            raise ExperimentError(f"unknown {what} {value!r}: known are {', '.join(known)}")
+    choose("corpus", corpus, _SOURCES)
+    choose("modality", modality, MODALITIES)
+    choose("level", level, LEVELS)
+    for name in augmentation:
+        choose("augmentation", name, (*AUGMENTATIONS, WAVEFORM))
     if not 0 < share <= 1:
         raise ExperimentError(f"share={share} must lie above 0 and not above 1")
 
@@ -199,7 +210,8 @@ def _preparer(level: str) -> Callable:
     def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:
         ready = {}
         if "audio" in inputs:
-            ready["audio"] = decibels_to_input(inputs["audio"], level)
+            sounds = one_version(inputs["audio"], generator)[:, None]
+            ready["audio"] = decibels_to_input(sounds, level)
         if "video" in inputs:
             ready["video"] = faces_to_input(inputs["video"])
         return ready
@@ -294,31 +306,29 @@ AUGMENTATIONS: dict[str, tuple[str, Callable]] = {
 }
 
 
+#: The name of what happens before the spectrogram is made: `ALTERED_SOUND`.
+WAVEFORM = "waveform"
+
+
 # --- where faces and voices come from ------------------------------------------------------
 # A source is called with (manifest, n_jobs, progress) and returns clip ids, values (clips, 1, …)
 # and a description.
 
-Part = tuple[list[str], np.ndarray, dict[str, Any]]
 Source = Callable[[pd.DataFrame, int, bool], Part]
 
 
-def _mel(manifest: pd.DataFrame, n_jobs: int, progress: bool) -> Part:
-    ids, values, said = _extracted(manifest, LogMel(), n_jobs, progress)
-    return ids, values[:, None], said
+def _mel(
+    manifest: pd.DataFrame, n_jobs: int, progress: bool, altered: tuple[str, ...] = ()
+) -> Part:
+    """Return the spectrograms of all clips, (clips, 1 + altered, 64, 94)."""
+    recipes = {augment or "original": LogMel(augment=augment) for augment in (None, *altered)}
+    return versions(manifest, recipes, n_jobs, progress)
 
 
 def _faces(manifest: pd.DataFrame, n_jobs: int, progress: bool) -> Part:
     from emolib.features.faces import FaceFrames
 
-    return _extracted(manifest, FaceFrames(frames=1, size=SIDE), n_jobs, progress)
-
-
-def _extracted(manifest: pd.DataFrame, recipe, n_jobs: int, progress: bool) -> Part:
-    from emolib.features import store
-
-    features = store.extract(manifest, recipe, n_jobs=n_jobs, progress=progress)
-    said = {"recipe": repr(recipe), "digest": recipe.digest(), "problems": len(features.problems)}
-    return features.manifest["clip_id"].tolist(), np.asarray(features.values), said
+    return extracted(manifest, FaceFrames(frames=1, size=SIDE), n_jobs, progress)
 
 
 def _fer2013_faces(root: str | Path | None) -> Source:
@@ -332,18 +342,10 @@ def _fer2013_faces(root: str | Path | None) -> Source:
 
 
 def _paired_faces(root: str | Path | None, seed: int) -> Source:
-    from emolib.corpora import fer2013, paired
-
     def source(manifest: pd.DataFrame, n_jobs: int, progress: bool) -> Part:
-        values = fer2013.images(_below(root))[paired.frames(manifest, 1, seed, root=root)]
-        said = {"recipe": "FER2013 pictures, 48×48 grey", "seed": seed}
-        return manifest["clip_id"].tolist(), values, said
+        return dealt_faces(manifest, 1, SIDE, seed, root)
 
     return source
-
-
-def _below(root: str | Path | None) -> Path | None:
-    return Path(root) / "fer2013" if root else None
 
 
 _SOURCES: dict[str, Callable] = {
@@ -378,14 +380,7 @@ def _thinned(
     if share < 1:
         part = manifest[kept & training].groupby("emotion").sample(frac=share, random_state=seed)
         kept &= ~training | manifest.index.isin(part.index)
-    return _rows(manifest, kept), twins
-
-
-def _rows(manifest: pd.DataFrame, keep: pd.Series) -> pd.DataFrame:
-    """Return the rows of a mask, keeping the manifest's attributes."""
-    kept = manifest[keep].reset_index(drop=True)
-    kept.attrs.update(manifest.attrs)
-    return kept
+    return subset(manifest, kept), twins
 
 
 def _groups(folder: str | Path | None) -> np.ndarray:
@@ -399,9 +394,7 @@ def _image_groups(corpus: str, manifest: pd.DataFrame, root, seed: int) -> np.nd
     if corpus == "fer2013":
         return _groups(root)[manifest["row"].to_numpy(int)]
     if corpus == "paired":
-        from emolib.corpora import paired
-
-        return _groups(_below(root))[paired.frames(manifest, 1, seed, root=root)]
+        return dealt_groups(manifest, 1, seed, root)
     return None
 
 

@@ -26,10 +26,21 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from emolib import corpora
 from emolib.experiments import Dataset, ExperimentError, face_features
+from emolib.experiments.clips import (
+    aligned,
+    below,
+    choose,
+    classes,
+    complete,
+    dealt_faces,
+    dealt_groups,
+    extracted,
+    quarter,
+    refuse_silent_pictures,
+)
 from emolib.models import yang as network
 from emolib.training import Samples, TrainingRecipe
 
@@ -102,22 +113,19 @@ def load(
     _check(corpus, modality, spatial, face_network, order)
     manifest = corpora.load(corpus, root)
     if mode == "quick" and corpus != "synthetic":
-        quarter = (manifest["statement"] == "01") & (manifest["repetition"] == "01")
-        manifest = _rows(manifest, quarter)
+        manifest = quarter(manifest)
     values: dict[str, tuple[list[str], np.ndarray]] = {}
     said: dict[str, Any] = {}
     if "audio" in MODALITIES[modality]:
         *values["audio"], said["audio"] = _mfcc(manifest, order, n_mfcc, n_jobs, progress)
     if "video" in MODALITIES[modality]:
-        faces = _dealt_faces if corpus == "paired" else _filmed_faces
-        *values["video"], said["video"] = faces(
-            manifest, root, frames, size, seed, n_jobs, progress
-        )
-    # A clip counts only if both of its modalities could be extracted.
-    kept = manifest["clip_id"].isin(set.intersection(*(set(ids) for ids, _ in values.values())))
-    left_out = int((~kept).sum())
-    manifest = _rows(manifest, kept)
-    inputs = {name: _aligned(*pair, manifest) for name, pair in values.items()}
+        if corpus == "paired":
+            part = dealt_faces(manifest, frames, size, seed, root)
+        else:
+            part = extracted(manifest, face_recipe(frames, size), n_jobs, progress)
+        *values["video"], said["video"] = part
+    manifest, left_out = complete(manifest, [ids for ids, _ in values.values()])
+    inputs = {name: aligned(*pair, manifest) for name, pair in values.items()}
     standardise = {"audio": (0, 2)} if "audio" in inputs else {}
     if "video" in inputs and spatial == "features":
         untrained = mode == "quick" or corpus != "paired"
@@ -130,19 +138,16 @@ def load(
         # One scale for all channels: one that is silent in training has none of its own.
         standardise["video"] = (0, 1, 2)
         said["video"] |= {"features": eyes.said}
-    classes = tuple(c for c in corpora.classes(corpus) if c in set(manifest["emotion"]))
+    names, labels = classes(corpus, manifest)
     return Dataset(
-        samples=Samples(
-            {name: torch.from_numpy(np.array(array)) for name, array in inputs.items()},
-            torch.tensor([classes.index(emotion) for emotion in manifest["emotion"]]),
-        ),
+        samples=Samples({name: torch.from_numpy(array) for name, array in inputs.items()}, labels),
         manifest=manifest,
         n_segments=1,
-        classes=classes,
+        classes=names,
         prepare=prepare,
         features={"clips_left_out": left_out, **said},
         standardise=standardise,
-        images=_image_groups(manifest, root, frames, seed) if corpus == "paired" else None,
+        images=dealt_groups(manifest, frames, seed, root) if corpus == "paired" else None,
     )
 
 
@@ -155,21 +160,13 @@ def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dic
 
 
 def _check(corpus: str, modality: str, spatial: str, face_network: str, order) -> None:
-    for what, value, known in (
-        ("corpus", corpus, ("ravdess", "paired", "synthetic")),
-        ("modality", modality, tuple(MODALITIES)),
-        ("spatial", spatial, ("features", "pixels")),
-        ("face_network", face_network, tuple(network.Spatial.WIDTHS)),
-    ):
-        if value not in known:
-            raise ExperimentError(f"unknown {what} {value!r}: known are {', '.join(known)}")
+    choose("corpus", corpus, ("ravdess", "paired", "synthetic"))
+    choose("modality", modality, MODALITIES)
+    choose("spatial", spatial, ("features", "pixels"))
+    choose("face_network", face_network, network.Spatial.WIDTHS)
     if isinstance(order, str) and order != ADAPTIVE:
         raise ExperimentError(f"unknown order {order!r}: give a number, 0 ≤ p < 4, or {ADAPTIVE!r}")
-    if corpus == "ravdess" and modality != "audio":
-        raise ExperimentError(
-            "the RAVDESS recordings of this book are its sound files: use modality='audio', or "
-            "corpus='paired' (RAVDESS voices with FER2013 faces) for pictures"
-        )
+    refuse_silent_pictures(corpus, modality)
 
 
 # --- sound ---------------------------------------------------------------------------------
@@ -184,72 +181,27 @@ def mfcc_recipe(order: float | str = ADAPTIVE, n_mfcc: int = 10):
 
 def _mfcc(manifest: pd.DataFrame, order, n_mfcc: int, n_jobs: int, progress: bool):
     recipe = mfcc_recipe(order, n_mfcc)
-    ids, values, problems = _extracted(manifest, recipe, n_jobs, progress)
+    ids, values, said = extracted(manifest, recipe, n_jobs, progress)
     options = asdict(recipe)
     if recipe.order is not None:
         del options["orders"]  # candidates of the adaptive order only
     said = {
         "front_end": "MFCC" if recipe.order == 1 else "FrFT-MFCC",
         **options,
-        "digest": recipe.digest(),
-        "problems": problems,
+        "digest": said["digest"],
+        "problems": said["problems"],
     }
     return ids, values, said
-
-
-def _extracted(manifest: pd.DataFrame, recipe, n_jobs: int, progress: bool):
-    from emolib.features import store
-
-    features = store.extract(manifest, recipe, n_jobs=n_jobs, progress=progress)
-    ids = features.manifest["clip_id"].tolist()
-    return ids, np.asarray(features.values), len(features.problems)
 
 
 # --- faces ---------------------------------------------------------------------------------
 
 
-def _filmed_faces(manifest, root, frames: int, size: int, seed: int, n_jobs: int, progress: bool):
-    """Return the faces of recorded clips, (clips, frames, size, size)."""
-    from emolib.features import store, window
+def face_recipe(frames: int = FRAMES, size: int = SIZE):
+    """Return the recipe of filmed faces: grey, (frames, size, size), from the same 3.6 s."""
+    from emolib.features.window import WindowFaces
 
-    recipe = window.WindowFaces(frames=frames, size=size, grey=True, detector="haar")
-    features = store.extract(manifest, recipe, n_jobs=n_jobs, progress=progress)
-    said = {
-        "recipe": repr(recipe),
-        "digest": recipe.digest(),
-        "problems": len(features.problems),
-        "frames_without_face": int(features.manifest["missed_frames"].sum()),
-        "frames_beyond_end": int(features.manifest["beyond_end"].sum()),
-    }
-    return features.manifest["clip_id"].tolist(), np.asarray(features.values), said
-
-
-def _dealt_faces(manifest, root, frames: int, size: int, seed: int, n_jobs: int, progress: bool):
-    """Return the FER2013 pictures of paired clips, (clips, frames, size, size)."""
-    from emolib.corpora import fer2013, paired
-
-    chosen = np.array(
-        fer2013.images(_fer2013(root))[paired.frames(manifest, frames, seed, root=root)]
-    )
-    if size != chosen.shape[-1]:
-        large = F.interpolate(
-            torch.from_numpy(chosen).float(), (size, size), mode="bilinear", align_corners=False
-        )
-        chosen = large.round().clamp(0, 255).to(torch.uint8).numpy()
-    said = {"recipe": f"{frames} FER2013 pictures a clip, {size}×{size}", "seed": seed}
-    return manifest["clip_id"].tolist(), chosen, said
-
-
-def _fer2013(root: str | Path | None) -> Path | None:
-    return Path(root) / "fer2013" if root else None
-
-
-def _image_groups(manifest: pd.DataFrame, root, frames: int, seed: int) -> np.ndarray:
-    """Return for each clip the groups of near-duplicates its pictures belong to."""
-    from emolib.corpora import fer2013, paired, pictures
-
-    groups = pictures.near_duplicates(fer2013.images(_fer2013(root)))
-    return groups[paired.frames(manifest, frames, seed, root=root)]
+    return WindowFaces(frames=frames, size=size, grey=True, detector="haar")
 
 
 def spare_pictures(root: str | Path | None = None, frames: int = FRAMES, seed: int = 0):
@@ -262,8 +214,8 @@ def spare_pictures(root: str | Path | None = None, frames: int = FRAMES, seed: i
     """
     from emolib.corpora import fer2013, pictures
 
-    groups = pictures.near_duplicates(fer2013.images(_fer2013(root)))
-    shown = _image_groups(corpora.load("paired", root), root, frames, seed)
+    groups = pictures.near_duplicates(fer2013.images(below(root, "fer2013")))
+    shown = dealt_groups(corpora.load("paired", root), frames, seed, root)
     return np.flatnonzero(~np.isin(groups, shown))
 
 
@@ -278,26 +230,16 @@ def _face_network(
             f"size={SIZE}, or train it with the rest (spatial='pixels')"
         )
     rows = spare_pictures(root, frames, seed)
-    emotions = fer2013.manifest(_fer2013(root))["emotion"].map(fer2013.CLASSES.index).to_numpy()
-    pictures = np.array(fer2013.images(_fer2013(root))[rows])
+    emotions = (
+        fer2013.manifest(below(root, "fer2013"))["emotion"].map(fer2013.CLASSES.index).to_numpy()
+    )
+    pictures = np.array(fer2013.images(below(root, "fer2013"))[rows])
     return face_features.trained(
         name, pictures, emotions[rows], seed=seed, device=device, progress=progress
     )
 
 
 # --- from arrays per clip to tensors -------------------------------------------------------
-
-
-def _rows(manifest: pd.DataFrame, mask: pd.Series) -> pd.DataFrame:
-    """Return the rows of a mask, keeping the manifest's attributes."""
-    kept = manifest[mask].reset_index(drop=True)
-    kept.attrs.update(manifest.attrs)
-    return kept
-
-
-def _aligned(ids: list[str], values: np.ndarray, manifest: pd.DataFrame) -> np.ndarray:
-    """Return the values in the order of the manifest."""
-    return values[pd.Index(ids).get_indexer(manifest["clip_id"])]
 
 
 # --- the full runs -------------------------------------------------------------------------

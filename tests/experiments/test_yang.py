@@ -80,7 +80,8 @@ def test_an_order_that_is_an_angle_is_refused_before_any_clip_is_read():
 
 
 def test_only_order_one_is_called_mfcc(monkeypatch):
-    monkeypatch.setattr(yang, "_extracted", lambda *_: (["a"], np.zeros((1, 10, 311)), 0))
+    said = {"digest": "0" * 16, "problems": 0}
+    monkeypatch.setattr(yang, "extracted", lambda *_: (["a"], np.zeros((1, 10, 311)), said))
     said = {order: yang._mfcc(None, order, 10, 1, False)[2] for order in (1.0, 0.9, "adaptive")}
     assert "frft" not in str(said[1.0]).lower()
     assert said[0.9]["front_end"] == said["adaptive"]["front_end"] == "FrFT-MFCC"
