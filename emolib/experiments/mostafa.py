@@ -60,8 +60,8 @@ FACES = TrainingRecipe(
 )  # fmt: skip
 
 #: Ours for voices: the same idea, in smaller batches, with mixup, for there are only sixteen
-#: speakers to learn from and without it the network learns them by heart. Keeping loudness (``level="absolute"``) did
-#: worse on the validation actors of two folds.
+#: speakers to learn from and without it the network learns them by heart. Keeping loudness
+#: (``level="absolute"``) did worse on the validation actors of two folds.
 VOICES = TrainingRecipe(
     optimizer="adamw", lr=4e-3, weight_decay=0.02, batch_size=32, max_epochs=60,
     scheduler="onecycle", monitor="uar", label_smoothing=0.1, mixup=0.2, precision="bf16-mixed",
