@@ -288,6 +288,13 @@ class Result(_Model):
             raise ResultError(f"{self.experiment} has no seed {seed}: it has {self.seeds}")
         return _pool(runs, self.samples, level, self.n_segments)
 
+    def ensemble(self, level: Level | None = None) -> evaluation.Evaluation:
+        """Evaluate the mean of all seeds' probabilities: one model made of as many networks."""
+        pools = [self.pooled(seed, level) for seed in self.seeds]
+        _, labels, _, actors = pools[0]
+        mean = evaluation.fuse([probabilities for _, _, probabilities, _ in pools])
+        return evaluation.evaluate(labels, mean, self.classes, actors=actors)
+
     def evaluation(
         self, seed: int | None = None, level: Level | None = None
     ) -> evaluation.Evaluation:

@@ -138,6 +138,16 @@ def test_the_summary_pools_folds_before_it_averages_seeds():
     )
 
 
+def test_an_ensemble_is_judged_on_the_mean_of_its_members():
+    result = a_result(seeds=(0, 1))
+    _, labels, first, _ = result.pooled(0)
+    second = result.pooled(1)[2]
+    expected = ((first + second) / 2).argmax(1) == labels
+    assert result.ensemble().accuracy == pytest.approx(expected.mean())
+    alone = a_result(seeds=(1,))
+    assert alone.ensemble().accuracy == pytest.approx(alone.evaluation(1).accuracy)
+
+
 def test_one_seed_has_no_standard_deviation_and_json_has_no_nan(folder):
     result = a_result(seeds=(0,))
     assert np.isnan(result.summary["uar"].sd)
