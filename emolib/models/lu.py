@@ -7,6 +7,7 @@ decision-level fusion of both.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +59,7 @@ VARIANTS: list[dict] = [
     {"modality": "audio", "speech": "S1"},
     {"modality": "audio", "speech": "S3"},
     {"modality": "audio", "speech_head": "flatten"},
+    {"modality": "audio", "kernels": (3, 9), "width": 0.5},
     {"modality": "audio", "convolve": "time", "n_mfcc": 20},
     *({"modality": "video", **options} for options in FACE.values()),
     {"modality": "video", "fan": "self"},
@@ -406,6 +408,10 @@ class SpeechNetwork(nn.Module):
     speech_head
         Table II feeds 64 values into a dense layer while the last block gives 3×64. "gap"
         averages over the 3; "flatten" keeps all 192.
+    kernels
+        Kernels of the odd and the even blocks; Table II has (5, 7).
+    width
+        Factor on the channels of all blocks.
     convolve
         Section III-B.1 averages the MFCC over time and Table II convolves over the
         "coefficients" that are left, although eq. 6 and the text speak of temporal patterns.
@@ -422,6 +428,8 @@ class SpeechNetwork(nn.Module):
         *,
         speech: str = "S2",
         speech_head: str = "gap",
+        kernels: Sequence[int] = (5, 7),
+        width: float = 1.0,
         convolve: str = "coefficients",
         n_mfcc: int = 40,
         dropout: float = 0.2,
@@ -438,7 +446,9 @@ class SpeechNetwork(nn.Module):
         self.convolve, self.n_mfcc = convolve, n_mfcc
         blocks: list[nn.Module] = []
         c_in, length = (1, n_mfcc) if convolve == "coefficients" else (n_mfcc, 0)
-        for (kernel, stride), c_out in zip(TABLE_II, SPEECH[speech], strict=True):
+        channels = [round(width * c) for c in SPEECH[speech]]
+        for i, ((_, stride), c_out) in enumerate(zip(TABLE_II, channels, strict=True)):
+            kernel = kernels[i % 2]
             blocks.append(
                 nn.Sequential(
                     nn.Conv1d(c_in, c_out, kernel, stride, kernel // 2),
@@ -450,9 +460,9 @@ class SpeechNetwork(nn.Module):
             c_in, length = c_out, math.ceil(length / stride)  # 40 → 20 → 10 → 5 → 3
         pool = [nn.AdaptiveAvgPool1d(1)] if speech_head == "gap" else []
         self.features = nn.Sequential(*blocks, *pool, nn.Flatten())  # (B, 64)
-        width = c_in if speech_head == "gap" else c_in * length
+        features = c_in if speech_head == "gap" else c_in * length
         self.classify = nn.Sequential(
-            nn.Linear(width, 128), nn.ReLU(), nn.Dropout(dropout), nn.Linear(128, n_classes)
+            nn.Linear(features, 128), nn.ReLU(), nn.Dropout(dropout), nn.Linear(128, n_classes)
         )
         # He's initialisation keeps the signal's size through eight layers, also before batch
         # normalisation has seen any data.
@@ -487,7 +497,7 @@ class Lu(nn.Module):
         "geometric" mean (eq. 8, adopted by the paper) or "arithmetic" mean (eq. 7).
     face
         Options of `FaceNetwork`: tam, tam_position, tam_residual, attention, cheap_kernel, fan.
-    speech, speech_head, convolve, n_mfcc
+    speech, speech_head, kernels, width, convolve, n_mfcc
         Options of `SpeechNetwork`.
     dropout
         One rate for all dropout layers; the paper searched 0.1 to 0.5.
@@ -501,6 +511,8 @@ class Lu(nn.Module):
         fusion: str = "geometric",
         speech: str = "S2",
         speech_head: str = "gap",
+        kernels: Sequence[int] = (5, 7),
+        width: float = 1.0,
         convolve: str = "coefficients",
         n_mfcc: int = 40,
         dropout: float = 0.2,
@@ -517,6 +529,8 @@ class Lu(nn.Module):
                 n_classes,
                 speech=speech,
                 speech_head=speech_head,
+                kernels=kernels,
+                width=width,
                 convolve=convolve,
                 n_mfcc=n_mfcc,
                 dropout=dropout,

@@ -58,6 +58,7 @@ def clip(batch: int = 1, frames: int = 2, size: int = 32, **options) -> dict:
         ({"modality": "audio", "speech": "S1"}, 442_384),
         ({"modality": "audio", "speech": "S3"}, 725_776),
         ({"modality": "audio", "speech_head": "flatten"}, 606_608),
+        ({"modality": "audio", "kernels": (5, 7), "width": 1.0}, 590_224),
         ({"cheap_kernel": "K", "tam_position": "before"}, 881_846),
     ],
 )
@@ -119,6 +120,15 @@ def test_every_row_of_table_ii_has_its_printed_output():
     assert seen == list(zip(lengths, widths, strict=True))
 
 
+def test_kernels_and_width_change_the_blocks_of_table_ii_and_nothing_else():
+    network = lu.SpeechNetwork(kernels=(3, 9), width=0.5)
+    convolutions = [block[0] for block in list(network.features)[:8]]
+    assert [c.kernel_size[0] for c in convolutions] == [3, 9] * 4
+    assert [c.out_channels for c in convolutions] == [64] * 6 + [32] * 2
+    with torch.no_grad():  # odd kernels keep the lengths of Table II
+        assert network.eval().forward_features(torch.rand(2, 40, 1)).shape == (2, 32)
+
+
 def test_the_ablations_facial_networks_differ_by_the_parameters_of_their_attention():
     count = {name: parameters(lu.build(modality="video", **o)) for name, o in lu.FACE.items()}
     assert count["F4"] == parameters(lu.build(modality="video"))
@@ -137,9 +147,9 @@ def sigmoid(z):
 def triplet_by_hand(x: np.ndarray, psi: dict[str, np.ndarray]) -> np.ndarray:
     """Equation 4 in loops: x (C, H, W), psi[branch] (2, 7, 7) → (C, H, W)."""
     y = np.zeros_like(x)
-    for branch, pooled_axis in (("HC", 2), ("CW", 1), ("HW", 0)):
+    for branch, pooled_axis in (("HC", 2), ("WC", 1), ("HW", 0)):
         planes = np.stack([x.max(axis=pooled_axis), x.mean(axis=pooled_axis)])
-        if branch == "HC":  # the module lays this plane out with H first
+        if branch != "HW":  # the module lays these planes out with C last
             planes = planes.transpose(0, 2, 1)
         rows, columns = planes.shape[1:]
         gate = np.zeros((rows, columns))
@@ -154,8 +164,8 @@ def triplet_by_hand(x: np.ndarray, psi: dict[str, np.ndarray]) -> np.ndarray:
         gate = sigmoid(gate / math.sqrt(1 + 1e-5))  # batch normalisation, fresh statistics
         if branch == "HC":
             y += x * gate.T[:, :, None]  # (C, H, 1)
-        elif branch == "CW":
-            y += x * gate[:, None, :]  # (C, 1, W)
+        elif branch == "WC":
+            y += x * gate.T[:, None, :]  # (C, 1, W)
         else:
             y += x * gate[None]  # (1, H, W)
     return y / 3
@@ -240,7 +250,7 @@ def test_attention_can_be_looked_at_and_leaves_no_hook_behind():
     assert len(seen["triplet"]) == 9  # the marked rows of Table I
     assert seen["triplet"][0]["HW"].shape == (2, 3, 16, 16)
     assert seen["triplet"][0]["HC"].shape == (2, 3, 16, 16)
-    assert seen["triplet"][4]["CW"].shape == (2, 3, 120, 4)
+    assert seen["triplet"][4]["WC"].shape == (2, 3, 4, 120)
     assert all(g.min() >= 0 and g.max() <= 1 for gates in seen["triplet"] for g in gates.values())
     torch.testing.assert_close(seen["frame"].sum(dim=1), torch.ones(2))
     assert not any(m._forward_pre_hooks for m in model.modules())
