@@ -309,7 +309,7 @@ def _voices(speech: str, **changes: Any) -> dict[str, Any]:
 _HALF = {"split": "actor", "seeds": (0,), "folds": (0, 2, 4)}
 #: The branches of the 24 cells.
 _CELLS = {"corpus": "paired", **_HALF}
-_FACES = replace(RECIPE, lr=4e-3, batch_size=32, max_epochs=12)
+_FACES = replace(RECIPE, lr=4e-3, batch_size=32, max_epochs=20)
 
 
 def _paired_faces(name: str) -> dict[str, Any]:
