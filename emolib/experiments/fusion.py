@@ -2,9 +2,10 @@
 
 The fusion of Section III-C has no weights. So the 24 cells of Tables VII and VIII need seven
 trained networks and not 24: `cells` fuses the stored answers of the branches, on the same clips,
-within seconds. `noise` asks on true audio-visual recordings which mean is better when one
-modality goes bad, `sharpness` why, and `leave_one_emotion_out` repeats Fig. 9 with a learner
-that is trained in seconds.
+within seconds. `noise` asks on true audio-visual recordings, and `noise_in_branches` with Lu's own
+networks, which mean is better when one modality goes bad, `sharpness` why.
+`leave_one_emotion_out` repeats Fig. 9 with a learner that is trained in seconds,
+`voices_without` with Lu's voice network, and `voice_variants` changes its kernels and widths.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,12 +15,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.special import softmax
 
-from emolib import ablation, evaluation, paths, results
+from emolib import ablation, evaluation, experiments, models, paths, results, training
 from emolib.corpora import splits
-from emolib.experiments import ExperimentError, leaks
+from emolib.corpora.ravdess import CLASSES
+from emolib.experiments import ExperimentError, leaks, lu
 from emolib.models.lu import FACE, SPEECH
+from emolib.training import Samples
 
 MEANS = {"GM": "geometric", "AM": "arithmetic"}
 CHOICE = ("F4", "S2", "GM")  # the paper's
@@ -158,7 +162,9 @@ def cells(trained: Mapping[str, results.Result], metric: str = "accuracy") -> pd
     DataFrame
         ``face, speech, mean``; `metric` with ``low`` and ``high`` (95 %, by actor); the
         ``difference`` from the paper's choice, ``p``, the ``test`` it is from, and ``p_holm``,
-        corrected for the number of cells.
+        corrected for the number of cells; beside them the clips of the first seed that ``only
+        choice`` or ``only cell`` gets right, with exact McNemar p: ``mcnemar`` and, corrected,
+        ``mcnemar_holm``.
     """
     made = {
         (f, s, mean): fused(trained[f], trained[s], how)
@@ -174,10 +180,19 @@ def cells(trained: Mapping[str, results.Result], metric: str = "accuracy") -> pd
     table = ablation.compare(reference, made, metric=metric).drop(columns=["sd"])
     names = pd.DataFrame(list(made), columns=["face", "speech", "mean"])
     table = pd.concat([names, table.drop(columns="name")], axis=1)
+    _, labels, chosen, _ = reference.pooled()
+    compared = [
+        evaluation.paired_comparison(labels, chosen, cell.pooled()[2]) for cell in made.values()
+    ]
+    table["only choice"] = [one.only_first for one in compared]
+    table["only cell"] = [one.only_second for one in compared]
+    table["mcnemar"] = [one.mcnemar_p for one in compared]
     own = (table[["face", "speech", "mean"]] == list(CHOICE)).all(axis=1)
-    table.loc[own, ["p", "p_holm"]] = np.nan
-    others = table["p"].notna()
-    table.loc[others, "p_holm"] = evaluation.holm(table.loc[others, "p"])
+    table.loc[own, ["p", "mcnemar"]] = np.nan
+    for p, corrected in (("p", "p_holm"), ("mcnemar", "mcnemar_holm")):
+        others = table[p].notna()
+        table[corrected] = np.nan
+        table.loc[others, corrected] = evaluation.holm(table.loc[others, p])
     return table
 
 
@@ -360,6 +375,89 @@ def _judged(labels: np.ndarray, noisy: np.ndarray, clean: np.ndarray) -> dict[st
     }
 
 
+def noise_in_branches(
+    face: str = "paired-video-F4",
+    speech: str = "paired-audio-S2",
+    levels: Sequence[float] = (0, 0.5, 1, 2, 4),
+    *,
+    folds: Iterable[int] | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Add noise to one modality of the paired test clips, and ask Lu's own networks again.
+
+    The weights are those of the committed results; `levels` are standard deviations of the
+    training rows: of each coefficient, and of the grey values of all faces (each frame its own
+    noise, clipped to the range of a picture).
+
+    Returns
+    -------
+    DataFrame
+        As `noise`.
+
+    Raises
+    ------
+    PredictionError
+        If the weights of a run are not stored on this machine.
+    """
+    stored = {"video": results.load("lu", face), "audio": results.load("lu", speech)}
+    asked = {name: experiments.paper("lu").FULL[one.experiment] for name, one in stored.items()}
+    data = {
+        name: lu.load(one["corpus"], name, "full", **one.get("data", {}), progress=False)
+        for name, one in asked.items()
+    }
+    split = splits.make("actor", data["audio"].manifest)
+    answers: dict[tuple[str, float], list[tuple[np.ndarray, np.ndarray]]] = {}
+    truth: list[np.ndarray] = []
+    for fold in stored["video"].split.folds if folds is None else folds:
+        heard, seen = (data[name].rows(split, fold)["test"] for name in ("audio", "video"))
+        if not np.array_equal(heard, seen):
+            raise ExperimentError(f"fold {fold}: the branches tested other clips")
+        truth.append(data["audio"].samples.labels.numpy()[heard])
+        said = {
+            name: _asked_again(stored[name], data[name], split, fold, levels, seed) for name in data
+        }
+        for name, other in (("audio", "video"), ("video", "audio")):
+            for level in levels:
+                answers.setdefault((name, level), []).append((said[name][level], said[other][0]))
+    told = np.concatenate(truth)
+    return pd.DataFrame(
+        [
+            {"learner": "lu", "noisy": name, "level": level}
+            | _judged(told, *(np.concatenate(part) for part in zip(*pairs, strict=True)))
+            for (name, level), pairs in answers.items()
+        ]
+    )
+
+
+def _asked_again(
+    result: results.Result, dataset, split, fold: int, levels: Sequence[float], seed: int
+) -> dict[float, np.ndarray]:
+    """Return level → probabilities of the test clips by the network of the result's first seed."""
+    from safetensors.torch import load_file
+
+    from emolib.predict import trained_weights
+
+    modality = result.modality
+    model = models.build("lu", len(result.classes), **result.model.options)
+    model.load_state_dict(load_file(trained_weights(result, result.seeds[0], fold)))
+    train, _, test = dataset.parts(split, fold)
+    generator = torch.Generator().manual_seed(seed)
+    said = {}
+    for level in levels:
+        given = dataset.prepare(test.inputs, None)[modality]  # faces in [-1, 1], sound sd 1
+        if level and modality == "video":
+            grey = given[:, :, :1]
+            sd = train.inputs["video"].float().std() / 127.5
+            noisy = grey + level * sd * torch.randn(grey.shape, generator=generator)
+            given = noisy.clamp(-1, 1).expand_as(given)
+        elif level:
+            given = given + level * torch.randn(given.shape, generator=generator)
+        said[level] = training.predict(
+            model, Samples({modality: given}, test.labels), batch_size=16
+        ).astype(float)
+    return said
+
+
 def sharpness(
     face: results.Result,
     speech: results.Result,
@@ -448,31 +546,107 @@ def leave_one_emotion_out(
         answers[emotion].append(evaluation.fuse(each, "geometric"))
     told = np.concatenate([labels[dataset.rows(split, fold)["test"]] for fold in folds])
     joined = {emotion: np.concatenate(parts) for emotion, parts in answers.items()}
-    everything = (joined[None].argmax(1) == told).mean()
+    without = {emotion: joined[emotion].argmax(1) for emotion in range(n)}
+    return _omissions(dataset.classes, told, joined[None], without)
+
+
+def _omissions(
+    names: Sequence[str], told: np.ndarray, knows_all: np.ndarray, without: Mapping[int, np.ndarray]
+) -> pd.DataFrame:
+    """Compare the learner that knows all emotions with those that were never shown one.
+
+    Parameters
+    ----------
+    names
+        Of the classes.
+    told
+        True classes (N,).
+    knows_all
+        Probabilities (N, C) by the learner of all emotions.
+    without
+        Omitted class → answers (N,), numbers among all classes.
+    """
+    everything = (knows_all.argmax(1) == told).mean()
     rows = []
-    for emotion, name in enumerate(dataset.classes):
+    for emotion, answers in without.items():
         rest = told != emotion
-        limited = joined[None].copy()
+        limited = knows_all.copy()
         limited[:, emotion] = 0
-        without = joined[emotion].argmax(1) == told
+        right = answers == told
         with_all = limited.argmax(1) == told
         compared = evaluation.mcnemar(
-            int((with_all & ~without & rest).sum()), int((without & ~with_all & rest).sum())
+            int((with_all & ~right & rest).sum()), int((right & ~with_all & rest).sum())
         )
         rows.append(
             {
-                "omitted": name,
+                "omitted": names[emotion],
                 "clips": int((~rest).sum()),
-                "as trained": float(without.mean() - everything),
-                "others": float(without[rest].mean()),
+                "as trained": float((right & rest).mean() - everything),
+                "others": float(right[rest].mean()),
                 "others, all trained": float(with_all[rest].mean()),
-                "change": float(without[rest].mean() - with_all[rest].mean()),
+                "change": float(right[rest].mean() - with_all[rest].mean()),
                 "p": compared,
             }
         )
     table = pd.DataFrame(rows)
     table["p_holm"] = evaluation.holm(table["p"])
     return table
+
+
+def voices_without(prefix: str = "audio-without", reference: str = "audio-actor") -> pd.DataFrame:
+    """Return Fig. 9 for Lu's voice network, from its stored answers.
+
+    Parameters
+    ----------
+    prefix
+        Results named ``<prefix>-<emotion>``, trained and tested without that emotion; those that
+        are stored are compared.
+    reference
+        The result of the network that was shown all emotions, on the same clips and seed.
+
+    Returns
+    -------
+    DataFrame
+        As `leave_one_emotion_out`; empty where a result is missing.
+    """
+    wanted = {emotion: f"{prefix}-{emotion}" for emotion in CLASSES}
+    there = {e: name for e, name in wanted.items() if results.path("lu", name).exists()}
+    if not there or not results.path("lu", reference).exists():
+        return pd.DataFrame()
+    full = results.load("lu", reference)
+    stored = {emotion: results.load("lu", name) for emotion, name in there.items()}
+    return omitted_emotions(full, stored)
+
+
+def omitted_emotions(full: results.Result, stored: Mapping[str, results.Result]) -> pd.DataFrame:
+    """Compare stored results without one emotion each (name → result) with one of all emotions.
+
+    The clips are those that all of them tested with their first seed.
+    """
+    clip, labels, probabilities, _ = full.pooled(next(iter(stored.values())).seeds[0])
+    names = np.array(full.samples.clip_ids)[clip]
+    answered = {emotion: _answers(one, full.classes) for emotion, one in stored.items()}
+    kept = np.array(
+        [
+            all(name in answered[emotion] for emotion in stored if emotion != full.classes[label])
+            for name, label in zip(names, labels, strict=True)
+        ]
+    )
+    if not kept.any():
+        raise ExperimentError(f"{full.experiment} was tested on none of the clips of the others")
+    without = {
+        full.classes.index(emotion): np.array([said.get(name, -1) for name in names[kept]])
+        for emotion, said in answered.items()
+    }
+    return _omissions(full.classes, labels[kept], probabilities[kept], without)
+
+
+def _answers(result: results.Result, classes: Sequence[str]) -> dict[str, int]:
+    """Return clip id → the answered class, numbered as in `classes`."""
+    rows, _, probabilities, _ = result.pooled()
+    known = np.array([classes.index(name) for name in result.classes])
+    ids = np.array(result.samples.clip_ids)[rows]
+    return dict(zip(ids.tolist(), known[probabilities.argmax(1)].tolist(), strict=True))
 
 
 def _only(fitted, emotion: int | None) -> np.ndarray:
@@ -483,11 +657,61 @@ def _only(fitted, emotion: int | None) -> np.ndarray:
     return probabilities
 
 
+# --- kernels and widths of the voice network -----------------------------------------------
+
+#: One change each to the paper's S2; the channels S1 and S3 have results of their own.
+VARIANTS: Mapping[str, Sequence[Any]] = {
+    "options.kernels": ((3, 3), (5, 5), (9, 9)),
+    "options.width": (0.25, 0.5),
+    "options.speech_head": ("flatten",),
+    "options.dropout": (0.1, 0.4),
+}
+
+
+def voice_variants(
+    variants: Mapping[str, Sequence[Any]] = VARIANTS, **arguments: Any
+) -> pd.DataFrame:
+    """Train Lu's voice network with one thing changed at a time (`ablation.run`).
+
+    Parameters
+    ----------
+    variants
+        Axis → values.
+    arguments
+        Of `experiments.run`, in place of those of "audio-actor" with one seed on half of its
+        folds.
+
+    Returns
+    -------
+    DataFrame
+        The base first, then one row a variant: ``changed, to``; accuracy and UAR with its
+        interval, ``parameters``, the ``difference`` of UAR, ``p`` and ``p_holm`` over all
+        variants.
+    """
+    base = {"seeds": (0,), "folds": (0, 2, 4), "mode": "full", "progress": False, **arguments}
+    base = experiments.paper("lu").FULL["audio-actor"] | base
+    parts = []
+    for axis, values in variants.items():
+        table = ablation.run("lu", base, {axis: values})
+        table["accuracy"] = [one.summary["accuracy"].mean for one in table.attrs["results"]]
+        table = table.rename(columns={axis: "to"}).assign(changed=axis.removeprefix("options."))
+        parts.append(table if not parts else table[~table["is_base"]])
+    table = pd.concat([part.drop(columns="p_holm") for part in parts], ignore_index=True)
+    table.loc[table["is_base"], ["changed", "to"]] = ["nothing", ""]
+    tested = table["p"].notna()
+    table.loc[tested, "p_holm"] = evaluation.holm(table.loc[tested, "p"])
+    columns = ["changed", "to", "accuracy", "uar", "low", "high", "parameters", "difference", "p",
+               "p_holm"]  # fmt: skip
+    return table[columns]
+
+
 # --- the tables of the book ----------------------------------------------------------------
 
 TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
     "fusion-noise": lambda: pd.concat([noise("svm"), noise("mlp")], ignore_index=True),
     "leave-one-emotion-out": leave_one_emotion_out,
+    "branch-noise": noise_in_branches,
+    "voice-variants": voice_variants,
 }
 
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from emolib import evaluation, experiments, results
+from emolib import evaluation, experiments, paths, results
 from emolib.experiments import ExperimentError, fusion
 from emolib.models.lu import FACE, SPEECH
 
@@ -65,6 +65,25 @@ def test_the_whole_table_comes_from_stored_answers_in_seconds(trained):
     assert np.isnan(own["p"].item())
     others = table.drop(own.index)
     assert (others["p_holm"] >= others["p"]).all()
+    assert np.isnan(own["mcnemar"].item())
+    assert (others["mcnemar_holm"] >= others["mcnemar"]).all()
+    gained = (others["only cell"] - others["only choice"]) / 96
+    np.testing.assert_allclose(gained, others["difference"], atol=1e-9)  # folds of equal size
+
+
+@pytest.mark.skipif(
+    not {"F4", "S2"} <= set(fusion.branches()), reason="the branches of the cells were not trained"
+)
+def test_the_committed_cells_come_from_stored_answers_in_seconds():
+    stored = fusion.branches()
+    started = time.perf_counter()
+    table = fusion.cells(stored)
+    assert time.perf_counter() - started < 5
+    faces, voices = set(FACE) & set(stored), set(SPEECH) & set(stored)
+    assert len(table) == 2 * len(faces) * len(voices)
+    one = table.query("face == 'F4' and speech == 'S2' and mean == 'GM'").iloc[0]
+    by_hand = fusion.fused(stored["F4"], stored["S2"]).summary["accuracy"].mean
+    assert one["accuracy"] == by_hand
 
 
 @pytest.mark.parametrize("how", ["geometric", "arithmetic"])
@@ -150,6 +169,81 @@ def test_the_full_runs_cover_every_branch_of_the_ablation():
     assert names <= set(full)
     for name in names:
         assert full[name]["split"] == "actor"
+
+
+def without(result, emotion):
+    """The same answers as if the network had never been shown `emotion`."""
+    at = result.classes.index(emotion)
+    labels = np.array(result.samples.labels)
+    rest = np.flatnonzero(labels != at)
+    position = {int(row): i for i, row in enumerate(rest)}
+    runs = []
+    for run in result.runs:
+        rows = run.rows()
+        kept = labels[rows] != at
+        known = np.delete(run.probabilities()[kept], at, axis=1)
+        packed = results.Packed.pack(
+            np.array([position[int(row)] for row in rows[kept]]),
+            known / known.sum(1, keepdims=True), bits=16,
+        )  # fmt: skip
+        runs.append(run.model_copy(update={"predictions": {"clip": packed}}))
+    samples = results.Samples(
+        clip_ids=[result.samples.clip_ids[row] for row in rest],
+        labels=[int(labels[row] - (labels[row] > at)) for row in rest],
+        actors=[result.samples.actors[row] for row in rest],
+    )
+    classes = [name for name in result.classes if name != emotion]
+    return result.model_copy(update={"classes": classes, "samples": samples, "runs": runs})
+
+
+def test_leaving_an_emotion_out_of_a_network_that_ignores_it_changes_nothing_for_the_others():
+    full = branch("S2", "audio", 1.5, seed=3)
+    table = fusion.omitted_emotions(full, {name: without(full, name) for name in ("sad", "angry")})
+    assert list(table["omitted"]) == ["sad", "angry"]
+    assert (table["clips"] == 24).all()
+    np.testing.assert_allclose(table["change"], 0)
+    assert (table["p"] == 1).all()
+    _, labels, probabilities, _ = full.pooled()
+    right = probabilities.argmax(1) == labels
+    for _, row in table.iterrows():
+        of_emotion = labels == CLASSES.index(row["omitted"])
+        # Clips of the emotion are lost; those of others that were taken for it can be won.
+        won = row["others"] * (~of_emotion).sum() - right[~of_emotion].sum()
+        assert row["as trained"] == pytest.approx((won - right[of_emotion].sum()) / len(labels))
+        assert won >= 0
+
+
+def test_voices_are_compared_with_one_change_at_a_time(monkeypatch):
+    asked = []
+
+    def run(key, **arguments):
+        asked.append(arguments)
+        skill = 1 + arguments["options"].get("width", 1)
+        return branch("x", "audio", skill, options=arguments["options"])
+
+    monkeypatch.setattr(experiments, "run", run)
+    table = fusion.voice_variants({"options.width": (0.5,), "options.kernels": ((3, 3),)})
+    assert list(table["changed"]) == ["nothing", "width", "kernels"]
+    assert table["to"].tolist() == ["", 0.5, (3, 3)]
+    for arguments in asked:
+        assert arguments["options"]["speech"] == "S2"
+        assert (arguments["split"], arguments["folds"]) == ("actor", (0, 2, 4))
+        assert len(arguments["options"]) <= 2
+    assert (table["p_holm"].dropna() >= table["p"].dropna()).all()
+
+
+NOISE = paths.RESULTS / "lu" / "branch-noise.csv"
+
+
+@pytest.mark.skipif(not NOISE.exists(), reason="noise was not yet added to the branches")
+def test_without_noise_the_networks_answer_as_in_their_committed_results():
+    """The table was made from weights that are not committed; its first rows tell whose."""
+    table = fusion.table("branch-noise").query("level == 0").set_index("noisy")
+    stored = fusion.branches()
+    for mean, how in fusion.MEANS.items():
+        _, labels, fused, _ = fusion.fused(stored["F4"], stored["S2"], how).pooled()
+        expected = (fused.argmax(1) == labels).mean()
+        np.testing.assert_allclose(table[mean], expected, atol=2 / len(labels))
 
 
 @pytest.mark.realdata
