@@ -44,10 +44,12 @@ from emolib.experiments.clips import (
 from emolib.models import yang as network
 from emolib.training import Samples, TrainingRecipe
 
-#: The paper names none of this.
+#: The paper names none of this. Chosen on the validation actors of one fold with ordinary MFCC:
+#: without decay and softened labels the voice stream knows its sixteen actors by heart in two
+#: or three epochs.
 RECIPE = TrainingRecipe(
-    optimizer="adam", lr=4e-3, batch_size=32, max_epochs=8, scheduler="cosine", monitor="loss",
-    restore_best=True, clip_norm=1.0,
+    optimizer="adamw", lr=4e-3, weight_decay=0.05, batch_size=64, max_epochs=16,
+    scheduler="onecycle", monitor="loss", restore_best=True, clip_norm=1.0, label_smoothing=0.1,
 )  # fmt: skip
 
 FRAMES = 6
@@ -239,9 +241,6 @@ def _face_network(
     )
 
 
-# --- from arrays per clip to tensors -------------------------------------------------------
-
-
 # --- the full runs -------------------------------------------------------------------------
 
 
@@ -275,9 +274,10 @@ def _rung(front_end: str, options: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-#: The orders of the study, the ordinary transform first. Orders beyond one would repeat those
-#: below it: the folded power of a real frame is the same at p and 2 - p.
-ORDERS = (1.0, ADAPTIVE, 0.95, 0.9, 0.75, 0.5)
+#: The orders of the study, the ordinary transform first. Orders beyond one repeat those below
+#: it, because the folded power of a real frame is the same at p and 2 - p. One of them is trained
+#: all the same: how far 1.25 comes out from 0.75 is what rounding alone does to a result.
+ORDERS = (1.0, ADAPTIVE, 0.95, 0.9, 0.75, 0.5, 1.25)
 _FACES = {
     "corpus": "paired", "split": "actor", "seeds": (0,), "options": {"spatial": "features"},
     "note": f"frozen mobilenetv2 features of {FRAMES} faces of {SIZE}×{SIZE}",
@@ -289,7 +289,7 @@ _PIXELS = {
 }  # fmt: skip
 
 FULL: dict[str, dict[str, Any]] = {
-    # Does the fractional transform help? (six orders, one network)
+    # Does the fractional transform help? (seven orders, one network)
     **{f"audio-{order}": _audio(order) for order in ORDERS},
     # The rungs of Tables V and VII that differ in the audio stream alone.
     "audio-1.0-plain": _audio(1.0, residual=False),
