@@ -206,6 +206,34 @@ def printed_cells(table: int = 7) -> pd.DataFrame:
     )
 
 
+def printed_report(table: int = 3) -> pd.DataFrame:
+    """Return the paper's Table III or IV: ``class, precision, recall, f1`` in percent."""
+    return pd.read_csv(paths.CLAIMS / "tables" / f"lu-table{table}.csv", comment="#")
+
+
+def beside_report(
+    table: int, measured: Mapping[str, results.Result], metric: str = "f1"
+) -> pd.DataFrame:
+    """Set a metric of each emotion, as printed in Table III or IV, beside stored results.
+
+    Returns
+    -------
+    DataFrame
+        ``class``, ``printed`` and one column a result, in percent, the mean over its seeds; NaN
+        for an emotion that its corpus has not got. The last row is the mean of the others.
+    """
+    printed = printed_report(table)
+    columns = {"class": printed["class"], "printed": printed[metric]}
+    for name, result in measured.items():
+        each = [result.evaluation(seed).per_class[metric] for seed in result.seeds]
+        mean = sum(each) / len(each)
+        columns[name] = printed["class"].str.lower().map(100 * mean)
+    beside = pd.DataFrame(columns)
+    beside = beside[beside["class"].str.lower() != "average"]
+    average = beside.drop(columns="class").mean().to_dict() | {"class": "mean"}
+    return pd.concat([beside, pd.DataFrame([average])], ignore_index=True)
+
+
 def means_compared(trained: Mapping[str, results.Result]) -> pd.DataFrame:
     """Compare GM with AM for each pair of branches: one row a pair, with exact McNemar tests."""
     rows = []

@@ -163,6 +163,16 @@ def test_the_printed_tables_have_24_cells_and_the_papers_choice():
         assert chosen["printed"].item() == best
 
 
+def test_a_report_stands_beside_the_printed_one_with_gaps_where_an_emotion_is_missing(trained):
+    beside = fusion.beside_report(3, {"ours": trained["S2"]}).set_index("class")
+    assert beside.loc["Neutral", "printed"] == 98.63
+    assert np.isnan(beside.loc["Calm", "ours"])
+    own = 100 * trained["S2"].evaluation().per_class["f1"]
+    assert beside.loc["Happy", "ours"] == pytest.approx(own["happy"])
+    assert beside.loc["mean", "ours"] == pytest.approx(own.mean())
+    assert beside.loc["mean", "printed"] == pytest.approx(97.545, abs=0.01)  # printed as 97.56
+
+
 def test_the_full_runs_cover_every_branch_of_the_ablation():
     full = experiments.paper("lu").FULL
     names = {f"paired-video-{f}" for f in FACE} | {f"paired-audio-{s}" for s in SPEECH}
