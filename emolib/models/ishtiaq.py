@@ -29,6 +29,8 @@ MODALITIES = {
     "video": ("video",),
     "text": ("text",),
     "both": ("audio", "video"),
+    "audio and text": ("audio", "text"),
+    "video and text": ("video", "text"),
     "all": ("audio", "video", "text"),
 }
 DESIGNS = {
@@ -53,6 +55,7 @@ VARIANTS: list[dict] = [
     {"modality": "video", "convolution": "standard", "colours": 3},
     {"modality": "both", "depth": 1, "queries": 3},
     {"modality": "both", "downsample": "pool"},
+    {"modality": "both", "stem": "standard", "pooling": "mean"},
 ]
 
 
@@ -153,6 +156,7 @@ def cnn(
     activation: str,
     steps: Sequence[int | tuple[int, int]],
     downsample: str,
+    stem: str | None = None,
 ) -> nn.Sequential:
     """Return the CNN backbone (III-A.1): ``(B, c_in, H, W)`` → ``(B, 256, H', W')``.
 
@@ -168,11 +172,15 @@ def cnn(
         "stride": the 3×3 convolution takes these steps, as in MobileNet, the paper's [15];
         "pool": a max pooling behind the layer does, which keeps the widest maps four times as
         large and makes memory traffic, not arithmetic, what a step waits for.
+    stem
+        The first layer, if it is another than the rest: MobileNet begins with a standard one,
+        since a depthwise layer on a single channel is a single filter.
     """
     layers: list[nn.Module] = []
-    for c_out, step in zip(WIDTHS, steps, strict=True):
+    kinds = (stem or convolution, *[convolution] * (len(WIDTHS) - 1))
+    for kind, c_out, step in zip(kinds, WIDTHS, steps, strict=True):
         stride = step if downsample == "stride" else 1
-        layers.append(CONVOLUTIONS[convolution](c_in, c_out, stride=stride, activation=activation))
+        layers.append(CONVOLUTIONS[kind](c_in, c_out, stride=stride, activation=activation))
         if downsample == "pool":
             layers.append(nn.MaxPool2d(step))
         c_in = c_out
@@ -180,10 +188,15 @@ def cnn(
 
 
 class Temporal(nn.Module):
-    """GRU or LSTM over a sequence; its final hidden state, brought to the fusion's width."""
+    """GRU or LSTM over a sequence; its final hidden state, brought to the fusion's width.
 
-    def __init__(self, c_in: int, d_model: int, recurrent: str):
+    ``pooling="mean"`` takes the mean of all hidden states instead: then what was said first need
+    not be remembered to the end.
+    """
+
+    def __init__(self, c_in: int, d_model: int, recurrent: str, pooling: str = "last"):
         super().__init__()
+        self.pooling = pooling
         self.recurrent = RECURRENT[recurrent](c_in, HIDDEN, batch_first=True)
         self.project = nn.Linear(HIDDEN, d_model)
 
@@ -198,6 +211,11 @@ class Temporal(nn.Module):
             How many steps of each sequence count, ``(B,)``, at least 1; by default all.
         """
         states, _ = self.recurrent(steps)  # (B, T, 128)
+        if self.pooling == "mean":
+            if lengths is None:
+                return self.project(states.mean(dim=1))
+            counts = torch.arange(states.shape[1], device=states.device) < lengths[:, None]
+            return self.project((states * counts[..., None]).sum(dim=1) / lengths[:, None])
         if lengths is None:
             return self.project(states[:, -1])
         last = (lengths - 1)[:, None, None].expand(-1, 1, HIDDEN)
@@ -211,10 +229,10 @@ class AudioEncoder(nn.Module):
     recurrent layer still has a course of time to follow.
     """
 
-    def __init__(self, d_model: int, *, recurrent: str, **visual):
+    def __init__(self, d_model: int, *, recurrent: str, pooling: str, **visual):
         super().__init__()
         self.cnn = cnn(1, steps=(2, 2, (2, 1), (2, 1)), **visual)
-        self.temporal = Temporal(WIDTHS[-1], d_model, recurrent)
+        self.temporal = Temporal(WIDTHS[-1], d_model, recurrent, pooling)
 
     def forward(self, audio: Tensor) -> Tensor:
         """Return ``(B, d_model)`` for mel spectrograms ``(B, 1, n_mels, T)``."""
@@ -225,10 +243,10 @@ class AudioEncoder(nn.Module):
 class VideoEncoder(nn.Module):
     """III-C: the CNN sees each face frame, the GRU how the expression changes."""
 
-    def __init__(self, d_model: int, *, recurrent: str, colours: int, **visual):
+    def __init__(self, d_model: int, *, recurrent: str, pooling: str, colours: int, **visual):
         super().__init__()
         self.cnn = cnn(colours, steps=(2,) * 4, **visual)
-        self.temporal = Temporal(WIDTHS[-1], d_model, recurrent)
+        self.temporal = Temporal(WIDTHS[-1], d_model, recurrent, pooling)
 
     def forward(self, video: Tensor) -> Tensor:
         """Return ``(B, d_model)`` for face frames ``(B, F, C, H, W)``."""
@@ -239,10 +257,12 @@ class VideoEncoder(nn.Module):
 class TextEncoder(nn.Module):
     """Word embeddings and a GRU (a reading: the paper names text and says nothing of it)."""
 
-    def __init__(self, d_model: int, *, recurrent: str, n_words: int, width: int = 64):
+    def __init__(
+        self, d_model: int, *, recurrent: str, pooling: str, n_words: int, width: int = 64
+    ):
         super().__init__()
         self.embed = nn.Embedding(n_words, width, padding_idx=PAD)
-        self.temporal = Temporal(width, d_model, recurrent)
+        self.temporal = Temporal(width, d_model, recurrent, pooling)
 
     def forward(self, text: Tensor) -> Tensor:
         """Return ``(B, d_model)`` for word numbers ``(B, L)``, zeros at the end."""
@@ -414,8 +434,9 @@ class Ishtiaq(nn.Module):
     n_classes
         8 for RAVDESS.
     modality
-        "all" (the paper's audio, video and text), "both" (audio and video), or one of "audio",
-        "video" and "text": its encoder with the classifier on its embedding, nothing to fuse.
+        "all" (the paper's audio, video and text), a pair: "both" (audio and video), "audio and
+        text", "video and text"; or one of "audio", "video" and "text": its encoder with the
+        classifier on its embedding, nothing to fuse.
     design
         "light" (the paper's) or "heavy" (what it replaces). The design decides the next three
         where they are None.
@@ -429,6 +450,10 @@ class Ishtiaq(nn.Module):
         In the convolutions: "mish", "swish", "gelu" or "relu". (The transformer has GELU.)
     downsample
         "stride" or "pool", see `cnn`.
+    stem
+        "separable" or "standard", see `cnn`; by default like the other convolutions.
+    pooling
+        "last" (the paper's final hidden state) or "mean", see `Temporal`.
     colours
         Channels of a face frame: 1 (grey) or 3.
     n_words
@@ -450,6 +475,8 @@ class Ishtiaq(nn.Module):
         depth: int | None = None,
         activation: str = "mish",
         downsample: str | None = None,
+        stem: str | None = None,
+        pooling: str = "last",
         colours: int = 1,
         n_words: int = len(VOCABULARY),
         d_model: int = 256,
@@ -473,6 +500,8 @@ class Ishtiaq(nn.Module):
         choose("recurrent", chosen["recurrent"], tuple(RECURRENT))
         choose("activation", activation, tuple(ACTIVATIONS))
         choose("downsample", chosen["downsample"], ("stride", "pool"))
+        choose("stem", stem or chosen["convolution"], tuple(CONVOLUTIONS))
+        choose("pooling", pooling, ("last", "mean"))
         self.modality, self.modality_dropout = modality, modality_dropout
         self.colours, self.modalities = colours, MODALITIES[modality]
         visual = {
@@ -480,11 +509,14 @@ class Ishtiaq(nn.Module):
             "recurrent": chosen["recurrent"],
             "activation": activation,
             "downsample": chosen["downsample"],
+            "pooling": pooling,
+            "stem": stem,
         }
+        words = {"recurrent": chosen["recurrent"], "pooling": pooling, "n_words": n_words}
         makers = {
             "audio": lambda: AudioEncoder(d_model, **visual),
             "video": lambda: VideoEncoder(d_model, colours=colours, **visual),
-            "text": lambda: TextEncoder(d_model, recurrent=chosen["recurrent"], n_words=n_words),
+            "text": lambda: TextEncoder(d_model, **words),
         }
         self.encoders = nn.ModuleDict({name: makers[name]() for name in self.modalities})
         self.fusion = None

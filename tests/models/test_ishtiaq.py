@@ -224,6 +224,8 @@ def test_a_text_too_long_is_refused_and_not_cut():
         ({"recurrent": "rnn"}, "recurrent='rnn'.*'gru'"),
         ({"activation": "tanh"}, "activation='tanh'.*'mish'"),
         ({"downsample": "crop"}, "downsample='crop'.*'stride'"),
+        ({"stem": "wide"}, "stem='wide'.*'standard'"),
+        ({"pooling": "max"}, "pooling='max'.*'last'"),
         ({"heads": 3}, "does not divide"),
     ],
 )
@@ -259,6 +261,29 @@ def test_strides_and_pooling_shrink_alike_and_cost_the_same_weights():
     audio = torch.randn(2, 1, 64, 128)
     shapes = [model.encoders["audio"].cnn(audio).shape for model in (strided, pooled)]
     assert shapes[0] == shapes[1] == (2, 256, 4, 32)
+
+
+def test_a_standard_first_layer_costs_its_nine_weights_a_map_and_sees_more_than_one_thing():
+    own, other = (made(modality="audio", stem=stem) for stem in (None, "standard"))
+    parts = [models.count_parts("ishtiaq", model)["audio convolution"] for model in (own, other)]
+    assert parts[1] - parts[0] == 9 * 32 - (9 + 32)
+    audio = torch.randn(1, 1, 32, 32)
+    ranks = []
+    for model in (own, other):
+        linear = [m for m in model.encoders["audio"].cnn[0] if isinstance(m, torch.nn.Conv2d)]
+        ranks.append(
+            int(torch.linalg.matrix_rank(torch.nn.Sequential(*linear)(audio)[0].flatten(1)))
+        )
+    assert ranks == [1, 9]
+
+
+def test_the_mean_of_hidden_states_leaves_padding_out():
+    steps = torch.randn(2, 6, 16)
+    temporal = ishtiaq.Temporal(16, 8, "gru", "mean")
+    alone = temporal(steps[:1, :4])
+    among = temporal(steps, torch.tensor([4, 6]))
+    torch.testing.assert_close(among[:1], alone)
+    torch.testing.assert_close(among[1:], temporal(steps[1:]))
 
 
 def test_the_designs_of_the_paper_come_with_its_own_first():
