@@ -382,34 +382,32 @@ _SOURCES: dict[str, dict[str, Source]] = {
 
 _SWISH = {"options": {"activation": "swish"}}
 _AUDIO = {"corpus": "ravdess", "modality": "audio", **_SWISH}
-_ACTOR = {**_AUDIO, "split": "actor"}
 # Two things that the paper's reading loses on the way: see `emolib.models.ishtiaq`.
 _OURS = {"activation": "swish", "stem": "standard", "pooling": "mean"}
-_STUDY = {**_ACTOR, "seeds": (0,), "folds": (0, 1)}
-_SHORT = replace(RECIPE, max_epochs=20)
+_SHORT = {
+    "corpus": "ravdess", "modality": "audio", "split": "actor", "seeds": (0,), "folds": (0, 1),
+    "recipe": replace(RECIPE, max_epochs=20),
+}  # fmt: skip
 _PAIRED = {
-    "corpus": "paired", "split": "actor", "seeds": (0,), "folds": (0, 1, 2), **_SWISH,
+    "corpus": "paired", "split": "actor", "seeds": (0,), "folds": (0, 1), **_SWISH,
     "recipe": replace(FUSION_RECIPE, max_epochs=10), "note": "three faces of 48×48, ten epochs",
 }  # fmt: skip
 _TEXT = {
-    **_STUDY, "modality": "text", "options": {}, "recipe": replace(RECIPE, max_epochs=5, mixup=0.0),
+    **_SHORT, "modality": "text", "options": {},
+    "recipe": replace(RECIPE, max_epochs=5, mixup=0.0),
 }  # fmt: skip
 
 
-def _changed(note: str, **options: Any) -> dict[str, Any]:
-    """Return a short run of the study of one option; "audio-swish" is what it is compared with."""
+def _changed(note: str, options: Mapping[str, Any] | None = None, **data: Any) -> dict[str, Any]:
+    """Return a short run of our reading with one thing changed."""
     return {
-        **_STUDY, "recipe": _SHORT, "options": {"activation": "swish", **options},
+        **_SHORT, "options": {**_OURS, **(options or {})}, "data": data,
         "note": f"{note}, 20 epochs",
     }  # fmt: skip
 
 
-def _step(note: str, options: Mapping[str, Any] | None = None, **data: Any) -> dict[str, Any]:
-    """Return a run that differs from "audio-ours-actor" in one step, on two folds."""
-    return {**_STUDY, "options": {**_OURS, **(options or {})}, "data": data, "note": note}
-
-
-def _depth(depth: int) -> dict[str, Any]:
+def _deep(depth: int) -> dict[str, Any]:
+    """Return a run of the whole network with transformers of one depth."""
     return {
         **_PAIRED, "modality": "all", "folds": (0,),
         "options": {"activation": "swish", "depth": depth},
@@ -417,30 +415,31 @@ def _depth(depth: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-#: The steps from the paper's reading and a plain loader to what reaches further, one left out each.
-STEPS_LEFT_OUT = {
-    "audio-ours-unaltered": _step("without altered waveforms", augmentation=("mask",)),
-    "audio-ours-moved": _step(
-        "spectrograms moved instead of waveforms altered", augmentation=("move", "mask")
-    ),
-    "audio-ours-band": _step("each band's mean taken away", level="band"),
-    "audio-ours-absolute": _step("loudness kept", level="absolute"),
-    "audio-ours-stem": _step("separable first layer", {"stem": "separable"}),
-    "audio-ours-last": _step("last hidden state", {"pooling": "last"}),
-}
-
 FULL: dict[str, dict[str, Any]] = {
-    "audio-actor": {**_ACTOR, "seeds": (0, 1, 2)},
+    "audio-actor": {**_AUDIO, "split": "actor", "seeds": (0, 1, 2)},
     "audio-ours-actor": {
-        **_ACTOR, "seeds": (0, 1, 2), "options": _OURS,
+        **_AUDIO, "split": "actor", "seeds": (0, 1, 2), "options": _OURS,
         "note": "standard first layer, mean of hidden states",
     },
     # One sample is one clip, so a random split of samples is the random split of clips.
     "audio-clip": {**_AUDIO, "split": "clip", "allow_leak": "clip", "seeds": (0, 1, 2)},
-    **STEPS_LEFT_OUT,
+    # What each step is worth: one thing changed at a time.
+    "audio-short": _changed("our reading"),
+    "audio-short-separable": _changed("separable first layer", {"stem": "separable"}),
+    "audio-short-last": _changed("last hidden state", {"pooling": "last"}),
+    "audio-short-unaltered": _changed("no altered waveforms", augmentation=("mask",)),
+    "audio-short-moved": _changed(
+        "spectrograms moved, no altered waveforms", augmentation=("move", "mask")
+    ),
+    "audio-short-band": _changed("each band's mean taken away", level="band"),
+    "audio-short-absolute": _changed("loudness kept", level="absolute"),
+    "audio-relu": _changed("ReLU", {"activation": "relu"}),
+    "audio-gelu": _changed("GELU", {"activation": "gelu"}),
+    "audio-mish": _changed("Mish", {"activation": "mish"}),
+    "audio-lstm": _changed("LSTM", {"recurrent": "lstm"}),
     # For about the processor time that the light one needs for its 20 epochs.
     "audio-heavy-equal-time": {
-        **_changed("heavy design", design="heavy"), "recipe": replace(RECIPE, max_epochs=4),
+        **_changed("", {"design": "heavy"}), "recipe": replace(RECIPE, max_epochs=4),
         "note": "heavy design, 4 epochs",
     },
     "paired-all-actor": {**_PAIRED, "modality": "all"},
@@ -453,15 +452,10 @@ FULL: dict[str, dict[str, Any]] = {
         **_PAIRED, "modality": "all", "options": {"activation": "swish", "design": "heavy"},
         "recipe": replace(FUSION_RECIPE, max_epochs=2), "note": "heavy design, two epochs",
     },
-    **{f"paired-depth-{depth}": _depth(depth) for depth in (1, 2, 3, 4, 6)},
+    **{f"paired-depth-{depth}": _deep(depth) for depth in range(1, 7)},
     "text-actor": {**_TEXT, "note": "words alone, five epochs"},
     "text-confounded": {
         **_TEXT, "data": {"statements": "confounded"},
         "note": "words alone, each emotion in one sentence only, five epochs",
     },
-    "audio-swish": _changed("Swish"),
-    "audio-relu": _changed("ReLU", activation="relu"),
-    "audio-gelu": _changed("GELU", activation="gelu"),
-    "audio-mish": _changed("Mish", activation="mish"),
-    "audio-lstm": _changed("LSTM", recurrent="lstm"),
 }  # fmt: skip
