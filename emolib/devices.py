@@ -17,6 +17,7 @@ Papers print "FLOPs" for at least four different things. Here each has a name of
 """
 
 import dataclasses
+import math
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -318,7 +319,11 @@ def _count_recurrent(module: nn.RNNBase, sequence: Tensor) -> dict[str, int]:
 
 @dataclasses.dataclass(frozen=True)
 class Latency:
-    """Measured time of one forward pass, in milliseconds, over `runs` passes."""
+    """Measured time of one forward pass, in milliseconds, over `runs` passes.
+
+    `processor_ms` is the mean time of a pass that processors spent on it, summed over threads: on
+    a busy machine it says more than the clock.
+    """
 
     median_ms: float
     fastest_ms: float
@@ -326,6 +331,7 @@ class Latency:
     runs: int
     threads: int
     device: str
+    processor_ms: float = math.nan
 
 
 def timed(call, *, runs: int, warmup: int, threads: int, device: str, wait=lambda: None) -> Latency:
@@ -345,13 +351,15 @@ def timed(call, *, runs: int, warmup: int, threads: int, device: str, wait=lambd
     for _ in range(warmup):
         call()
     times = []
+    spent = time.process_time()
     for _ in range(runs):
         wait()
         start = time.perf_counter()
         call()
         wait()
         times.append(1000 * (time.perf_counter() - start))
-    return Latency(statistics.median(times), min(times), max(times), runs, threads, device)
+    spent = 1000 * (time.process_time() - spent) / runs
+    return Latency(statistics.median(times), min(times), max(times), runs, threads, device, spent)
 
 
 def latency(

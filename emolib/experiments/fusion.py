@@ -735,11 +735,20 @@ def voice_variants(
 
 # --- the tables of the book ----------------------------------------------------------------
 
+
+def face_times() -> pd.DataFrame:
+    """Measure `emolib.companion.face_times`; imported late, for it imports the experiments."""
+    from emolib import companion
+
+    return companion.face_times()
+
+
 TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
     "fusion-noise": lambda: pd.concat([noise("svm"), noise("mlp")], ignore_index=True),
     "leave-one-emotion-out": leave_one_emotion_out,
     "branch-noise": noise_in_branches,
     "voice-variants": voice_variants,
+    "face-times": face_times,
 }
 
 

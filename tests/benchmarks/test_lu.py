@@ -2,23 +2,24 @@
 
 import pytest
 
-from emolib import devices, export, models
+from emolib import companion
 
 pytestmark = pytest.mark.benchmark
 
+TO_REACH_MS = 250  # for one clip, on two processor cores
 
-def test_one_clip_of_fifteen_frames(tmp_path, capsys):
-    model = models.build("lu", modality="video").eval()
-    clip = models.example_inputs("lu", batch=1, modality="video")  # 15 frames of 224×224
-    file = export.export(model, clip, tmp_path / "lu.onnx")
-    assert export.parity(model, file, clip).max_abs_diff < 1e-3
-    for threads in (1, 2):
-        exported = export.latency(file, clip, threads=threads)
-        eager = devices.latency(model, clip, threads=threads)
-        with capsys.disabled():
-            print(
-                f"\nLu's visual network, 15 frames of 224×224, {threads} thread(s): onnxruntime "
-                f"{exported.median_ms:.0f} ms (fastest {exported.fastest_ms:.0f}), torch "
-                f"{eager.median_ms:.0f} ms (fastest {eager.fastest_ms:.0f}), "
-                f"{eager.median_ms / exported.median_ms:.1f}× as fast; to reach: 250 ms"
-            )
+
+def test_one_clip_of_fifteen_frames(capsys):
+    table = companion.face_times()
+    exported = table[table["runtime"] == "onnxruntime"]
+    with capsys.disabled():
+        print(f"\nLu's visual network, 15 frames of 224×224 ({table['processor'].iloc[0]})")
+        print(table.drop(columns="processor").round(1).to_string(index=False))
+        ratios = ", ".join(
+            f"{row['times as fast']:.1f}× on {row['threads']}" for _, row in exported.iterrows()
+        )
+        print(f"as fast as torch eager by processor time: {ratios} thread(s)")
+        print(f"fastest pass {exported['fastest_ms'].min():.0f} ms; to reach: {TO_REACH_MS} ms")
+    assert exported["largest difference"].max() < 1e-3
+    # Processor time, so that a busy machine does not decide: two cores share it between them.
+    assert exported["processor_ms"].min() < 2 * TO_REACH_MS
