@@ -174,6 +174,21 @@ class ResultCheck(_Model):
     command: str | None = None
 
 
+class StudyCheck(_Model):
+    """Ask whether a statement is true in every row of a study: a table beside the results.
+
+    `rows` (a pandas query) says which rows the claim is about, `says` (an expression of their
+    columns) what must hold in each; `command` makes the table, `data` says what it was made on.
+    """
+
+    kind: Literal["study"]
+    table: str
+    rows: str | None = None
+    says: str
+    data: str
+    command: str
+
+
 class CorpusCheck(_Model):
     """Count clips, actors or classes: in the recordings if they are here, else as published.
 
@@ -217,6 +232,7 @@ Check = Annotated[
     | FormulaCheck
     | AuditCheck
     | ResultCheck
+    | StudyCheck
     | CorpusCheck
     | UnstatedCheck
     | QuotedCheck
@@ -894,6 +910,23 @@ def _train_command(claim: Claim, check: ResultCheck) -> str:
     return " ".join((*parts, "--seeds 0,1,2 --mode full"))
 
 
+def _judge_study(claim: Claim, check: StudyCheck, bench: _Bench) -> Verdict:
+    file = paths.RESULTS / claim.key / f"{check.table}.csv"
+    if not file.exists():
+        why = f"The study {check.table} has not been made ({check.data})."
+        return Verdict(claim, "awaits data", why, settle_with=check.command)
+    table = pd.read_csv(file)
+    try:
+        rows = table.query(check.rows) if check.rows else table
+        true = rows.eval(check.says)
+    except Exception as error:
+        raise ClaimError(f"{claim.id}: {check.says!r} in {file.name}: {error}") from error
+    if rows.empty:
+        raise ClaimError(f"{claim.id}: no row of {file.name} has {check.rows}")
+    why = f"{check.says} in {int(true.sum())} of {len(rows)} rows of {check.table}: {check.data}."
+    return Verdict(claim, "holds" if true.all() else "fails", why)
+
+
 @functools.cache
 def facts() -> pd.DataFrame:
     """Published counts of the corpora: fact, value, corpus, options, where, unique, source."""
@@ -1000,6 +1033,7 @@ _JUDGES: Mapping[str, Callable[[Claim, Any, _Bench], Verdict]] = {
     "formula": _judge_formula,
     "audit": _judge_audit,
     "result": _judge_result,
+    "study": _judge_study,
     "corpus": _judge_corpus,
     "unstated": _judge_unstated,
     "quoted": _judge_quoted,

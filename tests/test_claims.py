@@ -355,6 +355,27 @@ def test_the_table_has_one_row_a_claim_and_the_summary_adds_up(no_results, monke
     assert counts.loc["ding", list(claims.VERDICTS)].sum() == counts.loc["ding", "all"]
 
 
+@pytest.mark.parametrize(
+    ("rows", "says", "expected"),
+    [("level > 0", "a > b", "fails"), ("level > 1", "a > b", "holds"), (None, "a >= b", "holds")],
+)
+def test_a_statement_must_be_true_in_every_row_of_its_study(
+    monkeypatch, tmp_path, rows, says, expected
+):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    check = {"kind": "study", "table": "means", "rows": rows, "says": says, "data": "real voices",
+             "command": "make means"}  # fmt: skip
+    missing = verdict(claim(check, published="better"), [])
+    assert (missing.verdict, missing.settle_with) == ("awaits data", "make means")
+    (tmp_path / "ding").mkdir()
+    (tmp_path / "ding" / "means.csv").write_text("level,a,b\n0,1,1\n1,2,2\n2,4,3\n")
+    made = verdict(claim(check, published="better"), [])
+    assert made.verdict == expected
+    assert "real voices" in made.why
+    with pytest.raises(ClaimError, match=r"means\.csv"):
+        verdict(claim(check | {"says": "c > 0"}, published="better"), [])
+
+
 @pytest.mark.realdata
 def test_counts_are_checked_in_the_recordings(recordings):
     found = claims.judge(claim({"kind": "corpus", "fact": "ravdess-speech"}, published="1440"))
