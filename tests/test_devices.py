@@ -1,6 +1,7 @@
 """Costs agree with the papers' equations, with hand counts and with two independent counters."""
 
 import json
+import time
 
 import numpy as np
 import pandas as pd
@@ -269,6 +270,12 @@ def test_ding_meets_the_size_limit_in_fp32_already(ding):
     assert slow["work_below_peak"].all()
     eight_bits = devices.feasibility({"ding": ding}, weight_bits=8)
     np.testing.assert_allclose(eight_bits["weights_mb"], table["weights_mb"] / 4)
+
+
+def test_a_pass_that_waits_takes_the_clock_s_time_and_not_the_processor_s():
+    measured = devices.timed(lambda: time.sleep(0.05), runs=3, warmup=0, threads=1, device="cpu")
+    assert measured.fastest_ms >= 50
+    assert measured.processor_ms < 25
 
 
 def test_latency_is_measured_with_the_threads_asked_for():
