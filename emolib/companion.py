@@ -100,10 +100,9 @@ def decide(path: str | Path, *, confidence: float = 0.0, folder: Path = WEIGHTS)
     eyes, ears = network("video", folder), network("audio", folder)
     spent: dict[str, float] = {}
     notes = []
-    faces, missed, why = _faces(path, eyes.card["input"], spent)
-    if faces is None:
-        notes.append(why)
-    elif missed:
+    faces, missed, said = _faces(path, eyes.card["input"], spent)
+    notes += said
+    if missed:
         notes.append(f"no face in {missed} of {len(faces)} frames: the nearest found face instead")
     sound, why = _sound(path, spent)
     if sound is None:
@@ -152,20 +151,36 @@ def _stage(spent: dict[str, float], name: str) -> Iterator[None]:
 
 def _faces(
     path: str | Path, wanted: Mapping[str, Any], spent: dict[str, float]
-) -> tuple[np.ndarray | None, int, str]:
-    """Return faces (F, 1, S, S) uint8, how many frames had none, and why there are none."""
+) -> tuple[np.ndarray | None, int, list[str]]:
+    """Return faces (F, 1, S, S) uint8, how many frames had none, and what there is to say.
+
+    Without a face in any frame the faces are None, and what is said is why.
+    """
     frames_wanted, _, size, _ = wanted["shape"]
     recipe = lu.face_recipe(frames_wanted, size, detector="mtcnn")
     try:
         with _stage(spent, "read frames"):
+            said = unusual(video.probe(path), frames_wanted)
             frames = video.read_frames(path, frames_wanted)
         with _stage(spent, "find faces"):
             values, noted = recipe.faces_in(frames, {"path": str(path), "clip_id": str(path)})
     except FeatureProblem as problem:
-        return None, 0, problem.cause
+        return None, 0, [problem.cause]
     # FER2013's pictures are grey, so the network has seen grey faces only (ITU-R 601).
     grey = np.tensordot(np.float32([0.299, 0.587, 0.114]), values, axes=(0, 1))
-    return np.rint(grey).astype(np.uint8)[:, None], noted["missed_frames"], ""
+    return np.rint(grey).astype(np.uint8)[:, None], noted["missed_frames"], said
+
+
+def unusual(clip: video.VideoInfo, frames: int) -> list[str]:
+    """Return what a clip of which `frames` frames are asked has about it, and what is done."""
+    said = []
+    if clip.frames < frames:
+        said.append(f"the clip has {clip.frames} of {frames} frames: some are shown repeatedly")
+    if clip.variable_rate:
+        said.append("its frames are unequally spaced: taken by their times, not by their numbers")
+    if clip.rotation:
+        said.append(f"it is stored turned by {clip.rotation}°: faces are looked for upright")
+    return said
 
 
 def _sound(path: str | Path, spent: dict[str, float]) -> tuple[np.ndarray | None, str]:

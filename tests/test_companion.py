@@ -105,17 +105,21 @@ def test_a_face_that_is_lost_midway_is_counted(recordings, weights):
 
 @pytest.mark.realdata
 @pytest.mark.parametrize(
-    ("frames", "options"),
+    ("frames", "options", "message"),
     [
-        (5, {}),  # fewer than 15 frames
-        (20, {"stamps": np.cumsum([0, *[15, 120] * 10])[:20]}),
+        (5, {}, "the clip has 5 of 15 frames"),
+        (20, {"stamps": np.cumsum([0, *[15, 120] * 10])[:20]}, "unequally spaced"),
     ],
     ids=["short", "variable rate"],
 )
-def test_short_and_unsteady_clips_show_their_face(portrait, weights, tmp_path, frames, options):
+def test_short_and_unsteady_clips_show_their_face_and_are_said_to_be_so(
+    portrait, weights, tmp_path, frames, options, message
+):
     path = write_clip(tmp_path / "clip.mp4", [portrait] * frames, sound=buzz(), **options)
     decision = decide(path, folder=weights)
     assert decision.missed_frames == 0
+    (note,) = decision.notes
+    assert message in note
     assert sum(decision.fusion.probabilities.values()) == pytest.approx(1)
     assert "calm" not in decision.fusion.probabilities
 
@@ -126,6 +130,8 @@ def test_a_clip_that_is_stored_lying_is_seen_upright(portrait, weights, tmp_path
     upright = write_clip(tmp_path / "upright.mp4", [portrait] * 16)
     seen, expected = (decide(path, folder=weights) for path in (turned, upright))
     assert seen.missed_frames == 0
+    assert any("stored turned by" in note for note in seen.notes)
+    assert not any("turned" in note for note in expected.notes)
     for emotion, probability in expected.face.probabilities.items():
         assert seen.face.probabilities[emotion] == pytest.approx(probability, abs=0.03)
 
