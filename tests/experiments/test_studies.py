@@ -1,0 +1,129 @@
+"""Tables made from several stored runs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from emolib import models, paths, training
+from emolib.corpora import splits
+from emolib.experiments import Dataset, ishtiaq, studies, yang
+from emolib.training import Samples
+
+
+class _Result:
+    """The parts of a result that the study of orders reads."""
+
+    def __init__(self, gain, seeds):
+        counts = {"train": {"n": 16}, "test": {"n": 4}}
+        values = np.random.default_rng(0).normal(0.5, 0.05, (9, 6))
+        self.seeds = list(seeds)
+        self.runs = [
+            type("R", (), {"seed": seed, "fold": fold, "counts": counts,
+                           "metrics": {"uar": values[seed, fold] + gain + 0.002 * (fold % 2)}})()
+            for seed in seeds for fold in range(6)
+        ]  # fmt: skip
+
+
+def stored(monkeypatch, tmp_path, made):
+    for name in made:
+        (tmp_path / name).touch()
+    monkeypatch.setattr(studies.results, "path", lambda key, name: tmp_path / name)
+    monkeypatch.setattr(studies.results, "load", lambda key, name: made[name])
+
+
+def test_orders_are_compared_run_by_run_on_the_seeds_that_all_have(monkeypatch, tmp_path):
+    made = {
+        "audio-1.0": _Result(0.0, (0, 1, 2)),
+        "audio-0.75": _Result(-0.1, (0, 1)),
+        "audio-adaptive": _Result(0.0, (0, 1, 2)),
+    }
+    stored(monkeypatch, tmp_path, made)
+    table = studies.orders().set_index("order")
+    assert list(table.index) == [str(o) for o in yang.ORDERS if f"audio-{o}" in made]
+    assert (table["seeds"] == 2).all()
+    assert table.loc["0.75", "difference"] == pytest.approx(-0.1)
+    assert table.loc["0.75", "better"] == "0 of 12"
+    assert table.loc["adaptive", "difference"] == pytest.approx(0)
+    assert np.isnan(table.loc["1.0", "p"])
+    assert (table["p_holm"].dropna() >= table["p"].dropna()).all()
+
+
+def test_orders_without_a_reference_are_refused(monkeypatch, tmp_path):
+    stored(monkeypatch, tmp_path, {"audio-0.75": _Result(0, (0,))})
+    with pytest.raises(studies.StudyError, match=r"--experiment audio-1\.0"):
+        studies.orders()
+
+
+@pytest.fixture
+def trained(monkeypatch, tmp_path):
+    """Leave the weights of a network of all modalities, and the data it is asked about."""
+    from safetensors.torch import save_model
+
+    emotions = ("calm", "angry")
+    clips = pd.DataFrame(
+        [
+            (f"{actor}-{i}", f"{actor:02}", emotions[i % 2])
+            for actor in range(1, 25)
+            for i in (0, 1)
+        ],
+        columns=["clip_id", "actor", "emotion"],
+    )
+    generator = torch.Generator().manual_seed(0)
+    n = len(clips)
+    inputs = {
+        "audio": torch.randn(n, 1, 32, 16, generator=generator),
+        "video": torch.randint(0, 256, (n, 2, 1, 16, 16), dtype=torch.uint8, generator=generator),
+        "text": torch.randint(2, 9, (n, 4), generator=generator),
+    }
+    dataset = Dataset(
+        Samples(inputs, torch.arange(n) % 2), clips, 1, emotions, prepare=ishtiaq.prepare
+    )
+    rows = [
+        {"clip_id": row.clip_id, "segment": -1, "fold": 0,
+         "part": "test" if int(row.actor) < 5 else "valid" if int(row.actor) < 9 else "train"}
+        for row in clips.itertuples()
+    ]  # fmt: skip
+    split = splits.Split("actor", "paired", pd.DataFrame(rows), 0)
+    training.seed_everything(0)
+    model = models.build("ishtiaq", n_classes=2, modality="all", activation="swish")
+    save_model(model, tmp_path / "seed3-fold0.safetensors")
+    monkeypatch.setattr(studies, "kept", lambda *_: (dataset, split, tmp_path))
+    return tmp_path
+
+
+def test_every_modality_is_taken_away_and_disturbed_once(trained):
+    table = studies.robustness()
+    assert set(table["seed"]) == {3}
+    assert set(table["fold"]) == {0}
+    assert table["what"].value_counts().to_dict() == {"noise": 8, "missing": 3, "nothing": 1}
+    assert set(table.loc[table["what"] == "missing", "modality"]) == {"audio", "video", "text"}
+    assert table.loc[table["modality"] == "text", "level"].max() <= 1
+    assert table["uar"].between(0, 1).all()
+
+
+def test_weights_that_are_not_there_are_asked_for_by_name(trained):
+    (trained / "seed3-fold0.safetensors").unlink()
+    with pytest.raises(studies.StudyError, match="--experiment paired-all-actor"):
+        studies.robustness()
+
+
+def test_the_heavy_design_takes_several_times_the_time_and_memory():
+    table = studies.cost(batch=2, runs=2).set_index("modality")
+    assert (table["step ratio"] > 1.5).all()
+    assert (table["training ratio"] > 1.2).all()
+    light = table["light inference (MB)"] < table["light training (MB)"]
+    assert light.all()
+
+
+def test_tables_are_written_with_the_commit_and_read_without(monkeypatch, tmp_path):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    (tmp_path / "yang").mkdir()
+    made = pd.DataFrame({"order": ["1.0", "adaptive"], "uar": [0.5, 0.6]})
+    monkeypatch.setitem(studies.TABLES, "yang/orders", lambda: made)
+    assert "not made yet" in studies.table("yang/orders")
+    studies.save(["yang/orders"])
+    assert "commit" in pd.read_csv(tmp_path / "yang" / "orders.csv")
+    assert list(studies.table("yang/orders").columns) == ["order", "uar"]
+    with pytest.raises(studies.StudyError, match="unknown table 'yang/all'"):
+        studies.save(["yang/all"])
