@@ -1,8 +1,9 @@
 """Tables beside the results of Yang and Ishtiaq: what several runs say together.
 
 ``python -m emolib.experiments.studies`` makes them all, or those named, from what is stored:
-``yang/orders`` from the committed results, ``ishtiaq/robustness`` from the weights that the runs
-left in ``data/runs``. ``ishtiaq/cost`` is measured on the machine that it is made on.
+``yang/orders`` from the committed results, ``ishtiaq/listening`` and ``ishtiaq/robustness`` from
+the weights that the runs left in ``data/runs``. ``ishtiaq/cost`` is measured on the machine that
+it is made on.
 """
 
 import sys
@@ -140,9 +141,7 @@ def _asked(file: Path, dataset: experiments.Dataset, split: splits.Split, said) 
     from safetensors.torch import load_model
 
     seed, fold = (int(part.strip("sedfol")) for part in file.stem.split("-"))
-    model = models.build(
-        "ishtiaq", n_classes=len(dataset.classes), modality=said["modality"], **said["options"]
-    )
+    model = _network(dataset, said)
     load_model(model, file)
     model.eval()
     _, _, test = dataset.parts(split, fold)
@@ -166,6 +165,102 @@ def _asked(file: Path, dataset: experiments.Dataset, split: splits.Split, said) 
             heard = uar(ishtiaq.noisy(test, name, level), everything)
             rows.append({"what": "noise", "modality": name, "level": level, "uar": heard})
     return pd.DataFrame(rows).assign(seed=seed, fold=fold)
+
+
+# --- Ishtiaq: a voice heard more than once -----------------------------------------------------
+
+
+def listening(names: Iterable[str] = ("audio-ours-actor", "audio-actor")) -> pd.DataFrame:
+    """Ask trained voice networks about each test clip as it is, and about its altered versions too.
+
+    The versions are those that training draws from: two semitones lower and higher, a tenth slower
+    and faster. The answer is the mean of all probabilities; of several networks (seeds), the mean
+    over them as well.
+
+    Returns
+    -------
+    DataFrame
+        ``experiment``, ``networks`` that answer together, ``seeds``, their ``parameters``, how
+        often a clip is ``heard``, and over all test clips ``uar`` with its interval ``low`` to
+        ``high`` (actors drawn with replacement) and ``accuracy``.
+
+    Raises
+    ------
+    StudyError
+        If none of the experiments has left weights for every fold on this machine.
+    """
+    tables = [table for name in names if len(table := _listened(name))]
+    if not tables:
+        raise StudyError(
+            "there are no weights of all folds: run "
+            "`emolib train ishtiaq --experiment audio-ours-actor`"
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _listened(experiment: str) -> pd.DataFrame:
+    """Return the rows of one experiment; none without the weights of a whole seed."""
+    dataset, split, folder = kept("ishtiaq", experiment)
+    said = ishtiaq.FULL[experiment]
+    answers: dict[int, list[np.ndarray]] = {}
+    for seed in said["seeds"]:
+        files = [folder / f"seed{seed}-fold{fold}.safetensors" for fold in range(split.n_folds)]
+        if all(file.exists() for file in files):
+            answers[seed] = [
+                _versions_answered(file, dataset, split, said, fold)
+                for fold, file in enumerate(files)
+            ]
+    rows = [dataset.rows(split, fold)["test"] for fold in range(split.n_folds)]
+    labels = dataset.samples.labels.numpy()[np.concatenate(rows)]
+    actors = dataset.manifest["actor"].to_numpy()[np.concatenate(rows)]
+    made = []
+    groups = [(seed,) for seed in answers] + ([tuple(answers)] if len(answers) > 1 else [])
+    for seeds in groups:
+        mean = np.mean([np.concatenate(answers[seed]) for seed in seeds], axis=0)  # (N, V, C)
+        for heard in (1, mean.shape[1]):
+            found = evaluation.evaluate(
+                labels, mean[:, :heard].mean(axis=1), dataset.classes, actors=actors
+            )
+            made.append(
+                {
+                    "experiment": experiment,
+                    "networks": len(seeds),
+                    "seeds": " ".join(map(str, seeds)),
+                    "parameters": len(seeds) * _size(dataset, said),
+                    "heard": heard,
+                    "uar": found.uar,
+                    "low": found.uar_interval[0],
+                    "high": found.uar_interval[1],
+                    "accuracy": found.accuracy,
+                }
+            )
+    return pd.DataFrame(made)
+
+
+def _network(dataset: experiments.Dataset, said: Mapping) -> torch.nn.Module:
+    return models.build(
+        "ishtiaq",
+        n_classes=len(dataset.classes),
+        modality=said["modality"],
+        **said.get("options", {}),
+    )
+
+
+def _size(dataset: experiments.Dataset, said: Mapping) -> int:
+    return sum(p.numel() for p in _network(dataset, said).parameters())
+
+
+def _versions_answered(file: Path, dataset, split, said, fold: int) -> np.ndarray:
+    """Return the probabilities of every version of every test clip, (clips, versions, classes)."""
+    from safetensors.torch import load_model
+
+    model = _network(dataset, said)
+    load_model(model, file)
+    model.eval()
+    voices = dataset.parts(split, fold)[2].inputs["audio"]  # (clips, versions, 64, 64)
+    with torch.inference_mode():
+        heard = [model(audio=voices[:, i, None]).softmax(1) for i in range(voices.shape[1])]
+    return torch.stack(heard, dim=1).numpy()
 
 
 # --- Ishtiaq: what the heavy design costs -----------------------------------------------------
@@ -225,6 +320,7 @@ def _forward_ms(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor], runs
 
 TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
     "yang/orders": orders,
+    "ishtiaq/listening": listening,
     "ishtiaq/robustness": robustness,
     "ishtiaq/cost": cost,
 }

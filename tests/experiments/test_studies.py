@@ -108,6 +108,53 @@ def test_weights_that_are_not_there_are_asked_for_by_name(trained):
         studies.robustness()
 
 
+@pytest.fixture
+def voices(monkeypatch, tmp_path):
+    """Leave the weights of two seeds on two folds, and eight clips in three versions each."""
+    from safetensors.torch import save_model
+
+    clips = pd.DataFrame({"clip_id": list("abcdefgh"), "actor": [f"{i // 2:02}" for i in range(8)]})
+    audio = torch.randn(8, 3, 32, 16, generator=torch.Generator().manual_seed(0))
+    dataset = Dataset(
+        Samples({"audio": audio}, torch.arange(8) % 2), clips.assign(emotion="calm"), 1, ("x", "y")
+    )
+    tables = [
+        pd.DataFrame({"clip_id": clips["clip_id"], "segment": -1, "fold": fold,
+                      "part": np.where(np.arange(8) // 4 == fold, "test", "train")})
+        for fold in (0, 1)
+    ]  # fmt: skip
+    split = splits.Split("actor", "ravdess", pd.concat(tables), 0)
+    said = {"modality": "audio", "seeds": (0, 1, 2), "options": {"activation": "swish"}}
+    for seed in (0, 1):
+        for fold in (0, 1):
+            training.seed_everything(10 * seed + fold)
+            save_model(
+                models.build("ishtiaq", n_classes=2, modality="audio", activation="swish"),
+                tmp_path / f"seed{seed}-fold{fold}.safetensors",
+            )
+    monkeypatch.setitem(ishtiaq.FULL, "voices", said)
+    monkeypatch.setattr(studies, "kept", lambda *_: (dataset, split, tmp_path))
+    return tmp_path
+
+
+def test_every_seed_listens_alone_and_all_together_once_and_to_all_versions(voices):
+    table = studies.listening(["voices"])
+    assert table["seeds"].tolist() == ["0", "0", "1", "1", "0 1", "0 1"]
+    assert table["heard"].tolist() == [1, 3] * 3
+    alone, together = table["parameters"].iloc[0], table["parameters"].iloc[-1]
+    assert together == 2 * alone
+    assert (table["low"] <= table["uar"]).all()
+    assert (table["uar"] <= table["high"]).all()
+
+
+def test_a_seed_without_all_of_its_folds_does_not_listen(voices):
+    (voices / "seed1-fold1.safetensors").unlink()
+    assert set(studies.listening(["voices"])["seeds"]) == {"0"}
+    (voices / "seed0-fold0.safetensors").unlink()
+    with pytest.raises(studies.StudyError, match="no weights of all folds"):
+        studies.listening(["voices"])
+
+
 def test_the_heavy_design_takes_several_times_the_time_and_memory():
     table = studies.cost(batch=2, runs=2).set_index("modality")
     assert (table["step ratio"] > 1.5).all()
