@@ -1,7 +1,6 @@
 """Experiments: what is refused, what is resumed, and what a leak does to a number."""
 
 import functools
-import json
 from dataclasses import replace
 from itertools import product
 
@@ -277,21 +276,3 @@ def test_real_voices_are_six_segments_of_forty_coefficients(recordings, monkeypa
     # The first coefficient follows the level, in decibels: far below the others.
     assert data.samples.inputs["audio"][:, 0].mean() < -100
     assert isinstance(data.manifest, pd.DataFrame)
-
-
-COMMITTED = [
-    (key, file.stem) for key in models.KEYS for file in sorted((paths.RESULTS / key).glob("*.json"))
-]
-
-
-@pytest.mark.parametrize(("key", "name"), COMMITTED)
-def test_a_committed_result_was_made_as_the_code_says(key, name):
-    module = experiments.paper(key)
-    said = module.FULL[name]
-    result = results.load(key, name)
-    recipe = said.get("recipe") or module.RECIPE
-    assert result.recipe["digest"] == recipe.digest(), "train it again, or take it out"
-    options = {"modality": said["modality"], **said.get("options", {})}
-    assert result.model.options == json.loads(json.dumps(options))
-    assert (result.corpus, result.split.kind) == (said["corpus"], said["split"])
-    assert result.split.allow_leak == said.get("allow_leak")

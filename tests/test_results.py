@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from emolib import evaluation, paths, results
+from emolib import evaluation, experiments, models, paths, results
 
 CLASSES = ["neutral", "happy", "sad"]
 N, ACTORS = 60, 6
@@ -247,3 +247,21 @@ def test_dirty_means_changed_tracked_files_outside_the_results(tmp_path, monkeyp
     assert not results.commit()[1]
     (tmp_path / "code.py").write_text("2")
     assert results.commit()[1]
+
+
+COMMITTED = [
+    (key, file.stem) for key in models.KEYS for file in sorted((paths.RESULTS / key).glob("*.json"))
+]
+
+
+@pytest.mark.parametrize(("key", "name"), COMMITTED)
+def test_a_committed_result_was_made_as_the_code_says(key, name):
+    module = experiments.paper(key)
+    said = module.FULL[name]
+    result = results.load(key, name)
+    recipe = said.get("recipe") or module.RECIPE
+    assert result.recipe["digest"] == recipe.digest(), "train it again, or take it out"
+    options = {"modality": said["modality"], **said.get("options", {})}
+    assert result.model.options == json.loads(json.dumps(options))
+    assert (result.corpus, result.split.kind) == (said["corpus"], said["split"])
+    assert result.split.allow_leak == said.get("allow_leak")
