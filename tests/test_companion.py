@@ -176,6 +176,22 @@ def test_fusion_is_the_geometric_mean_over_the_shared_emotions():
     assert fused.probabilities["happy"] / fused.probabilities["sad"] == pytest.approx(odds)
 
 
+@pytest.mark.skipif(
+    not (companion.WEIGHTS / "face.json").exists(), reason="no weights of Lu's are committed"
+)
+def test_the_committed_weights_say_what_they_were_trained_on_and_judge_a_clip():
+    face, voice = (predict.network(name, companion.WEIGHTS) for name in ("video", "audio"))
+    assert "FER2013" in face.card["title"]
+    assert "RAVDESS" in voice.card["title"]
+    assert face.card["options"]["tam"] == "marked"
+    shown = torch.zeros(1, 15, 3, lu.SIDE, lu.SIDE)
+    assert face.probabilities(shown).shape == (1, len(face.classes))
+    assert len(voice.card["input"]["standardise"]["mean"]) == lu.N_MFCC
+    for card in (face.card, voice.card):
+        assert card["clips"]["test"] > 0
+        assert 0 < card["all_runs"]["uar"] < 1
+
+
 def test_the_paper_s_preprocessing_is_fifteen_aligned_faces_of_224_by_mtcnn():
     recipe = lu.face_recipe(15, 224, "mtcnn")
     assert isinstance(recipe, faces.FaceFrames)
