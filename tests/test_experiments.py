@@ -276,3 +276,12 @@ def test_real_voices_are_six_segments_of_forty_coefficients(recordings, monkeypa
     # The first coefficient follows the level, in decibels: far below the others.
     assert data.samples.inputs["audio"][:, 0].mean() < -100
     assert isinstance(data.manifest, pd.DataFrame)
+
+
+def test_fewer_seeds_than_declared_are_said_in_the_title(monkeypatch):
+    notes = []
+    monkeypatch.setattr(experiments, "run", lambda key, **said: notes.append(said["note"]))
+    monkeypatch.setattr(results, "save", lambda made: made)
+    experiments.run_full("mostafa", ["mel-ours-actor"], seeds=(0,))
+    experiments.run_full("mostafa", ["mel-ours-actor"])
+    assert notes[0] == f"{notes[1]}, 1 of 3 seeds"

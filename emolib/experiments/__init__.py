@@ -321,20 +321,24 @@ def run_full(
         raise ExperimentError(
             f"{key} has no experiment {', '.join(unknown)}: it has {', '.join(known)}"
         )
-    return [
-        results.save(
-            run(
-                key,
-                **{**known[name], **changes},
-                mode="full",
-                experiment=name,
-                n_jobs=n_jobs,
-                device=device,
-                progress=progress,
-            )
+    saved = []
+    for name in names or known:
+        arguments = {**known[name], **changes}
+        wanted, given = (len(said.get("seeds", (0,))) for said in (known[name], arguments))
+        if given < wanted:
+            few = f"{given} of {wanted} seeds"
+            arguments["note"] = ", ".join(filter(None, (arguments.get("note"), few)))
+        made = run(
+            key,
+            **arguments,
+            mode="full",
+            experiment=name,
+            n_jobs=n_jobs,
+            device=device,
+            progress=progress,
         )
-        for name in (names or known)
-    ]
+        saved.append(results.save(made))
+    return saved
 
 
 def _as_json(said: Mapping[str, Any]) -> dict[str, Any]:
