@@ -26,6 +26,7 @@ EXPECTED = {
     "emolib.corpora.splits": "LeakError",
     "emolib.evaluation": "EvaluationError",
     "emolib.experiments": "ExperimentError",
+    "emolib.experiments.studies": "StudyError",
     "emolib.export": "ExportError",
     "emolib.features.store": "FeatureProblem",
     "emolib.predict": "PredictionError",
