@@ -4,7 +4,7 @@ A paper's `load` takes a manifest, has one or more inputs made of each clip, kee
 that have them all, and brings the values into the manifest's order.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +123,28 @@ def one_version(values: Tensor, generator: torch.Generator | None) -> Tensor:
         return values[:, 0]
     which = torch.randint(count, (n,), generator=generator, device=generator.device)
     return values[torch.arange(n, device=values.device), which.to(values.device)]
+
+
+def augmenter(changes: Sequence[tuple[str, Callable]]) -> Callable | None:
+    """Return an ``augment`` for `training.fit` that applies changes in order, or None for none.
+
+    Parameters
+    ----------
+    changes
+        (input, change): ``change(values, generator)`` returns the changed values of that input;
+        a batch without the input is left as it is.
+    """
+    if not changes:
+        return None
+
+    def augment(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+        changed = dict(inputs)
+        for name, change in changes:
+            if name in changed:
+                changed[name] = change(changed[name], generator)
+        return changed
+
+    return augment
 
 
 def aligned(ids: Iterable[str], values: np.ndarray, manifest: pd.DataFrame) -> np.ndarray:

@@ -38,6 +38,7 @@ from emolib.experiments import Dataset, ExperimentError
 from emolib.experiments.clips import (
     Part,
     aligned,
+    augmenter,
     below,
     choose,
     classes,
@@ -233,18 +234,7 @@ def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dic
 
 
 def _augmenter(names: tuple[str, ...]) -> Callable | None:
-    changes = [(name, change) for known, (name, change) in _CHANGES.items() if known in names]
-    if not changes:
-        return None
-
-    def augment(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        changed = dict(inputs)
-        for name, change in changes:
-            if name in changed:
-                changed[name] = change(changed[name], generator)
-        return changed
-
-    return augment
+    return augmenter([change for name, change in _CHANGES.items() if name in names])
 
 
 def _mirrored(video: Tensor, generator: torch.Generator) -> Tensor:

@@ -32,6 +32,7 @@ from emolib.experiments import Dataset, ExperimentError
 from emolib.experiments.clips import (
     Part,
     aligned,
+    augmenter,
     choose,
     classes,
     complete,
@@ -59,9 +60,8 @@ FACES = TrainingRecipe(
     scheduler="onecycle", monitor="accuracy", label_smoothing=0.1,
 )  # fmt: skip
 
-#: Ours for voices: the same idea, in smaller batches and fewer epochs, because the network learns
-#: its sixteen speakers by heart soon. Keeping loudness (``level="absolute"``) did worse on the
-#: validation actors of two folds; so did altering the spectrogram as well as the waveform.
+#: Ours for voices: the same idea, in smaller batches. Keeping loudness (``level="absolute"``) did
+#: worse on the validation actors of two folds.
 VOICES = TrainingRecipe(
     optimizer="adamw", lr=4e-3, weight_decay=0.02, batch_size=32, max_epochs=30,
     scheduler="onecycle", monitor="uar", label_smoothing=0.1, precision="bf16-mixed",
@@ -169,7 +169,7 @@ def load(
         n_segments=1,
         classes=names,
         prepare=_preparer(level),
-        augment=_augmenter(changes) if changes else None,
+        augment=augmenter(changes),
         features={
             "clips_left_out": left_out + incomplete,
             "share": share,
@@ -222,17 +222,6 @@ def _preparer(level: str) -> Callable:
 
 
 # --- augmentation: what a batch goes through in training -----------------------------------
-
-
-def _augmenter(changes: list[tuple[str, Callable]]) -> Callable:
-    def augment(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        changed = dict(inputs)
-        for name, change in changes:
-            if name in changed:
-                changed[name] = change(changed[name], generator)
-        return changed
-
-    return augment
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:

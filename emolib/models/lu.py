@@ -101,8 +101,8 @@ class GhostModule(nn.Module):
 
 
 # The order of the axes (B, C, H, W) that brings the axis a branch pools to position 1 and the
-# longest one, C, to the end, where convolutions are fast: a 7×7 kernel along a side of two
-# pixels takes twenty times as long as one along 576 channels.
+# longest one, C, to the end, where convolutions are fast: a row of two pixels leaves a vector
+# unit nearly empty.
 BRANCHES = {"HC": (0, 3, 2, 1), "WC": (0, 2, 3, 1), "HW": (0, 1, 2, 3)}
 
 

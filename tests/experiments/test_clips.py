@@ -50,6 +50,20 @@ def test_training_draws_among_versions_and_tests_see_the_original():
     assert (shares - 0.2).abs().max() < 0.05
 
 
+def test_changes_are_made_in_order_and_only_to_inputs_that_are_there():
+    changes = [
+        ("audio", lambda x, _: x + 1),
+        ("video", lambda x, _: x * 0),
+        ("audio", lambda x, _: x * 2),
+    ]
+    given = {"audio": torch.ones(3)}
+    changed = clips.augmenter(changes)(given, torch.Generator())
+    assert set(changed) == {"audio"}
+    assert changed["audio"].tolist() == [4.0] * 3
+    assert given["audio"].tolist() == [1.0] * 3
+    assert clips.augmenter([]) is None
+
+
 def test_classes_are_in_the_corpus_order_and_only_those_that_occur():
     names, labels = clips.classes("ravdess", MANIFEST)
     assert names == ("happy", "sad")
