@@ -9,6 +9,7 @@ it is made on.
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from itertools import chain, combinations
 from pathlib import Path
 
 import numpy as np
@@ -174,8 +175,8 @@ def listening(names: Iterable[str] = ("audio-ours-actor", "audio-actor")) -> pd.
     """Ask trained voice networks about each test clip as it is, and about its altered versions too.
 
     The versions are those that training draws from: two semitones lower and higher, a tenth slower
-    and faster. The answer is the mean of all probabilities; of several networks (seeds), the mean
-    over them as well.
+    and faster. The answer is the mean of all probabilities; of several networks (every choice of
+    the seeds that there are), the mean over them as well.
 
     Returns
     -------
@@ -214,8 +215,7 @@ def _listened(experiment: str) -> pd.DataFrame:
     labels = dataset.samples.labels.numpy()[np.concatenate(rows)]
     actors = dataset.manifest["actor"].to_numpy()[np.concatenate(rows)]
     made = []
-    groups = [(seed,) for seed in answers] + ([tuple(answers)] if len(answers) > 1 else [])
-    for seeds in groups:
+    for seeds in chain.from_iterable(combinations(answers, n + 1) for n in range(len(answers))):
         mean = np.mean([np.concatenate(answers[seed]) for seed in seeds], axis=0)  # (N, V, C)
         for heard in (1, mean.shape[1]):
             found = evaluation.evaluate(
