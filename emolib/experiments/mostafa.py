@@ -410,10 +410,12 @@ _NARROW = {"audio_channels": (16, 32, 64, 128)}
 _VOICE = {"corpus": "ravdess", "modality": "audio", "split": "actor", "options": _NARROW}
 
 
-def _step(number: int, note: str, *, recipe: TrainingRecipe, augmentation=(), options=_OURS):
-    """Return one step of the way from the paper's face network to ours: a small, equal budget."""
+def _quarter(
+    name: str, note: str, *, recipe: TrainingRecipe = RECIPE, augmentation=(), options=_OURS
+) -> dict[str, dict[str, Any]]:
+    """Return a run with a small budget, the same for all that are compared."""
     return {
-        f"fer-step-{number}": {
+        f"fer-{name}": {
             **_OFFICIAL,
             "options": options,
             "recipe": replace(recipe, max_epochs=20, patience=None, precision="bf16-mixed"),
@@ -445,12 +447,14 @@ FULL: dict[str, dict[str, Any]] = {
     "fer-custom-random": {
         **_CUSTOM, **_RANDOM, "recipe": _PAPER, "note": "the paper's network and 80/20 split",
     },
-    **_step(0, "the paper's network and recipe", recipe=RECIPE, options={}),
-    **_step(1, "residual network, the paper's recipe", recipe=RECIPE),
-    **_step(2, "and one cycle of AdamW", recipe=_SHARP),
-    **_step(3, "and mirrored, moved, cut faces", recipe=_SHARP, augmentation=_FACE_CHANGES),
-    **_step(4, "and softened labels", recipe=FACES, augmentation=_FACE_CHANGES),
-    **_step(5, "and mixup", recipe=_MIXED, augmentation=_FACE_CHANGES),
+    **_quarter("step-0", "the paper's network and recipe", options={}),
+    **_quarter("step-1", "residual network, the paper's recipe"),
+    **_quarter("step-2", "and one cycle of AdamW", recipe=_SHARP),
+    **_quarter(
+        "step-3", "and mirrored, moved, cut faces", recipe=_SHARP, augmentation=_FACE_CHANGES
+    ),
+    **_quarter("step-4", "and softened labels", recipe=FACES, augmentation=_FACE_CHANGES),
+    **_quarter("step-5", "and mixup", recipe=_MIXED, augmentation=_FACE_CHANGES),
     # The paper's random 80/20: one sample is one clip, so this is the split by clip.
     "mel-clip": {
         **_VOICE, "split": "clip", "allow_leak": "clip", "folds": (0, 1), "recipe": _PAPER_VOICE,
@@ -478,4 +482,7 @@ FULL: dict[str, dict[str, Any]] = {
         }
         for design in ("vgg13", "resnet50")
     },
+    # The same on the small budget of the steps, within reach of a processor.
+    **_quarter("quarter-vgg13", "VGG13 from scratch", options={"design": "vgg13"}),
+    **_quarter("quarter-resnet50", "ResNet50 from scratch", options={"design": "resnet50"}),
 }  # fmt: skip
