@@ -1,9 +1,9 @@
-"""Tables beside the results of Yang and Ishtiaq: what several runs say together.
+"""Tables beside the results of three papers: what several runs say together.
 
 ``python -m emolib.experiments.studies`` makes them all, or those named, from what is stored:
-``yang/orders`` from the committed results, ``ishtiaq/listening`` and ``ishtiaq/robustness`` from
-the weights that the runs left in ``data/runs``. ``ishtiaq/cost`` is measured on the machine that
-it is made on.
+``yang/orders`` from the committed results; ``mostafa/looking``, ``ishtiaq/listening`` and
+``ishtiaq/robustness`` from the weights that the runs left in ``data/runs``. ``ishtiaq/cost`` is
+measured on the machine that it is made on.
 """
 
 import sys
@@ -18,7 +18,7 @@ import torch
 
 from emolib import devices, evaluation, experiments, models, paths, results
 from emolib.corpora import splits
-from emolib.experiments import ishtiaq, yang
+from emolib.experiments import ishtiaq, mostafa, yang
 from emolib.training import Samples
 
 LEVELS = (0.5, 1.0, 2.0)
@@ -103,7 +103,9 @@ def kept(key: str, experiment: str) -> tuple[experiments.Dataset, splits.Split, 
     said = experiments.paper(key).FULL[experiment]
     module = experiments.paper(key)
     dataset = module.load(said["corpus"], said["modality"], "full", **said.get("data", {}))
-    split, _ = experiments.checked(said["split"], dataset, said.get("allow_leak"))
+    split, _ = experiments.checked(
+        said["split"], dataset, said.get("allow_leak"), **said.get("split_options", {})
+    )
     options = {"modality": said["modality"], **said.get("options", {})}
     recipe = said.get("recipe", module.RECIPE)
     digest = experiments._digest(module, module.load, dataset, split, recipe, options, "full")
@@ -135,16 +137,12 @@ def robustness(experiment: str = "paired-all-actor") -> pd.DataFrame:
             f"the weights of {experiment} are not in {folder}: run "
             f"`emolib train ishtiaq --experiment {experiment}`"
         )
-    return pd.concat([_asked(file, dataset, split, said) for file in files], ignore_index=True)
+    return pd.concat([_disturbed(file, dataset, split, said) for file in files], ignore_index=True)
 
 
-def _asked(file: Path, dataset: experiments.Dataset, split: splits.Split, said) -> pd.DataFrame:
-    from safetensors.torch import load_model
-
+def _disturbed(file: Path, dataset: experiments.Dataset, split: splits.Split, said) -> pd.DataFrame:
     seed, fold = (int(part.strip("sedfol")) for part in file.stem.split("-"))
-    model = _network(dataset, said)
-    load_model(model, file)
-    model.eval()
+    model = _trained(file, "ishtiaq", dataset, said)
     _, _, test = dataset.parts(split, fold)
     test = Samples(dataset.prepare(test.inputs, None), test.labels)
     names = ishtiaq.MODALITIES[said["modality"]]
@@ -168,11 +166,30 @@ def _asked(file: Path, dataset: experiments.Dataset, split: splits.Split, said) 
     return pd.DataFrame(rows).assign(seed=seed, fold=fold)
 
 
-# --- Ishtiaq: a voice heard more than once -----------------------------------------------------
+# --- Mostafa and Ishtiaq: asked more than once ------------------------------------------------
+
+
+def looking(experiment: str = "fer-residual-official") -> pd.DataFrame:
+    """Ask Mostafa's trained face networks about each test picture as it is, and moved and mirrored.
+
+    Two views are the picture and its mirror image; ten are these and both moved by `MOVED` pixels
+    up, down, left and right. Nothing was chosen by looking at the outcome: both are customary.
+
+    Returns
+    -------
+    DataFrame
+        As `listening`; pictures are drawn for the interval, as their people are not known.
+
+    Raises
+    ------
+    StudyError
+        If the experiment has left no weights on this machine.
+    """
+    return _asked_again("mostafa", [experiment], _face_views, (1, 2, 10))
 
 
 def listening(names: Iterable[str] = ("audio-ours-actor", "audio-actor")) -> pd.DataFrame:
-    """Ask trained voice networks about each test clip as it is, and about its altered versions too.
+    """Ask Ishtiaq's trained voice networks about each test clip as it is, and about its versions.
 
     The versions are those that training draws from: two semitones lower and higher, a tenth slower
     and faster. The answer is the mean of all probabilities; of several networks (every choice of
@@ -182,85 +199,118 @@ def listening(names: Iterable[str] = ("audio-ours-actor", "audio-actor")) -> pd.
     -------
     DataFrame
         ``experiment``, ``networks`` that answer together, ``seeds``, their ``parameters``, how
-        often a clip is ``heard``, and over all test clips ``uar`` with its interval ``low`` to
-        ``high`` (actors drawn with replacement) and ``accuracy``.
+        many ``versions`` they are asked about, and over all test clips ``uar`` with its interval
+        ``low`` to ``high`` (actors drawn with replacement) and ``accuracy``.
 
     Raises
     ------
     StudyError
         If none of the experiments has left weights for every fold on this machine.
     """
-    tables = [table for name in names if len(table := _listened(name))]
+    return _asked_again("ishtiaq", names, _voice_views, (1, 5))
+
+
+Views = Callable[[Samples], list[dict[str, torch.Tensor]]]
+
+#: By how many of 48 pixels a face is moved.
+MOVED = 3
+
+
+def _face_views(samples: Samples) -> list[dict[str, torch.Tensor]]:
+    faces = mostafa.faces_to_input(samples.inputs["video"])  # (N, 1, 48, 48)
+    wide = torch.nn.functional.pad(faces, [MOVED] * 4, mode="replicate")
+    views = []
+    for down, right in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2)):
+        rows, columns = (slice(MOVED * n, MOVED * n + mostafa.SIDE) for n in (down, right))
+        moved = wide[:, :, rows, columns]
+        views += [{"video": moved}, {"video": moved.flip(-1)}]
+    return views
+
+
+def _voice_views(samples: Samples) -> list[dict[str, torch.Tensor]]:
+    voices = samples.inputs["audio"]  # (N, versions, 64, 64)
+    return [{"audio": voices[:, i, None]} for i in range(voices.shape[1])]
+
+
+def _asked_again(
+    key: str, names: Iterable[str], views: Views, counts: Iterable[int]
+) -> pd.DataFrame:
+    names = list(names)
+    tables = [made for name in names if len(made := _views_answered(key, name, views, counts))]
     if not tables:
         raise StudyError(
-            "there are no weights of all folds: run "
-            "`emolib train ishtiaq --experiment audio-ours-actor`"
+            f"there are no weights of all folds: run `emolib train {key} --experiment {names[0]}`"
         )
     return pd.concat(tables, ignore_index=True)
 
 
-def _listened(experiment: str) -> pd.DataFrame:
+def _views_answered(key: str, name: str, views: Views, counts: Iterable[int]) -> pd.DataFrame:
     """Return the rows of one experiment; none without the weights of a whole seed."""
-    dataset, split, folder = kept("ishtiaq", experiment)
-    said = ishtiaq.FULL[experiment]
-    answers: dict[int, list[np.ndarray]] = {}
+    dataset, split, folder = kept(key, name)
+    said = experiments.paper(key).FULL[name]
+    tests = [dataset.rows(split, fold)["test"] for fold in range(split.n_folds)]
+    answers: dict[int, np.ndarray] = {}
     for seed in said["seeds"]:
         files = [folder / f"seed{seed}-fold{fold}.safetensors" for fold in range(split.n_folds)]
         if all(file.exists() for file in files):
-            answers[seed] = [
-                _versions_answered(file, dataset, split, said, fold)
-                for fold, file in enumerate(files)
-            ]
-    rows = [dataset.rows(split, fold)["test"] for fold in range(split.n_folds)]
-    labels = dataset.samples.labels.numpy()[np.concatenate(rows)]
-    actors = dataset.manifest["actor"].to_numpy()[np.concatenate(rows)]
+            answers[seed] = np.concatenate(
+                [
+                    _probabilities(file, key, dataset, said, views(dataset.samples.take(test)))
+                    for file, test in zip(files, tests, strict=True)
+                ]
+            )
+    rows = np.concatenate(tests)
+    labels = dataset.samples.labels.numpy()[rows]
+    actors = dataset.manifest["actor"].to_numpy()[rows] if split.kind == "actor" else None
+    size = sum(p.numel() for p in _network(key, dataset, said).parameters())
     made = []
     for seeds in chain.from_iterable(combinations(answers, n + 1) for n in range(len(answers))):
-        mean = np.mean([np.concatenate(answers[seed]) for seed in seeds], axis=0)  # (N, V, C)
-        for heard in (1, mean.shape[1]):
+        mean = np.mean([answers[seed] for seed in seeds], axis=0)  # (N, views, classes)
+        for count in counts:
             found = evaluation.evaluate(
-                labels, mean[:, :heard].mean(axis=1), dataset.classes, actors=actors
+                labels, mean[:, :count].mean(axis=1), dataset.classes, actors=actors
             )
+            interval = found.uar_interval
             made.append(
                 {
-                    "experiment": experiment,
+                    "experiment": name,
                     "networks": len(seeds),
                     "seeds": " ".join(map(str, seeds)),
-                    "parameters": len(seeds) * _size(dataset, said),
-                    "heard": heard,
+                    "parameters": len(seeds) * size,
+                    "versions": count,
                     "uar": found.uar,
-                    "low": found.uar_interval[0],
-                    "high": found.uar_interval[1],
+                    "low": interval[0],
+                    "high": interval[1],
                     "accuracy": found.accuracy,
                 }
             )
     return pd.DataFrame(made)
 
 
-def _network(dataset: experiments.Dataset, said: Mapping) -> torch.nn.Module:
+def _probabilities(
+    file: Path, key: str, dataset: experiments.Dataset, said: Mapping, views: list[dict]
+) -> np.ndarray:
+    """Return what a stored network answers to each view, (N, views, classes)."""
+    model = _trained(file, key, dataset, said)
+    with torch.inference_mode():
+        return torch.stack([model(**view).softmax(1) for view in views], dim=1).numpy()
+
+
+def _trained(file: Path, key: str, dataset: experiments.Dataset, said: Mapping) -> torch.nn.Module:
+    from safetensors.torch import load_model
+
+    model = _network(key, dataset, said)
+    load_model(model, file)
+    return model.eval()
+
+
+def _network(key: str, dataset: experiments.Dataset, said: Mapping) -> torch.nn.Module:
     return models.build(
-        "ishtiaq",
+        key,
         n_classes=len(dataset.classes),
         modality=said["modality"],
         **said.get("options", {}),
     )
-
-
-def _size(dataset: experiments.Dataset, said: Mapping) -> int:
-    return sum(p.numel() for p in _network(dataset, said).parameters())
-
-
-def _versions_answered(file: Path, dataset, split, said, fold: int) -> np.ndarray:
-    """Return the probabilities of every version of every test clip, (clips, versions, classes)."""
-    from safetensors.torch import load_model
-
-    model = _network(dataset, said)
-    load_model(model, file)
-    model.eval()
-    voices = dataset.parts(split, fold)[2].inputs["audio"]  # (clips, versions, 64, 64)
-    with torch.inference_mode():
-        heard = [model(audio=voices[:, i, None]).softmax(1) for i in range(voices.shape[1])]
-    return torch.stack(heard, dim=1).numpy()
 
 
 # --- Ishtiaq: what the heavy design costs -----------------------------------------------------
@@ -320,6 +370,7 @@ def _forward_ms(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor], runs
 
 TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
     "yang/orders": orders,
+    "mostafa/looking": looking,
     "ishtiaq/listening": listening,
     "ishtiaq/robustness": robustness,
     "ishtiaq/cost": cost,

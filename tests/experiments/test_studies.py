@@ -7,7 +7,7 @@ import torch
 
 from emolib import models, paths, training
 from emolib.corpora import splits
-from emolib.experiments import Dataset, ishtiaq, studies, yang
+from emolib.experiments import Dataset, ishtiaq, mostafa, studies, yang
 from emolib.training import Samples
 
 
@@ -110,11 +110,11 @@ def test_weights_that_are_not_there_are_asked_for_by_name(trained):
 
 @pytest.fixture
 def voices(monkeypatch, tmp_path):
-    """Leave the weights of three seeds on two folds, and eight clips in three versions each."""
+    """Leave the weights of three seeds on two folds, and eight clips in five versions each."""
     from safetensors.torch import save_model
 
     clips = pd.DataFrame({"clip_id": list("abcdefgh"), "actor": [f"{i // 2:02}" for i in range(8)]})
-    audio = torch.randn(8, 3, 32, 16, generator=torch.Generator().manual_seed(0))
+    audio = torch.randn(8, 5, 32, 16, generator=torch.Generator().manual_seed(0))
     dataset = Dataset(
         Samples({"audio": audio}, torch.arange(8) % 2), clips.assign(emotion="calm"), 1, ("x", "y")
     )
@@ -140,7 +140,7 @@ def voices(monkeypatch, tmp_path):
 def test_every_choice_of_seeds_listens_once_and_to_all_versions(voices):
     table = studies.listening(["voices"])
     assert table["seeds"].tolist()[::2] == ["0", "1", "2", "0 1", "0 2", "1 2", "0 1 2"]
-    assert table["heard"].tolist() == [1, 3] * 7
+    assert table["versions"].tolist() == [1, 5] * 7
     alone, together = table["parameters"].iloc[0], table["parameters"].iloc[-1]
     assert together == 3 * alone
     assert (table["low"] <= table["uar"]).all()
@@ -154,6 +154,29 @@ def test_a_seed_without_all_of_its_folds_does_not_listen(voices):
         (voices / f"seed{seed}-fold0.safetensors").unlink()
     with pytest.raises(studies.StudyError, match="no weights of all folds"):
         studies.listening(["voices"])
+
+
+def test_a_face_is_looked_at_as_it_is_and_mirrored_and_moved(monkeypatch, tmp_path):
+    from safetensors.torch import save_model
+
+    pixels = torch.randint(0, 256, (8, 1, 48, 48), generator=torch.Generator().manual_seed(0))
+    pictures = pd.DataFrame({"clip_id": list("abcdefgh")}).assign(emotion="calm", actor="")
+    dataset = Dataset(Samples({"video": pixels}, torch.arange(8) % 2), pictures, 1, ("x", "y"))
+    table = pictures[["clip_id"]].assign(segment=-1, fold=0, part=["test"] * 6 + ["train"] * 2)
+    split = splits.Split("official", "fer2013", table, 0)
+    said = {"modality": "video", "seeds": (0,), "options": {"design": "residual"}}
+    torch.manual_seed(0)
+    model = models.build("mostafa", 2, modality="video", design="residual")
+    save_model(model, tmp_path / "seed0-fold0.safetensors")
+    monkeypatch.setitem(mostafa.FULL, "faces", said)
+    monkeypatch.setattr(studies, "kept", lambda *_: (dataset, split, tmp_path))
+
+    assert studies.looking("faces")["versions"].tolist() == [1, 2, 10]
+    views = [view["video"] for view in studies._face_views(dataset.samples)]
+    as_it_is = mostafa.faces_to_input(pixels)
+    torch.testing.assert_close(views[0], as_it_is)
+    torch.testing.assert_close(views[1], as_it_is.flip(-1))
+    torch.testing.assert_close(views[2][..., 3:, :], as_it_is[..., :-3, :])  # moved down
 
 
 def test_the_heavy_design_takes_several_times_the_time_and_memory():
