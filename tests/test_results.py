@@ -192,6 +192,16 @@ def test_a_title_cannot_hide_what_the_data_are(changes, word):
     assert a_result(**changes, title=honest).title == honest
 
 
+def test_pictures_of_nameless_people_leak_pictures_not_actors():
+    voices, faces = (
+        results.compose_title("mostafa", corpus, "", "clip", allow_leak="clip")
+        for corpus in ("ravdess", "fer2013")
+    )
+    assert "actor" in voices
+    assert "actor" not in faces
+    assert "near-duplicate pictures" in faces
+
+
 def test_a_missing_result_says_which_there_are(folder):
     results.save(a_result())
     with pytest.raises(results.ResultError, match=r"no such result; there are ding/audio-actor"):
