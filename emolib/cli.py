@@ -404,6 +404,19 @@ def train(
 
 
 @app.command()
+def study(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Tables, such as yang/orders; all by default.")
+    ] = None,
+) -> None:
+    """Make the tables beside the results, from what the runs have left."""
+    from emolib.experiments import studies
+
+    for name in names or studies.TABLES:
+        typer.echo(studies.save(name))
+
+
+@app.command()
 def audit(
     what: Annotated[str, typer.Argument(help="A paper's key, or a CSV file of a printed table.")],
     as_json: AsJson = False,

@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from emolib import paths, results
+from emolib import results
 from emolib.corpora import fer2013
-
-FILE = paths.RESULTS / "mostafa" / "label-noise.csv"
 
 
 def table(experiment: str | None = None, root: str | Path | None = None) -> pd.DataFrame:
@@ -72,12 +70,3 @@ def table(experiment: str | None = None, root: str | Path | None = None) -> pd.D
 
 #: FERPlus's word for each of `fer2013.CLASSES`.
 _COLUMNS = ("neutral", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
-
-
-def save(experiment: str | None = "fer-residual-official", root: str | Path | None = None) -> Path:
-    """Write the table for the book."""
-    if experiment and not results.path("mostafa", experiment).exists():
-        experiment = None
-    with paths.atomic(FILE) as part:
-        table(experiment, root).to_csv(part, index=False, float_format="%.4f")
-    return FILE

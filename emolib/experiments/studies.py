@@ -1,12 +1,10 @@
-"""Tables beside the results of three papers: what several runs say together.
+"""The tables beside the results: what several runs say together, or a run says when asked again.
 
-``python -m emolib.experiments.studies`` makes them all, or those named, from what is stored:
-``yang/orders`` from the committed results; ``mostafa/looking``, ``ishtiaq/listening`` and
-``ishtiaq/robustness`` from the weights that the runs left in ``data/runs``. ``ishtiaq/cost`` is
-measured on the machine that it is made on.
+``emolib study`` makes them all, or those named, from what is stored: the committed results, the
+weights that runs left in ``data/runs``, and the recordings. ``ishtiaq/cost`` and ``lu/face-times``
+are measured on the machine that they are made on; ``lu/voice-variants`` trains.
 """
 
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import chain, combinations
@@ -18,7 +16,7 @@ import torch
 
 from emolib import devices, evaluation, experiments, models, paths, results
 from emolib.corpora import splits
-from emolib.experiments import ishtiaq, mostafa, yang
+from emolib.experiments import fusion, ishtiaq, label_noise, mostafa, yang
 from emolib.training import Samples
 
 LEVELS = (0.5, 1.0, 2.0)
@@ -368,37 +366,52 @@ def _forward_ms(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor], runs
 
 # --- the tables of the book --------------------------------------------------------------------
 
+
+def _fusion_noise() -> pd.DataFrame:
+    return pd.concat([fusion.noise("svm"), fusion.noise("mlp")], ignore_index=True)
+
+
+def _face_times() -> pd.DataFrame:
+    from emolib import companion  # which imports the experiments
+
+    return companion.face_times((1,))  # on one thread: several wait for each other
+
+
 TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
-    "yang/orders": orders,
+    "mostafa/label-noise": partial(label_noise.table, "fer-residual-official"),
     "mostafa/looking": looking,
+    "lu/fusion-noise": _fusion_noise,
+    "lu/leave-one-emotion-out": fusion.leave_one_emotion_out,
+    "lu/branch-noise": fusion.noise_in_branches,
+    "lu/voice-variants": fusion.voice_variants,
+    "lu/face-times": _face_times,
+    "yang/orders": orders,
     "ishtiaq/listening": listening,
     "ishtiaq/robustness": robustness,
     "ishtiaq/cost": cost,
 }
 
 
-def save(names: Iterable[str] = ()) -> list[Path]:
-    """Make the tables and write them to ``data/results``."""
-    saved = []
-    for name in names or TABLES:
-        if name not in TABLES:
-            raise StudyError(f"unknown table {name!r}: known are {', '.join(TABLES)}")
-        target = paths.RESULTS / f"{name}.csv"
-        table = TABLES[name]().assign(commit=results.commit()[0])
-        with paths.atomic(target) as part:
-            table.to_csv(part, index=False)
-        saved.append(target)
-    return saved
+def save(name: str) -> Path:
+    """Make one of `TABLES` and write it to ``data/results``.
+
+    Raises
+    ------
+    StudyError
+        If the name is unknown, or what the table is made from is not on this machine.
+    """
+    if name not in TABLES:
+        raise StudyError(f"unknown table {name!r}: known are {', '.join(TABLES)}")
+    target = paths.RESULTS / f"{name}.csv"
+    table = TABLES[name]().assign(commit=results.commit()[0])
+    with paths.atomic(target) as part:
+        table.to_csv(part, index=False)
+    return target
 
 
 def table(name: str) -> pd.DataFrame:
     """Return a stored table, or an empty one that says how to make it."""
     file = paths.RESULTS / f"{name}.csv"
     if not file.exists():
-        return pd.DataFrame({"not made yet": [f"python -m emolib.experiments.studies {name}"]})
+        return pd.DataFrame({"not made yet": [f"emolib study {name}"]})
     return pd.read_csv(file, keep_default_na=False, na_values=[""]).drop(columns="commit")
-
-
-if __name__ == "__main__":
-    for path in save(sys.argv[1:]):
-        print(path)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emolib import evaluation, experiments, paths, results
-from emolib.experiments import ExperimentError, fusion
+from emolib.experiments import ExperimentError, fusion, studies
 from emolib.models.lu import FACE, SPEECH
 
 CLASSES = ["neutral", "happy", "sad", "angry"]
@@ -248,7 +248,7 @@ NOISE = paths.RESULTS / "lu" / "branch-noise.csv"
 @pytest.mark.skipif(not NOISE.exists(), reason="noise was not yet added to the branches")
 def test_without_noise_the_networks_answer_as_in_their_committed_results():
     """The table was made from weights that are not committed, of the first folds or of all."""
-    table = fusion.table("branch-noise").query("level == 0").set_index("noisy")
+    table = studies.table("lu/branch-noise").query("level == 0").set_index("noisy")
     stored = fusion.branches()
     found = []
     for last in range(1, len(stored["F4"].runs) + 1):

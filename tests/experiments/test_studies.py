@@ -193,8 +193,8 @@ def test_tables_are_written_with_the_commit_and_read_without(monkeypatch, tmp_pa
     made = pd.DataFrame({"order": ["1.0", "adaptive"], "uar": [0.5, 0.6]})
     monkeypatch.setitem(studies.TABLES, "yang/orders", lambda: made)
     assert "not made yet" in studies.table("yang/orders")
-    studies.save(["yang/orders"])
+    studies.save("yang/orders")
     assert "commit" in pd.read_csv(tmp_path / "yang" / "orders.csv")
     assert list(studies.table("yang/orders").columns) == ["order", "uar"]
     with pytest.raises(studies.StudyError, match="unknown table 'yang/all'"):
-        studies.save(["yang/all"])
+        studies.save("yang/all")
