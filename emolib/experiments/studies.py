@@ -5,7 +5,7 @@ weights that runs left in ``data/runs``, and the recordings. ``ishtiaq/cost`` an
 are measured on the machine that they are made on; ``lu/voice-variants`` trains.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, combinations
 from pathlib import Path
@@ -96,14 +96,22 @@ def orders(metric: str = "uar") -> pd.DataFrame:
 # --- Ishtiaq: a modality is missing, or noisy -------------------------------------------------
 
 
-def kept(key: str, experiment: str) -> tuple[experiments.Dataset, splits.Split, Path]:
-    """Return the data, split and folder of weights of a paper's full experiment."""
-    said = experiments.paper(key).FULL[experiment]
+def declared(key: str, experiment: str) -> tuple[experiments.Dataset, splits.Split]:
+    """Return the data and split of a paper's full experiment."""
     module = experiments.paper(key)
+    said = module.FULL[experiment]
     dataset = module.load(said["corpus"], said["modality"], "full", **said.get("data", {}))
     split, _ = experiments.checked(
         said["split"], dataset, said.get("allow_leak"), **said.get("split_options", {})
     )
+    return dataset, split
+
+
+def kept(key: str, experiment: str) -> tuple[experiments.Dataset, splits.Split, Path]:
+    """Return the data, split and folder of weights of a paper's full experiment."""
+    module = experiments.paper(key)
+    said = module.FULL[experiment]
+    dataset, split = declared(key, experiment)
     options = {"modality": said["modality"], **said.get("options", {})}
     recipe = said.get("recipe", module.RECIPE)
     digest = experiments._digest(module, module.load, dataset, split, recipe, options, "full")
@@ -140,7 +148,7 @@ def robustness(experiment: str = "paired-all-actor") -> pd.DataFrame:
 
 def _disturbed(file: Path, dataset: experiments.Dataset, split: splits.Split, said) -> pd.DataFrame:
     seed, fold = (int(part.strip("sedfol")) for part in file.stem.split("-"))
-    model = _trained(file, "ishtiaq", dataset, said)
+    model = _trained(file, dataset, said)
     _, _, test = dataset.parts(split, fold)
     test = Samples(dataset.prepare(test.inputs, None), test.labels)
     names = ishtiaq.MODALITIES[said["modality"]]
@@ -166,9 +174,12 @@ def _disturbed(file: Path, dataset: experiments.Dataset, split: splits.Split, sa
 
 # --- Mostafa and Ishtiaq: asked more than once ------------------------------------------------
 
+#: By how many of 48 pixels a face is moved.
+MOVED = 3
 
-def looking(experiment: str = "fer-residual-official") -> pd.DataFrame:
-    """Ask Mostafa's trained face networks about each test picture as it is, and moved and mirrored.
+
+def looking() -> pd.DataFrame:
+    """Ask Mostafa's published face network about each test picture as it is, mirrored and moved.
 
     Two views are the picture and its mirror image; ten are these and both moved by `MOVED` pixels
     up, down, left and right. Nothing was chosen by looking at the outcome: both are customary.
@@ -177,13 +188,30 @@ def looking(experiment: str = "fer-residual-official") -> pd.DataFrame:
     -------
     DataFrame
         As `listening`; pictures are drawn for the interval, as their people are not known.
-
-    Raises
-    ------
-    StudyError
-        If the experiment has left no weights on this machine.
     """
-    return _asked_again("mostafa", [experiment], _face_views, (1, 2, 10))
+    from emolib import predict  # which imports the experiments
+
+    network = predict.network("video")
+    name, seed, fold = (network.card[what] for what in ("experiment", "seed", "fold"))
+    dataset, split = declared("mostafa", name)
+    test = dataset.parts(split, fold)[2]
+    answers = np.stack([network.probabilities(view) for view in face_views(test)], axis=1)
+    labels = test.labels.numpy()
+    return _judged(
+        name, {seed: answers}, labels, dataset.classes, (1, 2, 10), network.card["parameters"]
+    )
+
+
+def face_views(samples: Samples) -> list[torch.Tensor]:
+    """Return ten views of faces, each (N, 1, 48, 48): as they are, mirrored, moved."""
+    faces = mostafa.faces_to_input(samples.inputs["video"])
+    wide = torch.nn.functional.pad(faces, [MOVED] * 4, mode="replicate")
+    views = []
+    for down, right in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2)):
+        rows, columns = (slice(MOVED * n, MOVED * n + mostafa.SIDE) for n in (down, right))
+        moved = wide[:, :, rows, columns]
+        views += [moved, moved.flip(-1)]
+    return views
 
 
 def listening(names: Iterable[str] = ("audio-ours-actor", "audio-actor")) -> pd.DataFrame:
@@ -205,70 +233,62 @@ def listening(names: Iterable[str] = ("audio-ours-actor", "audio-actor")) -> pd.
     StudyError
         If none of the experiments has left weights for every fold on this machine.
     """
-    return _asked_again("ishtiaq", names, _voice_views, (1, 5))
-
-
-Views = Callable[[Samples], list[dict[str, torch.Tensor]]]
-
-#: By how many of 48 pixels a face is moved.
-MOVED = 3
-
-
-def _face_views(samples: Samples) -> list[dict[str, torch.Tensor]]:
-    faces = mostafa.faces_to_input(samples.inputs["video"])  # (N, 1, 48, 48)
-    wide = torch.nn.functional.pad(faces, [MOVED] * 4, mode="replicate")
-    views = []
-    for down, right in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2)):
-        rows, columns = (slice(MOVED * n, MOVED * n + mostafa.SIDE) for n in (down, right))
-        moved = wide[:, :, rows, columns]
-        views += [{"video": moved}, {"video": moved.flip(-1)}]
-    return views
-
-
-def _voice_views(samples: Samples) -> list[dict[str, torch.Tensor]]:
-    voices = samples.inputs["audio"]  # (N, versions, 64, 64)
-    return [{"audio": voices[:, i, None]} for i in range(voices.shape[1])]
-
-
-def _asked_again(
-    key: str, names: Iterable[str], views: Views, counts: Iterable[int]
-) -> pd.DataFrame:
-    names = list(names)
-    tables = [made for name in names if len(made := _views_answered(key, name, views, counts))]
+    tables = [table for name in names if len(table := _listened(name))]
     if not tables:
         raise StudyError(
-            f"there are no weights of all folds: run `emolib train {key} --experiment {names[0]}`"
+            "there are no weights of all folds: run "
+            "`emolib train ishtiaq --experiment audio-ours-actor`"
         )
     return pd.concat(tables, ignore_index=True)
 
 
-def _views_answered(key: str, name: str, views: Views, counts: Iterable[int]) -> pd.DataFrame:
+def _listened(name: str) -> pd.DataFrame:
     """Return the rows of one experiment; none without the weights of a whole seed."""
-    dataset, split, folder = kept(key, name)
-    said = experiments.paper(key).FULL[name]
-    tests = [dataset.rows(split, fold)["test"] for fold in range(split.n_folds)]
+    dataset, split, folder = kept("ishtiaq", name)
+    said = ishtiaq.FULL[name]
     answers: dict[int, np.ndarray] = {}
     for seed in said["seeds"]:
         files = [folder / f"seed{seed}-fold{fold}.safetensors" for fold in range(split.n_folds)]
         if all(file.exists() for file in files):
             answers[seed] = np.concatenate(
                 [
-                    _probabilities(file, key, dataset, said, views(dataset.samples.take(test)))
-                    for file, test in zip(files, tests, strict=True)
+                    _versions_answered(file, dataset, split, said, fold)
+                    for fold, file in enumerate(files)
                 ]
             )
-    rows = np.concatenate(tests)
+    rows = np.concatenate([dataset.rows(split, fold)["test"] for fold in range(split.n_folds)])
     labels = dataset.samples.labels.numpy()[rows]
-    actors = dataset.manifest["actor"].to_numpy()[rows] if split.kind == "actor" else None
-    size = sum(p.numel() for p in _network(key, dataset, said).parameters())
+    size = sum(p.numel() for p in _network(dataset, said).parameters())
+    actors = dataset.manifest["actor"].to_numpy()[rows]
+    return _judged(name, answers, labels, dataset.classes, (1, 5), size, actors)
+
+
+def _versions_answered(file: Path, dataset, split, said, fold: int) -> np.ndarray:
+    """Return the probabilities of every version of every test clip, (clips, versions, classes)."""
+    model = _trained(file, dataset, said)
+    voices = dataset.parts(split, fold)[2].inputs["audio"]  # (clips, versions, 64, 64)
+    with torch.inference_mode():
+        heard = [model(audio=voices[:, i, None]).softmax(1) for i in range(voices.shape[1])]
+    return torch.stack(heard, dim=1).numpy()
+
+
+def _judged(
+    name: str,
+    answers: Mapping[int, np.ndarray],
+    labels: np.ndarray,
+    classes: Sequence[str],
+    counts: Iterable[int],
+    size: int,
+    actors: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Judge the mean over versions, and over every choice of seeds; `answers` (N, versions, C)."""
     made = []
     for seeds in chain.from_iterable(combinations(answers, n + 1) for n in range(len(answers))):
-        mean = np.mean([answers[seed] for seed in seeds], axis=0)  # (N, views, classes)
+        mean = np.mean([answers[seed] for seed in seeds], axis=0)
         for count in counts:
             found = evaluation.evaluate(
-                labels, mean[:, :count].mean(axis=1), dataset.classes, actors=actors
+                labels, mean[:, :count].mean(axis=1), classes, actors=actors
             )
-            interval = found.uar_interval
             made.append(
                 {
                     "experiment": name,
@@ -277,34 +297,25 @@ def _views_answered(key: str, name: str, views: Views, counts: Iterable[int]) ->
                     "parameters": len(seeds) * size,
                     "versions": count,
                     "uar": found.uar,
-                    "low": interval[0],
-                    "high": interval[1],
+                    "low": found.uar_interval[0],
+                    "high": found.uar_interval[1],
                     "accuracy": found.accuracy,
                 }
             )
     return pd.DataFrame(made)
 
 
-def _probabilities(
-    file: Path, key: str, dataset: experiments.Dataset, said: Mapping, views: list[dict]
-) -> np.ndarray:
-    """Return what a stored network answers to each view, (N, views, classes)."""
-    model = _trained(file, key, dataset, said)
-    with torch.inference_mode():
-        return torch.stack([model(**view).softmax(1) for view in views], dim=1).numpy()
-
-
-def _trained(file: Path, key: str, dataset: experiments.Dataset, said: Mapping) -> torch.nn.Module:
+def _trained(file: Path, dataset: experiments.Dataset, said: Mapping) -> torch.nn.Module:
     from safetensors.torch import load_model
 
-    model = _network(key, dataset, said)
+    model = _network(dataset, said)
     load_model(model, file)
     return model.eval()
 
 
-def _network(key: str, dataset: experiments.Dataset, said: Mapping) -> torch.nn.Module:
+def _network(dataset: experiments.Dataset, said: Mapping) -> torch.nn.Module:
     return models.build(
-        key,
+        "ishtiaq",
         n_classes=len(dataset.classes),
         modality=said["modality"],
         **said.get("options", {}),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from emolib import models, paths, training
+from emolib import corpora, models, paths, training
 from emolib.corpora import splits
 from emolib.experiments import Dataset, ishtiaq, mostafa, studies, yang
 from emolib.training import Samples
@@ -156,24 +156,23 @@ def test_a_seed_without_all_of_its_folds_does_not_listen(voices):
         studies.listening(["voices"])
 
 
-def test_a_face_is_looked_at_as_it_is_and_mirrored_and_moved(monkeypatch, tmp_path):
-    from safetensors.torch import save_model
-
+@pytest.fixture
+def faces():
+    """Eight random pictures, six of which test."""
     pixels = torch.randint(0, 256, (8, 1, 48, 48), generator=torch.Generator().manual_seed(0))
     pictures = pd.DataFrame({"clip_id": list("abcdefgh")}).assign(emotion="calm", actor="")
-    dataset = Dataset(Samples({"video": pixels}, torch.arange(8) % 2), pictures, 1, ("x", "y"))
+    samples = Samples({"video": pixels}, torch.arange(8) % 7)
+    classes = corpora.classes("fer2013")
     table = pictures[["clip_id"]].assign(segment=-1, fold=0, part=["test"] * 6 + ["train"] * 2)
-    split = splits.Split("official", "fer2013", table, 0)
-    said = {"modality": "video", "seeds": (0,), "options": {"design": "residual"}}
-    torch.manual_seed(0)
-    model = models.build("mostafa", 2, modality="video", design="residual")
-    save_model(model, tmp_path / "seed0-fold0.safetensors")
-    monkeypatch.setitem(mostafa.FULL, "faces", said)
-    monkeypatch.setattr(studies, "kept", lambda *_: (dataset, split, tmp_path))
+    return Dataset(samples, pictures, 1, classes), splits.Split("official", "fer2013", table, 0)
 
-    assert studies.looking("faces")["versions"].tolist() == [1, 2, 10]
-    views = [view["video"] for view in studies._face_views(dataset.samples)]
-    as_it_is = mostafa.faces_to_input(pixels)
+
+def test_a_face_is_looked_at_as_it_is_and_mirrored_and_moved(monkeypatch, faces):
+    monkeypatch.setattr(studies, "declared", lambda *_: faces)
+    assert studies.looking()["versions"].tolist() == [1, 2, 10]
+    samples = faces[0].samples
+    views, as_it_is = studies.face_views(samples), mostafa.faces_to_input(samples.inputs["video"])
+    assert len(views) == 10
     torch.testing.assert_close(views[0], as_it_is)
     torch.testing.assert_close(views[1], as_it_is.flip(-1))
     torch.testing.assert_close(views[2][..., 3:, :], as_it_is[..., :-3, :])  # moved down
