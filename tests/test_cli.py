@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import torch
 from typer.main import get_command
@@ -161,6 +162,18 @@ def test_regions_fit_the_inputs_they_describe():
 
 def test_json_never_says_nan():
     assert cli._plain({"a": [float("nan"), 1.0, True, None]}) == {"a": [None, 1.0, True, None]}
+
+
+def test_a_study_is_made_by_its_name_and_an_unknown_one_is_refused(run, monkeypatch, tmp_path):
+    from emolib.experiments import studies
+
+    (tmp_path / "yang").mkdir()
+    monkeypatch.setattr(studies.paths, "RESULTS", tmp_path)
+    monkeypatch.setitem(studies.TABLES, "yang/orders", lambda: pd.DataFrame({"uar": [0.5]}))
+    assert str(tmp_path / "yang" / "orders.csv") in run("study", "yang/orders").stdout
+    refused = run("study", "yang/all")
+    assert refused.exit_code == 2
+    assert "known are" in refused.output
 
 
 def test_an_unknown_benchmark_is_refused(run):
