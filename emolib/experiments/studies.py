@@ -172,6 +172,83 @@ def _disturbed(file: Path, dataset: experiments.Dataset, split: splits.Split, sa
     return pd.DataFrame(rows).assign(seed=seed, fold=fold)
 
 
+# --- Mostafa: what the look-alikes of FER2013 are worth ---------------------------------------
+
+
+def look_alikes(
+    without: str = "fer-residual-official", within: str = "fer-residual-twins-official"
+) -> pd.DataFrame:
+    """Compare two trainings that differ in the pictures which look like one of the test.
+
+    Parameters
+    ----------
+    without, within
+        Results of trainings without look-alikes, and with them.
+
+    Returns
+    -------
+    DataFrame
+        For all ``test pictures``, those ``with a look-alike`` in training and those ``without``:
+        how many ``pictures``, the mean accuracy over the seeds that both have after either
+        training (``left out``, ``left in``), the ``difference``, and ``p`` of McNemar's test
+        between the means of their networks.
+
+    Raises
+    ------
+    StudyError
+        If the two have no seed in common.
+    """
+    dataset, split = declared("mostafa", within)
+    rows, groups = dataset.rows(split, 0), np.asarray(dataset.images)
+    known = np.isin(groups[rows["test"]], groups[np.concatenate([rows["train"], rows["valid"]])])
+    ids = dataset.manifest["clip_id"].to_numpy()[rows["test"]]
+    labels = dataset.samples.labels.numpy()[rows["test"]]
+    stored = [results.load("mostafa", name) for name in (without, within)]
+    seeds = sorted(set.intersection(*(set(result.seeds) for result in stored)))
+    if not seeds:
+        raise StudyError(
+            f"{without} and {within} have no seed in common: run "
+            f"`emolib train mostafa --experiment {within}`"
+        )
+    left_out, left_in = (_answers(result, seeds, ids) for result in stored)  # (seeds, N, classes)
+    table = []
+    every = np.ones_like(known)
+    for name, shown in (("all", every), ("with a look-alike", known), ("without", ~known)):
+        right = [(said[:, shown].argmax(2) == labels[shown]) for said in (left_out, left_in)]
+        accuracy = [float(answers.mean()) for answers in right]
+        tested = evaluation.paired_comparison(
+            labels[shown], left_out[:, shown].mean(0), left_in[:, shown].mean(0)
+        )
+        table.append(
+            {
+                "test pictures": name,
+                "pictures": int(shown.sum()),
+                "seeds": len(seeds),
+                "left out": accuracy[0],
+                "left in": accuracy[1],
+                "difference": accuracy[1] - accuracy[0],
+                "p": tested.mcnemar_p,
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def _answers(result: results.Result, seeds: Sequence[int], ids: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the clips `ids` from each seed: (seeds, clips, classes)."""
+    made = []
+    for seed in seeds:
+        rows, _, probabilities, _ = result.pooled(seed)
+        place = pd.Index(np.asarray(result.samples.clip_ids)[rows]).get_indexer(ids)
+        if (place < 0).any():
+            raise StudyError(
+                f"{result.experiment} has not been tested on {ids[place < 0][0]} and "
+                f"{(place < 0).sum() - 1} others: run "
+                f"`emolib train {result.key} --experiment {result.experiment}` again"
+            )
+        made.append(probabilities[place])
+    return np.stack(made)
+
+
 # --- Mostafa and Ishtiaq: asked more than once ------------------------------------------------
 
 #: By how many of 48 pixels a face is moved.
@@ -391,6 +468,7 @@ def _face_times() -> pd.DataFrame:
 TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
     "mostafa/label-noise": partial(label_noise.table, "fer-residual-official"),
     "mostafa/looking": looking,
+    "mostafa/look-alikes": look_alikes,
     "lu/fusion-noise": _fusion_noise,
     "lu/leave-one-emotion-out": fusion.leave_one_emotion_out,
     "lu/branch-noise": fusion.noise_in_branches,

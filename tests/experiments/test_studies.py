@@ -1,5 +1,7 @@
 """Tables made from several stored runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -176,6 +178,48 @@ def test_a_face_is_looked_at_as_it_is_and_mirrored_and_moved(monkeypatch, faces)
     torch.testing.assert_close(views[0], as_it_is)
     torch.testing.assert_close(views[1], as_it_is.flip(-1))
     torch.testing.assert_close(views[2][..., 3:, :], as_it_is[..., :-3, :])  # moved down
+
+
+class _Answers:
+    """The parts of a result that the study of look-alikes reads; wrong where not `right`."""
+
+    key, experiment = "mostafa", "fer-residual-official"
+
+    def __init__(self, ids, labels, right, seeds=(0, 1)):
+        self.seeds = list(seeds)
+        self.samples = type("S", (), {"clip_ids": list(ids)})()
+        said = np.where(right, labels, (labels + 1) % 7)
+        self.probabilities = np.eye(7)[said]
+
+    def pooled(self, seed):
+        n = len(self.probabilities)
+        return np.arange(n)[::-1], None, self.probabilities[::-1], None
+
+
+def test_look_alikes_are_counted_and_judged_apart(monkeypatch, faces):
+    dataset, split = faces
+    labels = dataset.samples.labels.numpy()[:6]
+    alike = np.array([1, 2, 3, 4, 5, 6, 1, 2])  # the training pictures look like a and b
+    monkeypatch.setattr(studies, "declared", lambda *_: (replace(dataset, images=alike), split))
+    ids = list("abcdef")
+    made = {
+        "x": _Answers(ids, labels, np.array([0, 0, 1, 1, 1, 0], bool)),
+        "y": _Answers(ids, labels, np.array([1, 1, 1, 1, 0, 0], bool), seeds=(1, 2)),
+    }
+    monkeypatch.setattr(studies.results, "load", lambda key, name: made[name])
+    table = studies.look_alikes("x", "y").set_index("test pictures")
+    assert table["pictures"].to_dict() == {"all": 6, "with a look-alike": 2, "without": 4}
+    assert (table["seeds"] == 1).all()
+    assert table["left out"].round(3).tolist() == [0.5, 0.0, 0.75]
+    assert table["difference"].round(3).tolist() == [0.167, 1.0, -0.25]
+    assert table["p"].between(0, 1).all()
+
+    made["y"] = _Answers(ids[1:], labels[1:], np.ones(5, bool), seeds=(1,))
+    with pytest.raises(studies.StudyError, match="has not been tested on a and 0 others"):
+        studies.look_alikes("x", "y")
+    made["y"].seeds = [7]
+    with pytest.raises(studies.StudyError, match="no seed in common"):
+        studies.look_alikes("x", "y")
 
 
 def test_the_heavy_design_takes_several_times_the_time_and_memory():
