@@ -168,32 +168,40 @@ def results(key: str, experiments: Sequence[str]) -> Table:
 
     Samples are what the network answers for (segments, where a clip is cut into several); clips
     are judged by the mean of their samples, and only where all of them stand on one side of
-    the split. An experiment without a result keeps its row, with the command that would make
-    it: nothing is left out in silence.
+    the split. Where every clip is one sample, one column says it. An experiment without a result
+    keeps its row, with the command that would make it: nothing is left out in silence.
     """
     rows, notes = [], []
-    for name in experiments:
-        result = committed(key, name)
+    stored = {name: committed(key, name) for name in experiments}
+    segmented = any(result.n_segments > 1 for result in stored.values() if result)
+    for name, result in stored.items():
         if result is None:
             rows.append({"experiment": f"{name}: <code>{_command(key, name)}</code>"})
             continue
-        by_sample = result.summary.get("segment_accuracy", result.summary["accuracy"])
-        clips = result.summary if result.level == "clip" else {}
-        rows.append(
-            {
-                "experiment": html.escape(result.title),
-                "runs": str(len(result.runs)),
+        if segmented:
+            by_sample = result.summary.get("segment_accuracy", result.summary["accuracy"])
+            clips = result.summary if result.level == "clip" else {}
+            measured = {
                 "accuracy, samples": _summary(by_sample),
                 "accuracy, clips": _summary(clips.get("accuracy")),
                 "UAR, clips": _summary(clips.get("uar")),
-                "parameters": f"{result.model.parameters:,}",
             }
+        else:
+            measured = {
+                "accuracy": _summary(result.summary["accuracy"]),
+                "UAR": _summary(result.summary.get("uar")),
+            }
+        rows.append(
+            {"experiment": html.escape(result.title), "runs": str(len(result.runs))}
+            | measured
+            | {"parameters": f"{result.model.parameters:,}"}
         )
         notes.append(f"<code>{name}</code>: {html.escape(result.provenance_line())}")
     frame = pd.DataFrame(rows).fillna("")
     return Table(
         frame,
-        "percent: mean over seeds ± sd [95 % interval, actors drawn with replacement]",
+        "percent: mean over seeds ± sd [95 % interval; actors drawn with replacement, or pictures "
+        "where people have no names]",
         "<br>".join(notes),
     )
 

@@ -775,8 +775,7 @@ def _judge_result(claim: Claim, check: ResultCheck, bench: _Bench) -> Verdict:
     if matching and (check.less is None or base is not None):
         better = matching[0]
     metric = check.metric
-    notes = tuple(_mention(r, metric, claim) for r in related[:3])
-    notes = tuple(note for note in notes if note)
+    notes = tuple(_mention(result, metric) for result in _nearest(related, claim, check))
     if better is None or check.best:
         if check.best and len(options := _by_option(matching, check.best, metric)) >= 3:
             best = max(options, key=options.get)
@@ -883,11 +882,34 @@ def _by_option(matching: list, option: str, metric: str) -> dict[float, float]:
     return found
 
 
-def _mention(result, metric: str, claim: Claim) -> str:
+def _nearest(related: list, claim: Claim, check: ResultCheck) -> list:
+    """The full runs nearest to what a claim asks for, as few as are equally near, three at most."""
+    if not claim.unit.startswith("%"):
+        return []
+    measured = check.metric.removeprefix("segment_")
+    wanted = _built(check.options, check, claim.key)
+
+    def distance(result) -> tuple[int, ...]:
+        built = _built(result.model.options, check, claim.key)
+        unlike = {name for name in wanted if built.get(name) != wanted[name]}
+        # A part that was trained beforehand is named by the inputs it made.
+        unmet = [n for n in unlike if not _has_features(result, str(wanted[n]).lower())]
+        return (
+            result.corpus != claim.needs.corpus,
+            not _has_features(result, check.features),
+            len(unmet),
+            len(built.keys() - wanted.keys()),
+            check.split is not None and result.split.kind != check.split,
+        )
+
+    usable = [r for r in related if r.mode == "full" and {check.metric, measured} & {*r.summary}]
+    nearest = min(map(distance, usable), default=None)
+    return [result for result in usable if distance(result) == nearest][:3]
+
+
+def _mention(result, metric: str) -> str:
     """A remark on a result that is close to the claim but does not settle it."""
     name = metric if metric in result.summary else metric.removeprefix("segment_")
-    if name not in result.summary or result.mode != "full" or not claim.unit.startswith("%"):
-        return ""
     return f"Related: {100 * result.summary[name].mean:.1f} % in {result.title}."
 
 

@@ -56,6 +56,14 @@ def test_a_missing_result_keeps_its_row_with_the_command_that_makes_it():
     assert {"label", "value", "low", "high", "modality"} <= set(frame.columns)
 
 
+def test_clips_that_are_one_sample_each_get_one_column():
+    whole = chapter.results("lu", ["audio-actor"]).frame
+    assert list(whole.columns) == ["experiment", "runs", "accuracy", "UAR", "parameters"]
+    cut = chapter.results("ding", ["audio-clip", "no-such-experiment"]).frame
+    assert {"accuracy, samples", "accuracy, clips", "UAR, clips"} <= set(cut.columns)
+    assert cut.iloc[1, 1:].eq("").all()
+
+
 def test_a_table_shows_its_caption_as_text_and_its_cells_as_given():
     table = chapter.Table(pd.DataFrame({"a": ["<b>1</b>"]}), "5 < 6", "noted")
     page = table._repr_html_()

@@ -210,6 +210,19 @@ def test_a_related_result_is_mentioned_but_not_used():
     assert "Related: 43.0 %" in found.to_dict()["why"]
 
 
+def test_only_the_nearest_related_results_are_mentioned():
+    check = {"kind": "result", "split": "clip", "options": {"audio_kernel": 3}}
+    runs = [
+        result(0.41, (0, 1), corpus="paired"),
+        result(0.42, (0, 1), corpus="paired", options={"audio_kernel": 3}),
+        result(0.43, (0, 1), corpus="paired", options={"audio_kernel": 3}, mode="quick"),
+    ]
+    why = verdict(claim(check), runs).to_dict()["why"]
+    assert "Related: 42.0 %" in why
+    assert "41.0" not in why
+    assert "43.0" not in why
+
+
 def test_a_claim_on_synthetic_data_cannot_be_settled_at_all():
     needs = {"corpus": "synthetic", "modality": "audio"}
     found = verdict(claim(MEASURED, needs=needs), [result(1.0, (1, 1), corpus="synthetic")])
