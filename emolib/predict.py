@@ -137,7 +137,7 @@ def publish(
 
     Raises
     ------
-    PredictionError
+    ResultError
         If the run's weights are not stored on this machine.
     """
     from safetensors.torch import load_file, save_file
@@ -146,7 +146,7 @@ def publish(
 
     result = results.load(key, experiment)
     run = next(run for run in result.runs if (run.seed, run.fold) == (seed, fold))
-    source = trained_weights(result, seed, fold)
+    source = result.weights(seed, fold)
     trained_on = sorted(run.counts["train"]["by_actor"])
     card = {
         "name": f"{key}-{FILES[result.modality]}",
@@ -176,36 +176,6 @@ def publish(
         **(said or {}),
     }
     return write(folder or paths.WEIGHTS / key, load_file(source), card, save_file)
-
-
-def trained_weights(result, seed: int, fold: int) -> Path:
-    """Return the file of the weights that gave a result's answers for one seed and fold.
-
-    Parameters
-    ----------
-    result
-        `emolib.results.Result`.
-
-    Raises
-    ------
-    PredictionError
-        If they are not stored on this machine: weights of runs are not committed.
-    """
-    from emolib import results
-
-    run = next(run for run in result.runs if (run.seed, run.fold) == (seed, fold))
-    stored = (
-        file.with_suffix(".safetensors")
-        for file in paths.RUNS.glob(f"{result.key}-*/seed{seed}-fold{fold}.json")
-        if results.Run.model_validate_json(file.read_bytes()).predictions == run.predictions
-    )
-    source = next((file for file in stored if file.is_file()), None)
-    if source is None:
-        raise PredictionError(
-            f"the weights of {result.experiment}, seed {seed}, fold {fold}, are not in "
-            f"{paths.RUNS}: run `emolib train {result.key} --experiment {result.experiment}`"
-        )
-    return source
 
 
 def write(folder: Path, weights: dict[str, torch.Tensor], card: dict[str, Any], save) -> Path:

@@ -11,6 +11,7 @@ replacement, because the next user's voice is a new actor and not a new clip of 
 """
 
 import base64
+import contextlib
 import datetime
 import json
 import os
@@ -21,13 +22,16 @@ import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from emolib import evaluation, paths
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Level = Literal["clip", "segment"]
 METRICS = ("accuracy", "uar", "macro_f1")
@@ -303,6 +307,42 @@ class Result(_Model):
         """Evaluate the pooled predictions of one seed (default: the first)."""
         _, labels, probabilities, actors = self.pooled(seed, level)
         return evaluation.evaluate(labels, probabilities, self.classes, actors=actors)
+
+    def weights(self, seed: int, fold: int) -> Path:
+        """Return the file of the weights that gave the answers of one seed and fold.
+
+        Raises
+        ------
+        ResultError
+            If they are not stored on this machine: weights of runs are not committed.
+        """
+        run = next(run for run in self.runs if (run.seed, run.fold) == (seed, fold))
+        for file in paths.RUNS.glob(f"{self.key}-*/seed{seed}-fold{fold}.json"):
+            source = file.with_suffix(".safetensors")
+            with contextlib.suppress(ValidationError):  # a damaged run is made again by training
+                stored = Run.model_validate_json(file.read_bytes())
+                if stored.predictions == run.predictions and source.is_file():
+                    return source
+        raise ResultError(
+            f"the weights of {self.experiment}, seed {seed}, fold {fold}, are not in "
+            f"{paths.RUNS}: run `emolib train {self.key} --experiment {self.experiment}`"
+        )
+
+    def network(self, seed: int, fold: int) -> "nn.Module":
+        """Return the network that gave the answers of one seed and fold, to be asked again.
+
+        Raises
+        ------
+        ResultError
+            As `weights`.
+        """
+        from safetensors.torch import load_model
+
+        from emolib import models
+
+        network = models.build(self.key, n_classes=len(self.classes), **self.model.options)
+        load_model(network, self.weights(seed, fold))
+        return network.eval()
 
     def provenance_line(self) -> str:
         """Return one line for a caption: data, split, seeds, commit, machine, time."""

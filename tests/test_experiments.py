@@ -141,6 +141,21 @@ def test_finished_runs_are_skipped_and_anything_that_matters_makes_new_ones(monk
         assert len(fits) == before + 1, change
 
 
+def test_a_network_can_be_asked_again_by_its_result(folder):
+    result = run(**ASK | {"recipe": replace(RECIPE, max_epochs=2)}, seeds=(3,), folds=(0, 1))
+    (folder / "runs" / "ding-damaged").mkdir()
+    (folder / "runs" / "ding-damaged" / "seed3-fold1.json").write_text("{")
+    split = splits.make("actor", dataset().manifest)
+    for fold in (0, 1):
+        _, _, test = dataset().parts(split, fold)
+        with torch.inference_mode():
+            said = result.network(3, fold)(**test.inputs).softmax(1)
+        np.testing.assert_allclose(said, result.runs[fold].probabilities("segment"), atol=0.01)
+    result.weights(3, 0).unlink()
+    with pytest.raises(results.ResultError, match=r"seed 3, fold 0.*emolib train ding"):
+        result.network(3, 0)
+
+
 def test_a_damaged_run_is_made_again(folder):
     ask = ASK | {"recipe": replace(RECIPE, max_epochs=1), "folds": (0,)}
     first = run(**ask)

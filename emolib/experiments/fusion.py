@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from scipy.special import softmax
 
-from emolib import ablation, evaluation, experiments, models, paths, results, training
+from emolib import ablation, evaluation, experiments, paths, results, training
 from emolib.corpora import splits
 from emolib.corpora.ravdess import CLASSES
 from emolib.experiments import ExperimentError, leaks, lu
@@ -424,7 +424,7 @@ def noise_in_branches(
 
     Raises
     ------
-    PredictionError
+    ResultError
         If the weights of a run are not stored on this machine.
     """
     stored = {"video": results.load("lu", face), "audio": results.load("lu", speech)}
@@ -461,13 +461,8 @@ def _asked_again(
     result: results.Result, dataset, split, fold: int, levels: Sequence[float], seed: int
 ) -> dict[float, np.ndarray]:
     """Return level → probabilities of the test clips by the network of the result's first seed."""
-    from safetensors.torch import load_file
-
-    from emolib.predict import trained_weights
-
     modality = result.modality
-    model = models.build("lu", len(result.classes), **result.model.options)
-    model.load_state_dict(load_file(trained_weights(result, result.seeds[0], fold)))
+    model = result.network(result.seeds[0], fold)
     train, _, test = dataset.parts(split, fold)
     generator = torch.Generator().manual_seed(seed)
     said = {}

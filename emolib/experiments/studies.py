@@ -107,17 +107,6 @@ def declared(key: str, experiment: str) -> tuple[experiments.Dataset, splits.Spl
     return dataset, split
 
 
-def kept(key: str, experiment: str) -> tuple[experiments.Dataset, splits.Split, Path]:
-    """Return the data, split and folder of weights of a paper's full experiment."""
-    module = experiments.paper(key)
-    said = module.FULL[experiment]
-    dataset, split = declared(key, experiment)
-    options = {"modality": said["modality"], **said.get("options", {})}
-    recipe = said.get("recipe", module.RECIPE)
-    digest = experiments._digest(module, module.load, dataset, split, recipe, options, "full")
-    return dataset, split, paths.RUNS / digest
-
-
 def robustness(experiment: str = "paired-all-actor") -> pd.DataFrame:
     """Ask a trained network of all modalities without one, or with one of them noisy.
 
@@ -132,26 +121,22 @@ def robustness(experiment: str = "paired-all-actor") -> pd.DataFrame:
 
     Raises
     ------
-    StudyError
+    ResultError
         If the weights of that experiment are not on this machine.
     """
-    dataset, split, folder = kept("ishtiaq", experiment)
-    said = ishtiaq.FULL[experiment]
-    files = sorted(folder.glob("seed*-fold*.safetensors"))
-    if not files:
-        raise StudyError(
-            f"the weights of {experiment} are not in {folder}: run "
-            f"`emolib train ishtiaq --experiment {experiment}`"
-        )
-    return pd.concat([_disturbed(file, dataset, split, said) for file in files], ignore_index=True)
+    result = results.load("ishtiaq", experiment)
+    dataset, split = declared("ishtiaq", experiment)
+    tables = [_disturbed(result, run, dataset, split) for run in result.runs]
+    return pd.concat(tables, ignore_index=True)
 
 
-def _disturbed(file: Path, dataset: experiments.Dataset, split: splits.Split, said) -> pd.DataFrame:
-    seed, fold = (int(part.strip("sedfol")) for part in file.stem.split("-"))
-    model = _trained(file, dataset, said)
-    _, _, test = dataset.parts(split, fold)
+def _disturbed(
+    result: results.Result, run: results.Run, dataset: experiments.Dataset, split: splits.Split
+) -> pd.DataFrame:
+    model = result.network(run.seed, run.fold)
+    _, _, test = dataset.parts(split, run.fold)
     test = Samples(dataset.prepare(test.inputs, None), test.labels)
-    names = ishtiaq.MODALITIES[said["modality"]]
+    names = ishtiaq.MODALITIES[result.modality]
 
     def uar(samples: Samples, present: list[bool]) -> float:
         rows = torch.tensor([present]).expand(len(samples), -1)
@@ -169,7 +154,7 @@ def _disturbed(file: Path, dataset: experiments.Dataset, split: splits.Split, sa
                 continue
             heard = uar(ishtiaq.noisy(test, name, level), everything)
             rows.append({"what": "noise", "modality": name, "level": level, "uar": heard})
-    return pd.DataFrame(rows).assign(seed=seed, fold=fold)
+    return pd.DataFrame(rows).assign(seed=run.seed, fold=run.fold)
 
 
 # --- Mostafa: what the look-alikes of FER2013 are worth ---------------------------------------
@@ -255,8 +240,10 @@ def _answers(result: results.Result, seeds: Sequence[int], ids: np.ndarray) -> n
 MOVED = 3
 
 
-def looking() -> pd.DataFrame:
-    """Ask Mostafa's published face network about each test picture as it is, mirrored and moved.
+def looking(
+    names: Iterable[str] = ("fer-residual-official", "fer-slim-official"),
+) -> pd.DataFrame:
+    """Ask Mostafa's face networks about each test picture as it is, mirrored and moved.
 
     Two views are the picture and its mirror image; ten are these and both moved by `MOVED` pixels
     up, down, left and right. Nothing was chosen by looking at the outcome: both are customary.
@@ -265,18 +252,17 @@ def looking() -> pd.DataFrame:
     -------
     DataFrame
         As `listening`; pictures are drawn for the interval, as their people are not known.
-    """
-    from emolib import predict  # which imports the experiments
 
-    network = predict.network("video")
-    name, seed, fold = (network.card[what] for what in ("experiment", "seed", "fold"))
-    dataset, split = declared("mostafa", name)
-    test = dataset.parts(split, fold)[2]
-    answers = np.stack([network.probabilities(view) for view in face_views(test)], axis=1)
-    labels = test.labels.numpy()
-    return _judged(
-        name, {seed: answers}, labels, dataset.classes, (1, 2, 10), network.card["parameters"]
-    )
+    Raises
+    ------
+    ResultError
+        If the weights of an experiment are not on this machine.
+    """
+
+    def ask(network: torch.nn.Module, test: Samples) -> list[np.ndarray]:
+        return [network(video=view).softmax(1).numpy() for view in face_views(test)]
+
+    return _asked_often("mostafa", names, ask, (1, 2, 10))
 
 
 def face_views(samples: Samples) -> list[torch.Tensor]:
@@ -307,71 +293,70 @@ def listening(names: Iterable[str] = ("audio-ours-actor", "audio-actor")) -> pd.
 
     Raises
     ------
-    StudyError
-        If none of the experiments has left weights for every fold on this machine.
+    ResultError
+        If the weights of an experiment are not on this machine.
     """
-    tables = [table for name in names if len(table := _listened(name))]
-    if not tables:
-        raise StudyError(
-            "there are no weights of all folds: run "
-            "`emolib train ishtiaq --experiment audio-ours-actor`"
-        )
+
+    def ask(network: torch.nn.Module, test: Samples) -> list[np.ndarray]:
+        voices = test.inputs["audio"]  # (clips, versions, 64, 64)
+        each = (voices[:, i, None] for i in range(voices.shape[1]))
+        return [network(audio=version).softmax(1).numpy() for version in each]
+
+    return _asked_often("ishtiaq", names, ask, (1, 5))
+
+
+def _asked_often(
+    key: str, names: Iterable[str], ask: Callable, counts: Iterable[int]
+) -> pd.DataFrame:
+    """Judge every choice of a result's seeds, asked about so many versions of each test clip.
+
+    `ask` takes a network and the test samples, and returns the probabilities of each version.
+    """
+    tables = []
+    for name in names:
+        result = results.load(key, name)
+        dataset, split = declared(key, name)
+        answers = {
+            seed: np.concatenate(
+                [_answered(result, seed, fold, dataset, split, ask) for fold in result.split.folds]
+            )
+            for seed in result.seeds
+        }  # seed → (clips, versions, classes)
+        rows = np.concatenate([dataset.rows(split, fold)["test"] for fold in result.split.folds])
+        tables.append(_judged(result, answers, rows, dataset, counts))
     return pd.concat(tables, ignore_index=True)
 
 
-def _listened(name: str) -> pd.DataFrame:
-    """Return the rows of one experiment; none without the weights of a whole seed."""
-    dataset, split, folder = kept("ishtiaq", name)
-    said = ishtiaq.FULL[name]
-    answers: dict[int, np.ndarray] = {}
-    for seed in said["seeds"]:
-        files = [folder / f"seed{seed}-fold{fold}.safetensors" for fold in range(split.n_folds)]
-        if all(file.exists() for file in files):
-            answers[seed] = np.concatenate(
-                [
-                    _versions_answered(file, dataset, split, said, fold)
-                    for fold, file in enumerate(files)
-                ]
-            )
-    rows = np.concatenate([dataset.rows(split, fold)["test"] for fold in range(split.n_folds)])
-    labels = dataset.samples.labels.numpy()[rows]
-    size = sum(p.numel() for p in _network(dataset, said).parameters())
-    actors = dataset.manifest["actor"].to_numpy()[rows]
-    return _judged(name, answers, labels, dataset.classes, (1, 5), size, actors)
-
-
-def _versions_answered(file: Path, dataset, split, said, fold: int) -> np.ndarray:
-    """Return the probabilities of every version of every test clip, (clips, versions, classes)."""
-    model = _trained(file, dataset, said)
-    voices = dataset.parts(split, fold)[2].inputs["audio"]  # (clips, versions, 64, 64)
+def _answered(result, seed: int, fold: int, dataset, split, ask: Callable) -> np.ndarray:
     with torch.inference_mode():
-        heard = [model(audio=voices[:, i, None]).softmax(1) for i in range(voices.shape[1])]
-    return torch.stack(heard, dim=1).numpy()
+        said = ask(result.network(seed, fold), dataset.parts(split, fold)[2])
+    return np.stack(said, axis=1)
 
 
 def _judged(
-    name: str,
+    result: results.Result,
     answers: Mapping[int, np.ndarray],
-    labels: np.ndarray,
-    classes: Sequence[str],
+    rows: np.ndarray,
+    dataset: experiments.Dataset,
     counts: Iterable[int],
-    size: int,
-    actors: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Judge the mean over versions, and over every choice of seeds; `answers` (N, versions, C)."""
+    """Judge the mean over versions, and over every choice of seeds."""
+    labels = dataset.samples.labels.numpy()[rows]
+    actors = dataset.manifest["actor"].to_numpy()[rows]
     made = []
     for seeds in chain.from_iterable(combinations(answers, n + 1) for n in range(len(answers))):
         mean = np.mean([answers[seed] for seed in seeds], axis=0)
         for count in counts:
             found = evaluation.evaluate(
-                labels, mean[:, :count].mean(axis=1), classes, actors=actors
-            )
+                labels, mean[:, :count].mean(axis=1), dataset.classes,
+                actors=actors if any(actors) else None,
+            )  # fmt: skip
             made.append(
                 {
-                    "experiment": name,
+                    "experiment": result.experiment,
                     "networks": len(seeds),
                     "seeds": " ".join(map(str, seeds)),
-                    "parameters": len(seeds) * size,
+                    "parameters": len(seeds) * result.model.parameters,
                     "versions": count,
                     "uar": found.uar,
                     "low": found.uar_interval[0],
@@ -380,23 +365,6 @@ def _judged(
                 }
             )
     return pd.DataFrame(made)
-
-
-def _trained(file: Path, dataset: experiments.Dataset, said: Mapping) -> torch.nn.Module:
-    from safetensors.torch import load_model
-
-    model = _network(dataset, said)
-    load_model(model, file)
-    return model.eval()
-
-
-def _network(dataset: experiments.Dataset, said: Mapping) -> torch.nn.Module:
-    return models.build(
-        "ishtiaq",
-        n_classes=len(dataset.classes),
-        modality=said["modality"],
-        **said.get("options", {}),
-    )
 
 
 # --- Ishtiaq: what the heavy design costs -----------------------------------------------------
