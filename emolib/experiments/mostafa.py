@@ -441,8 +441,9 @@ FULL: dict[str, dict[str, Any]] = {
     },
     # Three of these answer together within the budget of one.
     "fer-slim-official": {
-        **_RESIDUAL, "seeds": (0, 1, 2), "recipe": _CYCLE,
-        "options": {**_OURS, "channels": (16, 32, 64, 96)}, "note": "our design, slimmer",
+        **_RESIDUAL, "seeds": (0, 1, 2), "recipe": replace(_CYCLE, max_epochs=60),
+        "options": {**_OURS, "channels": (16, 32, 64, 96)},
+        "note": "our design, slimmer, 60 epochs",
     },
     # As everybody else trains on FER2013: with the pictures that look like one of the test.
     "fer-residual-twins-official": {

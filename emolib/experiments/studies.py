@@ -240,9 +240,11 @@ def _answers(result: results.Result, seeds: Sequence[int], ids: np.ndarray) -> n
 MOVED = 3
 
 
-def looking(
-    names: Iterable[str] = ("fer-residual-official", "fer-slim-official"),
-) -> pd.DataFrame:
+#: Our face networks, without look-alikes in training.
+LOOKERS = ("fer-residual-official", "fer-residual-long-official", "fer-slim-official")
+
+
+def looking(names: Iterable[str] = LOOKERS) -> pd.DataFrame:
     """Ask Mostafa's face networks about each test picture as it is, mirrored and moved.
 
     Two views are the picture and its mirror image; ten are these and both moved by `MOVED` pixels
