@@ -14,12 +14,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from emolib import devices, evaluation, experiments, models, paths, results
+from emolib import devices, evaluation, experiments, models, paths, results, training
 from emolib.corpora import splits
 from emolib.experiments import fusion, ishtiaq, label_noise, mostafa, yang
 from emolib.training import Samples
 
 LEVELS = (0.5, 1.0, 2.0)
+#: Our face networks, trained without pictures that look like one of the test.
+LOOKERS = ("fer-residual-official", "fer-residual-long-official", "fer-slim-official")
 BATCH = 4
 
 
@@ -218,6 +220,51 @@ def look_alikes(
     return pd.DataFrame(table)
 
 
+def remembering(names: Iterable[str] = LOOKERS) -> pd.DataFrame:
+    """Ask face networks about validation pictures that look like a training picture, and others.
+
+    Validation pictures are dealt from FER2013's training set, where look-alikes are many. Only
+    the choice of the epoch sees them.
+
+    Returns
+    -------
+    DataFrame
+        For each experiment and both kinds of ``validation pictures``: the ``epochs`` and ``seeds``
+        of the experiment, how many ``pictures``, and their ``accuracy``, mean over the seeds.
+
+    Raises
+    ------
+    ResultError
+        If the weights of an experiment are not on this machine.
+    """
+    table = []
+    for name in names:
+        result = results.load("mostafa", name)
+        dataset, split = declared("mostafa", name)
+        rows, groups = dataset.rows(split, 0), np.asarray(dataset.images)
+        _, valid, _ = dataset.parts(split, 0)
+        known = np.isin(groups[rows["valid"]], groups[rows["train"]])
+        right = np.stack(
+            [
+                training.predict(result.network(seed, 0), valid, prepare=dataset.prepare).argmax(1)
+                == valid.labels.numpy()
+                for seed in result.seeds
+            ]
+        )  # (seeds, pictures)
+        for kind, shown in (("with a look-alike", known), ("without", ~known)):
+            table.append(
+                {
+                    "experiment": name,
+                    "epochs": result.recipe["max_epochs"],
+                    "seeds": len(result.seeds),
+                    "validation pictures": kind,
+                    "pictures": int(shown.sum()),
+                    "accuracy": float(right[:, shown].mean()),
+                }
+            )
+    return pd.DataFrame(table)
+
+
 def _answers(result: results.Result, seeds: Sequence[int], ids: np.ndarray) -> np.ndarray:
     """Return the probabilities of the clips `ids` from each seed: (seeds, clips, classes)."""
     made = []
@@ -238,10 +285,6 @@ def _answers(result: results.Result, seeds: Sequence[int], ids: np.ndarray) -> n
 
 #: By how many of 48 pixels a face is moved.
 MOVED = 3
-
-
-#: Our face networks, without look-alikes in training.
-LOOKERS = ("fer-residual-official", "fer-residual-long-official", "fer-slim-official")
 
 
 def looking(names: Iterable[str] = LOOKERS) -> pd.DataFrame:
@@ -439,6 +482,7 @@ TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
     "mostafa/label-noise": partial(label_noise.table, "fer-residual-official"),
     "mostafa/looking": looking,
     "mostafa/look-alikes": look_alikes,
+    "mostafa/remembering": remembering,
     "lu/fusion-noise": _fusion_noise,
     "lu/leave-one-emotion-out": fusion.leave_one_emotion_out,
     "lu/branch-noise": fusion.noise_in_branches,

@@ -216,6 +216,25 @@ def test_look_alikes_are_counted_and_judged_apart(monkeypatch, faces):
         studies.look_alikes("x", "y")
 
 
+def test_validation_pictures_are_judged_by_whether_training_showed_their_like(monkeypatch, faces):
+    dataset, split = faces
+    parts = ["train"] * 3 + ["valid"] * 3 + ["test"] * 2
+    split = splits.Split("official", "fer2013", split.table.assign(part=parts), 0)
+    dataset = replace(
+        dataset,
+        images=np.array([1, 2, 3, 3, 4, 4, 5, 6]),
+        prepare=lambda inputs, _: {"video": mostafa.faces_to_input(inputs["video"])},
+    )
+    build = partial(models.build, "mostafa", n_classes=7, modality="video", design="residual")
+    stored = _Trained("video", (0, 1), (0,), build)
+    stored.recipe = {"max_epochs": 30}
+    asked_again(monkeypatch, stored, dataset, split)
+    table = studies.remembering(["faces"]).set_index("validation pictures")
+    assert table["pictures"].to_dict() == {"with a look-alike": 1, "without": 2}
+    assert (table["seeds"] == 2).all()
+    assert table["accuracy"].between(0, 1).all()
+
+
 def test_the_heavy_design_takes_several_times_the_time_and_memory():
     table = studies.cost(batch=2, runs=2).set_index("modality")
     assert (table["step ratio"] > 1.5).all()
