@@ -148,6 +148,14 @@ def test_an_ensemble_is_judged_on_the_mean_of_its_members():
     assert alone.ensemble().accuracy == pytest.approx(alone.evaluation(1).accuracy)
 
 
+def test_pictures_are_drawn_where_people_have_no_names():
+    unnamed = SAMPLES.model_copy(update={"actors": [""] * N})
+    result = a_result(samples=unnamed)
+    for judged in (result.evaluation(), result.ensemble()):
+        low, high = judged.uar_interval
+        assert low < judged.uar < high
+
+
 def test_one_seed_has_no_standard_deviation_and_json_has_no_nan(folder):
     result = a_result(seeds=(0,))
     assert np.isnan(result.summary["uar"].sd)
