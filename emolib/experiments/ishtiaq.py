@@ -379,7 +379,7 @@ _SHORT = {
     "recipe": replace(RECIPE, max_epochs=20),
 }  # fmt: skip
 _PAIRED = {
-    "corpus": "paired", "split": "actor", "seeds": (0,), "folds": (0, 1), **_SWISH,
+    "corpus": "paired", "split": "actor", "seeds": (0, 1, 2), "folds": (0, 1), **_SWISH,
     "recipe": replace(FUSION_RECIPE, max_epochs=10), "note": "three faces of 48×48, ten epochs",
 }  # fmt: skip
 _TEXT = {
@@ -399,7 +399,7 @@ def _changed(note: str, options: Mapping[str, Any] | None = None, **data: Any) -
 def _deep(depth: int) -> dict[str, Any]:
     """Return a run of the whole network with transformers of one depth."""
     return {
-        **_PAIRED, "modality": "all", "folds": (0,),
+        **_PAIRED, "modality": "all", "seeds": (0,), "folds": (0,),
         "options": {"activation": "swish", "depth": depth},
         "note": f"{depth} + {depth} layers, three faces of 48×48, ten epochs",
     }  # fmt: skip
