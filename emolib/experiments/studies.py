@@ -304,10 +304,10 @@ def looking(names: Iterable[str] = LOOKERS) -> pd.DataFrame:
         If the weights of an experiment are not on this machine.
     """
 
-    def ask(network: torch.nn.Module, test: Samples) -> list[np.ndarray]:
-        return [network(video=view).softmax(1).numpy() for view in face_views(test)]
+    def views(test: Samples) -> list[Samples]:
+        return [Samples({"video": view}, test.labels) for view in face_views(test)]
 
-    return _asked_often("mostafa", names, ask, (1, 2, 10))
+    return _asked_often("mostafa", names, views, (1, 2, 10))
 
 
 def face_views(samples: Samples) -> list[torch.Tensor]:
@@ -342,40 +342,39 @@ def listening(names: Iterable[str] = ("audio-ours-actor", "audio-actor")) -> pd.
         If the weights of an experiment are not on this machine.
     """
 
-    def ask(network: torch.nn.Module, test: Samples) -> list[np.ndarray]:
+    def versions(test: Samples) -> list[Samples]:
         voices = test.inputs["audio"]  # (clips, versions, 64, 64)
-        each = (voices[:, i, None] for i in range(voices.shape[1]))
-        return [network(audio=version).softmax(1).numpy() for version in each]
+        return [Samples({"audio": voices[:, i, None]}, test.labels) for i in range(voices.shape[1])]
 
-    return _asked_often("ishtiaq", names, ask, (1, 5))
+    return _asked_often("ishtiaq", names, versions, (1, 5))
 
 
 def _asked_often(
-    key: str, names: Iterable[str], ask: Callable, counts: Iterable[int]
+    key: str,
+    names: Iterable[str],
+    versions: Callable[[Samples], list[Samples]],
+    counts: Iterable[int],
 ) -> pd.DataFrame:
-    """Judge every choice of a result's seeds, asked about so many versions of each test clip.
-
-    `ask` takes a network and the test samples, and returns the probabilities of each version.
-    """
+    """Judge every choice of a result's seeds, asked about so many versions of each test clip."""
     tables = []
     for name in names:
         result = results.load(key, name)
         dataset, split = declared(key, name)
+        folds = result.split.folds
+        tests = {fold: versions(dataset.parts(split, fold)[2]) for fold in folds}
         answers = {
             seed: np.concatenate(
-                [_answered(result, seed, fold, dataset, split, ask) for fold in result.split.folds]
+                [_answered(result.network(seed, fold), tests[fold]) for fold in folds]
             )
             for seed in result.seeds
         }  # seed → (clips, versions, classes)
-        rows = np.concatenate([dataset.rows(split, fold)["test"] for fold in result.split.folds])
+        rows = np.concatenate([dataset.rows(split, fold)["test"] for fold in folds])
         tables.append(_judged(result, answers, rows, dataset, counts))
     return pd.concat(tables, ignore_index=True)
 
 
-def _answered(result, seed: int, fold: int, dataset, split, ask: Callable) -> np.ndarray:
-    with torch.inference_mode():
-        said = ask(result.network(seed, fold), dataset.parts(split, fold)[2])
-    return np.stack(said, axis=1)
+def _answered(network: torch.nn.Module, versions: Sequence[Samples]) -> np.ndarray:
+    return np.stack([training.predict(network, each) for each in versions], axis=1)
 
 
 def _judged(
