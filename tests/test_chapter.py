@@ -113,6 +113,6 @@ def test_leaks_are_counted_for_splits_that_leak_and_for_those_that_do_not(datase
 
 
 def test_one_seed_has_no_spread_and_counts_of_runs_are_whole():
-    table = chapter.results("mostafa", ["fer-residual-official", "no-such-experiment"]).frame
+    table = chapter.results("mostafa", ["fer-custom-official", "no-such-experiment"]).frame
     assert table["runs"].tolist() == ["1", ""]
     assert not table.astype(str).apply(lambda column: column.str.contains("nan")).any(axis=None)
