@@ -62,10 +62,13 @@ def verdicts(key: str) -> Table:
     table = ledger.table(key, own=True)
     shown = _as_printed(table).assign(
         measured=table["measured"].map(number),
-        verdict=table["verdict"].map(badge),
-        why=[
-            cell(why) + (f"<br><code>{html.escape(command)}</code>" if command else "")
-            for why, command in zip(table["why"], table["settle_with"].fillna(""), strict=True)
+        # The badge stands above its reason: a column of its own would take the sentences' width.
+        verdict=[
+            f'<div class="emolib-why">{badge(verdict)} {cell(why)}'
+            + (f"<br><code>{html.escape(command)}</code></div>" if command else "</div>")
+            for verdict, why, command in zip(
+                table["verdict"], table["why"], table["settle_with"].fillna(""), strict=True
+            )
         ],
     )
     counts = table["verdict"].value_counts()
