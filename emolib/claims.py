@@ -893,7 +893,12 @@ def _nearest(related: list, claim: Claim, check: ResultCheck) -> list:
         built = _built(result.model.options, check, claim.key)
         unlike = {name for name in wanted if built.get(name) != wanted[name]}
         # A part that was trained beforehand is named by the inputs it made.
-        unmet = [n for n in unlike if not _has_features(result, str(wanted[n]).lower())]
+        named = json.dumps(result.features)
+        unmet = {
+            name
+            for name in unlike
+            if not (isinstance(wanted[name], str) and json.dumps(wanted[name]) in named)
+        }
         return (
             result.corpus != claim.needs.corpus,
             not _has_features(result, check.features),

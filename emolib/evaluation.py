@@ -246,7 +246,7 @@ def bootstrap_by_actor(
         Class numbers (N,), or `predicted` (S, N) for S seeds that predicted the same samples:
         the score is then the mean over seeds, and a draw takes the same actors for all.
     actors
-        Speaker of each sample; None draws samples instead.
+        Speaker of each sample. None, or fewer than two different ones, draws samples instead.
 
     Returns
     -------
@@ -255,7 +255,7 @@ def bootstrap_by_actor(
     """
     labels, predicted = np.asarray(labels), np.atleast_2d(predicted)
     rng = np.random.default_rng(seed)
-    if actors is None:
+    if actors is None or len(set(actors)) < 2:
         # Drawing samples is drawing cells of (label, prediction of every seed).
         columns = np.column_stack([labels, *predicted])
         cells, counts = np.unique(columns, axis=0, return_counts=True)

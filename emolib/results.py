@@ -299,14 +299,14 @@ class Result(_Model):
         pools = [self.pooled(seed, level) for seed in self.seeds]
         _, labels, _, actors = pools[0]
         mean = evaluation.fuse([probabilities for _, _, probabilities, _ in pools])
-        return evaluation.evaluate(labels, mean, self.classes, actors=_drawn(actors))
+        return evaluation.evaluate(labels, mean, self.classes, actors=actors)
 
     def evaluation(
         self, seed: int | None = None, level: Level | None = None
     ) -> evaluation.Evaluation:
         """Evaluate the pooled predictions of one seed (default: the first)."""
         _, labels, probabilities, actors = self.pooled(seed, level)
-        return evaluation.evaluate(labels, probabilities, self.classes, actors=_drawn(actors))
+        return evaluation.evaluate(labels, probabilities, self.classes, actors=actors)
 
     def weights(self, seed: int, fold: int) -> Path:
         """Return the file of the weights that gave the answers of one seed and fold.
@@ -406,11 +406,6 @@ def _pool(runs: Sequence[Run], samples: Samples, level: Level, n_segments: int):
     return rows, np.array(samples.labels)[clips], probabilities, np.array(samples.actors)[clips]
 
 
-def _drawn(actors: np.ndarray) -> np.ndarray | None:
-    """Return the actors to draw for an interval; None, to draw samples, if there are not two."""
-    return actors if len(set(actors)) > 1 else None
-
-
 def summarise(
     runs: Sequence[Run], samples: Samples, classes: Sequence[str], level: Level, n_segments: int
 ) -> dict[str, MetricSummary]:
@@ -432,7 +427,7 @@ def summarise(
         if not all(np.array_equal(rows, pool[0]) for pool in pools):
             raise ResultError("the seeds were tested on different samples: run the same folds")
         predicted = np.stack([pool[2].argmax(1) for pool in pools])  # (S, N)
-        intervals = evaluation.bootstrap_by_actor(labels, predicted, len(classes), _drawn(actors))
+        intervals = evaluation.bootstrap_by_actor(labels, predicted, len(classes), actors)
         per_seed = evaluation.scores(
             np.stack([_confusion(labels, row, len(classes)) for row in predicted])
         )

@@ -217,6 +217,7 @@ def test_only_the_nearest_related_results_are_mentioned():
         result(0.42, (0, 1), corpus="paired", options={"audio_kernel": 3}),
         result(0.43, (0, 1), corpus="paired", options={"audio_kernel": 3}, mode="quick"),
     ]
+    runs[0].features["without_twins"] = 3  # a number is no name of a part
     why = verdict(claim(check), runs).to_dict()["why"]
     assert "Related: 42.0 %" in why
     assert "41.0" not in why

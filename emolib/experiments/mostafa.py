@@ -447,7 +447,7 @@ FULL: dict[str, dict[str, Any]] = {
         "options": {**_OURS, "channels": (16, 32, 64, 96)},
         "note": "our design, slimmer, 60 epochs",
     },
-    # As everybody else trains on FER2013: with the pictures that look like one of the test.
+    # The official parts as they come: with the pictures that look like one of the test.
     "fer-residual-twins-official": {
         **_RESIDUAL, "seeds": (0, 1, 2), "recipe": _CYCLE, "allow_leak": "image",
         "data": {"augmentation": _FACE_CHANGES}, "note": "the same, look-alikes left in",

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from emolib import devices, evaluation, experiments, models, paths, results, training
 from emolib.corpora import splits
@@ -366,7 +367,7 @@ def _asked_often(
             seed: np.concatenate(
                 [_answered(result.network(seed, fold), tests[fold]) for fold in folds]
             )
-            for seed in result.seeds
+            for seed in tqdm(result.seeds, desc=name, unit="seed")
         }  # seed → (clips, versions, classes)
         rows = np.concatenate([dataset.rows(split, fold)["test"] for fold in folds])
         tables.append(_judged(result, answers, rows, dataset, counts))
@@ -392,9 +393,8 @@ def _judged(
         mean = np.mean([answers[seed] for seed in seeds], axis=0)
         for count in counts:
             found = evaluation.evaluate(
-                labels, mean[:, :count].mean(axis=1), dataset.classes,
-                actors=actors if any(actors) else None,
-            )  # fmt: skip
+                labels, mean[:, :count].mean(axis=1), dataset.classes, actors=actors
+            )
             made.append(
                 {
                     "experiment": result.experiment,
