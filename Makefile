@@ -5,6 +5,8 @@
 PYTHON ?= $(firstword $(foreach v,python3.11 python3.12 python3.13 python3,$(shell $(v) -c "" 2>/dev/null && echo $(v))))
 UV     := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv),.uv/bin/uv)
 BIN    := .venv/bin
+# uv is brought into a private environment of its own only where it is missing and needed.
+BRING_UV = test -x $(UV) || { $(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet --disable-pip-version-check uv; }
 STAMP  := .venv/.emolib-installed
 JOBS   ?= 2
 MODE   ?= quick
@@ -20,16 +22,12 @@ help: ## Show this list
 env: $(STAMP) ## Create .venv from requirements.lock (nothing to do when it is up to date)
 
 # The stamp is written last, so that an interrupted installation is taken up again.
-$(STAMP): requirements.lock pyproject.toml | $(UV)
+$(STAMP): requirements.lock pyproject.toml
+	@$(BRING_UV)
 	@test -x $(BIN)/python || $(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
 	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
-
-# Reached only when uv is not on PATH: it then lives in a private environment of its own.
-.uv/bin/uv:
-	$(PYTHON) -m venv .uv
-	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 book: env ## Execute every notebook, build the book: _build/html/index.html
 	@$(if $(DATA),EMOLIB_DATA="$(abspath $(DATA))") $(BIN)/emolib book --mode $(MODE) --jobs $(JOBS) $(if $(DATA),--data "$(DATA)") $(if $(ONLY),--only $(ONLY))
@@ -45,7 +43,8 @@ format: env ## Put the code into the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: | $(UV) ## Renew requirements.lock from pyproject.toml
+lock: ## Renew requirements.lock from pyproject.toml
+	@$(BRING_UV)
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
 
 clean: ## Remove what was built (keeps .venv, downloads and features)
