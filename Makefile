@@ -27,6 +27,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
 	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/python -m emolib.features.precompile
 	@touch $@
 
 book: env ## Execute every notebook, build the book: _build/html/index.html
