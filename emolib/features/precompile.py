@@ -7,6 +7,8 @@ a dead kernel. ``make env`` therefore runs ``python -m emolib.features.precompil
 can run in parallel.
 """
 
+from collections.abc import Iterable
+
 #: What a student would try, on `sound` at `rate`; all of it is compiled on its first call.
 CALLS = {
     "tuning": "librosa.estimate_tuning(y=sound, sr=rate)",
@@ -20,11 +22,12 @@ CALLS = {
 }
 
 
-def run(calls=tuple(CALLS.values())) -> None:
-    """Make each call on a rising tone of a second."""
+def run(calls: Iterable[str] = ()) -> None:
+    """Make each call (by default all) on a rising tone of a second."""
     import librosa
 
     rate = 22_050
+    calls = tuple(calls) or tuple(CALLS.values())
     for dtype in ("float32", "float64"):
         sound = librosa.chirp(fmin=110, fmax=880, sr=rate, duration=1).astype(dtype)
         for call in calls:
