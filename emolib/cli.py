@@ -20,16 +20,16 @@ from emolib import __version__, paths
 EXPECTED = {
     "emolib.audit": "AuditError",
     "emolib.book.execution": "BookError",
-    "emolib.claims": "ClaimError",
+    "emolib.claims.ledger": "ClaimError",
     "emolib.corpora.download": "DownloadError",
     "emolib.corpora.manifest": "CorpusError",
     "emolib.corpora.splits": "LeakError",
     "emolib.evaluation": "EvaluationError",
-    "emolib.experiments": "ExperimentError",
-    "emolib.experiments.studies": "StudyError",
+    "emolib.papers.streams": "ExperimentError",
+    "emolib.labs.studies": "StudyError",
     "emolib.export": "ExportError",
     "emolib.features.store": "FeatureProblem",
-    "emolib.predict": "PredictionError",
+    "emolib.app.predict": "PredictionError",
     "emolib.results": "ResultError",
     "emolib.training": "TrainingError",
 }
@@ -203,9 +203,9 @@ def book(
     as_json: AsJson = False,
 ) -> None:
     """Execute every notebook from a clean copy, build the book and check its pages."""
-    from emolib import book
+    from emolib.book import build
 
-    index = book.build(
+    index = build.build(
         mode, only or None, jobs, data, out, seed=seed, timeout=timeout, progress=not as_json
     )
     if as_json:
@@ -281,7 +281,7 @@ def data_synth(
     full: Annotated[bool, typer.Option(help="All clips of the corpus' design, not a few.")] = False,
 ) -> None:
     """Make the synthetic corpus: real media files of faces and voices that do not exist."""
-    from emolib.corpora import synthetic
+    from emolib import synthetic
 
     typer.echo(str(synthetic.ensure(actors, seed, root, full=full)))
 
@@ -295,9 +295,9 @@ def features(
     as_json: AsJson = False,
 ) -> None:
     """Extract and cache what a paper's model reads, in parallel."""
-    from emolib import experiments
+    from emolib.papers import engine
 
-    dataset = experiments.paper(key).load(corpus, modality, mode)
+    dataset = engine.paper(key).load(corpus, modality, mode)
     found = {
         "paper": key,
         "corpus": corpus,
@@ -364,15 +364,16 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Fit and evaluate a paper's model for each seed and fold, and write the result."""
-    from emolib import experiments, results
+    from emolib import results
+    from emolib.papers import engine
 
     if experiment:
-        (file,) = experiments.run_full(
+        (file,) = engine.run_full(
             key, [experiment], n_jobs=jobs, device=device, progress=not as_json
         )
         result = results.read(file)
     else:
-        result = experiments.run(
+        result = engine.run(
             key,
             corpus=corpus,
             split=split,
@@ -410,7 +411,7 @@ def study(
     ] = None,
 ) -> None:
     """Make the tables beside the results, from what the runs have left."""
-    from emolib.experiments import studies
+    from emolib.labs import studies
 
     for name in names or studies.TABLES:
         typer.echo(studies.save(name))
@@ -436,9 +437,9 @@ def audit(
 @app.command()
 def claims(key: AnyKey = None, as_json: AsJson = False) -> None:
     """Show what the papers claim, what was measured here, and whether it holds."""
-    from emolib import claims
+    from emolib.claims import ledger
 
-    table = claims.table(key)
+    table = ledger.table(key)
     if as_json:
         _print_json(table.to_dict(orient="records"))
     else:
@@ -462,10 +463,11 @@ def explain(
     """
     import pandas as pd
 
-    from emolib import experiments, explain, models, training
+    from emolib import explain, models, training
     from emolib.corpora import splits
+    from emolib.papers import engine
 
-    module = experiments.paper(key)
+    module = engine.paper(key)
     dataset = module.load(corpus, modality, "quick", progress=not as_json)
     split = splits.make("actor", dataset.manifest, seed=seed, n_segments=dataset.n_segments)
     rows = {
@@ -577,7 +579,7 @@ def predict(
     """Say the emotions of the faces and of the voice in one file."""
     from tqdm import tqdm
 
-    from emolib import predict
+    from emolib.app import predict
 
     if paper == "lu":
         _companion(file, confidence, weights, as_json)
@@ -607,7 +609,7 @@ def predict(
 
 def _companion(file: Path, confidence: float | None, weights: Path | None, as_json: bool) -> None:
     """Print what Lu's two networks decide about a video, and how long each stage took."""
-    from emolib import companion, predict
+    from emolib.app import companion, predict
 
     decision = companion.decide(
         file,
@@ -634,7 +636,7 @@ def live(
 ) -> None:
     """Open the live app: webcam and microphone, or files, judged in the browser."""
     try:
-        from emolib import live
+        from emolib.app import live
 
         live.launch(host, port)
     except ModuleNotFoundError as error:

@@ -1,6 +1,6 @@
 """One result file for one experiment: every number, and everything needed to doubt it.
 
-A `Result` is written by `emolib.experiments` and read by the claims, the chapters and the
+A `Result` is written by `emolib.papers` and read by the claims, the chapters and the
 scoreboard. It holds a run for each seed and fold with its predictions on the test clips, so
 that any metric can be recomputed, and the provenance: commit, data, split, recipe, machine.
 

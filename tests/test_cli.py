@@ -12,8 +12,9 @@ import torch
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from emolib import book, cli, models, paths
-from emolib.book import BookError
+from emolib import cli, models, paths
+from emolib.book import build as building
+from emolib.book.build import BookError
 from emolib.corpora.manifest import CorpusError
 
 
@@ -73,7 +74,7 @@ def test_expected_errors_end_with_code_2_and_without_a_traceback(run, monkeypatc
     def fail(*args, **options):
         raise error
 
-    monkeypatch.setattr(book, "build", fail)
+    monkeypatch.setattr(building, "build", fail)
     done = run("book")
     assert done.exit_code == 2
     assert done.stderr.strip() == f"emolib: {error}"
@@ -99,7 +100,7 @@ def test_a_bug_shows_where_it_is(run, monkeypatch):
     def fail(*args, **options):
         raise ValueError("a bug")
 
-    monkeypatch.setattr(book, "build", fail)
+    monkeypatch.setattr(building, "build", fail)
     done = run("book")
     assert done.exit_code == 1
     assert isinstance(done.exception, ValueError)
@@ -112,7 +113,7 @@ def test_the_book_command_passes_on_what_was_asked(run, monkeypatch, tmp_path):
         asked.update(options, args=args)
         return tmp_path / "index.html"
 
-    monkeypatch.setattr(book, "build", build)
+    monkeypatch.setattr(building, "build", build)
     done = run("book", "--only", "ding", "--jobs", 3, "--data", tmp_path, "--seed", 7, "--json")
     assert json.loads(done.stdout) == {"index": str(tmp_path / "index.html")}
     assert asked["args"] == ("quick", ["ding"], 3, tmp_path, None)
@@ -165,7 +166,7 @@ def test_json_never_says_nan():
 
 
 def test_a_study_is_made_by_its_name_and_an_unknown_one_is_refused(run, monkeypatch, tmp_path):
-    from emolib.experiments import studies
+    from emolib.labs import studies
 
     (tmp_path / "yang").mkdir()
     monkeypatch.setattr(studies.paths, "RESULTS", tmp_path)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from emolib import evaluation, experiments, models, paths, results
+from emolib import evaluation, models, paths, results
+from emolib.papers import engine
 
 CLASSES = ["neutral", "happy", "sad"]
 N, ACTORS = 60, 6
@@ -274,7 +275,7 @@ COMMITTED = [
 
 @pytest.mark.parametrize(("key", "name"), COMMITTED)
 def test_a_committed_result_was_made_as_the_code_says(key, name):
-    module = experiments.paper(key)
+    module = engine.paper(key)
     said = module.FULL[name]
     result = results.load(key, name)
     recipe = said.get("recipe") or module.RECIPE

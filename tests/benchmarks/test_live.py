@@ -3,7 +3,8 @@
 import pytest
 from safetensors.torch import save_file
 
-from emolib import corpora, live, models, predict
+from emolib import corpora, models
+from emolib.app import live, predict
 
 
 @pytest.mark.benchmark

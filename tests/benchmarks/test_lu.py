@@ -2,7 +2,7 @@
 
 import pytest
 
-from emolib import companion
+from emolib.app import companion
 
 pytestmark = pytest.mark.benchmark
 

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.functional import to_tensor
 
 from emolib import models, training
-from emolib.experiments import ding
+from emolib.papers import ding
 from emolib.training import Samples
 
 pytestmark = pytest.mark.benchmark

@@ -5,7 +5,8 @@ import csv
 import nbformat
 import pytest
 
-from emolib import book
+from emolib.book import build as building
+from emolib.book.build import BookError
 from emolib.book.execution import read_notebook
 
 # Each of these starts kernels and Sphinx several times: on a busy machine that takes minutes.
@@ -23,7 +24,7 @@ def change(project, *cells, name="tiny"):
 @pytest.fixture
 def build(project):
     """Build the project without progress bars."""
-    return lambda **options: book.build(progress=False, **options)
+    return lambda **options: building.build(progress=False, **options)
 
 
 def test_a_book_is_built_kept_and_renewed_only_where_something_changed(project, build):
@@ -61,12 +62,12 @@ def test_a_book_is_built_kept_and_renewed_only_where_something_changed(project, 
     # A page with a warning is no page, and the old one is gone.
     with (project / "book/intro.md").open("a") as file:
         file.write("\n[nowhere](absent.md)\n")
-    with pytest.raises(book.BookError, match=r"intro.md:.*absent.md"):
+    with pytest.raises(BookError, match=r"intro.md:.*absent.md"):
         build()
     assert not index.exists()
 
     # Nor does a second try get through because Sphinx has seen the warning before.
-    with pytest.raises(book.BookError, match=r"absent\.md"):
+    with pytest.raises(BookError, match=r"absent\.md"):
         build()
 
 
@@ -79,7 +80,7 @@ def test_a_failing_notebook_fails_the_build_by_name_after_the_others_ran(project
     html.mkdir(parents=True)
     (html / "index.html").write_text("an older book")
 
-    with pytest.raises(book.BookError) as caught:
+    with pytest.raises(BookError) as caught:
         build()
     message = str(caught.value)
     assert "1 of 2 notebooks failed (tiny)" in message
@@ -94,13 +95,13 @@ def test_a_failing_notebook_fails_the_build_by_name_after_the_others_ran(project
 
 def test_a_kernel_that_dies_fails_the_build(project, build):
     change(project, "import os", "os._exit(3)")
-    with pytest.raises(book.BookError, match="tiny: papermill failed"):
+    with pytest.raises(BookError, match="tiny: papermill failed"):
         build()
 
 
 def test_a_notebook_that_takes_too_long_is_stopped(project, build):
     change(project, "import time", "time.sleep(600)")
-    with pytest.raises(book.BookError, match="stopped after 4 s"):
+    with pytest.raises(BookError, match="stopped after 4 s"):
         build(timeout=4)
 
 
@@ -110,16 +111,16 @@ def test_part_of_a_book_does_not_replace_the_whole(project, build):
     assert part != whole
     assert whole.exists()
     assert (part.parent / "notebooks/tiny.html").exists()
-    with pytest.raises(book.BookError, match="no notebook absent: there are tiny"):
+    with pytest.raises(BookError, match="no notebook absent: there are tiny"):
         build(only="absent")
 
 
 def test_what_cannot_be_built_is_said_before_anything_runs(project, build, tmp_path):
-    with pytest.raises(book.BookError, match="known are quick, full"):
+    with pytest.raises(BookError, match="known are quick, full"):
         build(mode="fast")
-    with pytest.raises(book.BookError, match="no folder"):
+    with pytest.raises(BookError, match="no folder"):
         build(data=tmp_path / "absent")
     (project / "notebooks/tiny.ipynb").unlink()
-    with pytest.raises(book.BookError, match="names notebooks/tiny"):
+    with pytest.raises(BookError, match="names notebooks/tiny"):
         build()
     assert not (project / "_build/run").exists()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from emolib import corpora, live, models, predict
+from emolib import corpora, models
+from emolib.app import live, predict
 from emolib.corpora.manifest import EMOTIONS
 
 CHROMIUM = next(
@@ -26,7 +27,7 @@ WAIT_MS = 90_000
 @pytest.fixture(scope="module")
 def clip():
     """One synthetic video with sound."""
-    from emolib.corpora import synthetic
+    from emolib import synthetic
 
     return Path(synthetic.manifest(actors=1)["path"].iloc[0])
 

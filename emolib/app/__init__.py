@@ -1,0 +1,1 @@
+"""The networks at work: on a file, on a camera and a microphone."""

@@ -1,0 +1,256 @@
+"""What every paper chapter shows, said the same way in all of them.
+
+A notebook holds prose, short calls and figures. The tables that all chapters share live here:
+claims and verdicts from the ledger, committed results with their provenance, the clips of a data
+set, and what leaks through a split.
+"""
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+#: Verdicts of the ledger, in the order of a legend, and the class that colours each.
+VERDICTS = {
+    "holds": "holds",
+    "fails": "fails",
+    "impossible": "impossible",
+    "not stated well enough": "unstated",
+    "awaits data": "awaits",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that a page shows as HTML and a terminal as text."""
+
+    frame: pd.DataFrame
+    caption: str = ""
+    note: str = ""
+
+    def _repr_html_(self) -> str:
+        caption = html.escape(self.caption)
+        above = f'<p class="emolib-caption">{caption}</p>' if caption else ""
+        body = self.frame.to_html(index=False, escape=False, border=0, classes="emolib-table")
+        below = f'<p class="emolib-note">{self.note}</p>' if self.note else ""
+        return f'{above}<div class="emolib-scroll" tabindex="0">{body}</div>{below}'
+
+    def __repr__(self) -> str:
+        """Return the caption and the plain table."""
+        return f"{self.caption}\n{self.frame.to_string(index=False)}"
+
+
+# --- rooms 1 and 10: claims and verdicts -----------------------------------------------------
+
+
+def claims(key: str) -> Table:
+    """Return what the paper claims: where it says so, what, and the value as printed."""
+    from emolib.claims import ledger as ledger
+
+    columns = ("source", "quantity", "published", "unit")
+    own = [claim for claim in ledger.load(key) if claim.own]
+    table = pd.DataFrame([[getattr(claim, c) for c in columns] for claim in own], columns=columns)
+    return Table(_as_printed(table), f"{len(table)} claims, in the order of the paper")
+
+
+def verdicts(key: str) -> Table:
+    """Return every claim with what was measured, the verdict, and why."""
+    from emolib.claims import ledger as ledger
+
+    table = ledger.table(key, own=True)
+    shown = _as_printed(table).assign(
+        measured=table["measured"].map(number),
+        # The badge stands above its reason: a column of its own would take the sentences' width.
+        verdict=[
+            f'<div class="emolib-why">{badge(verdict)} {cell(why)}'
+            + (f"<br><code>{html.escape(command)}</code></div>" if command else "</div>")
+            for verdict, why, command in zip(
+                table["verdict"], table["why"], table["settle_with"].fillna(""), strict=True
+            )
+        ],
+    )
+    counts = table["verdict"].value_counts()
+    said = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
+    return Table(shown, f"{len(table)} claims: {said}")
+
+
+def _as_printed(table: pd.DataFrame) -> pd.DataFrame:
+    printed = [
+        " ".join(filter(None, (cell(value), cell(unit))))
+        for value, unit in zip(table["published"], table["unit"], strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "where": table["source"].map(cell),
+            "what": table["quantity"].map(cell),
+            "printed": printed,
+        }
+    )
+
+
+def badge(verdict: str) -> str:
+    """Return a verdict as a small coloured label; the word itself carries the meaning."""
+    return (
+        f'<span class="emolib-badge emolib-{VERDICTS.get(verdict, "unstated")}">'
+        f"{html.escape(verdict)}</span>"
+    )
+
+
+def cell(value) -> str:
+    """Return a value as HTML text; missing values are empty."""
+    missing = value is None or (not isinstance(value, str) and pd.isna(value))
+    return "" if missing else html.escape(str(value))
+
+
+def number(value) -> str:
+    """Return a measured value as HTML text: whole numbers in full, others to five digits."""
+    if not isinstance(value, (int, float)) or pd.isna(value):
+        return cell(value)
+    if float(value).is_integer() or abs(value) >= 1e5:
+        return f"{value:,.0f}"
+    return f"{value:,.5g}" if abs(value) >= 1e-4 or not value else f"{value:.1e}"
+
+
+# --- room 7: what an option costs ----------------------------------------------------------
+
+
+def count(key: str, **options):
+    """Return the `devices.Cost` of a model built with `options`, for one sample."""
+    from emolib import devices, models
+
+    return devices.cost(
+        models.build(key, **options), models.example_inputs(key, batch=1, **options)
+    )
+
+
+# --- room 4: data and split ------------------------------------------------------------------
+
+
+def corpus_name(corpus: str) -> str:
+    """Return how a corpus is called in a caption: what is synthetic or paired says so."""
+    from emolib.results import CORPUS_NAMES
+
+    return CORPUS_NAMES.get(corpus, corpus)
+
+
+def clips(dataset) -> Table:
+    """Return how many clips of each emotion and actor a data set holds, and what was left out."""
+    manifest = dataset.manifest
+    table = pd.crosstab(manifest["emotion"], manifest["actor"]).reindex(dataset.classes)
+    counts = pd.DataFrame({"clips": table.sum(axis=1), "actors": (table > 0).sum(axis=1)})
+    caption = (
+        f"{corpus_name(manifest['corpus'].iloc[0])}: {len(manifest)} clips of "
+        f"{table.shape[1]} actors, {len(dataset.samples)} samples ({dataset.n_segments} per clip); "
+        f"{dataset.features.get('clips_left_out', 0)} clips left out as unusable"
+    )
+    return Table(counts.rename_axis("emotion").reset_index(), caption)
+
+
+def leaks(dataset, splits: Iterable) -> Table:
+    """Return, for each split, how many pairs of train and test rows share what."""
+    rows = []
+    for split in splits:
+        kind = split.kind
+        report = split.check(
+            dataset.manifest,
+            allow_leak=kind if kind in ("segment", "clip") else None,
+            images=dataset.images,
+        )
+        rows.append({"split": kind, **report.counts})
+    frame = pd.DataFrame(rows).fillna(0)
+    return Table(frame, "pairs of training and test rows that share an actor, a clip, …")
+
+
+# --- room 6: committed results ---------------------------------------------------------------
+
+
+def results(key: str, experiments: Sequence[str]) -> Table:
+    """Return the committed full results, one row each, with intervals and provenance.
+
+    Samples are what the network answers for (segments, where a clip is cut into several); clips
+    are judged by the mean of their samples, and only where all of them stand on one side of
+    the split. Where every clip is one sample, one column says it. An experiment without a result
+    keeps its row, with the command that would make it: nothing is left out in silence.
+    """
+    rows, notes = [], []
+    stored = {name: committed(key, name) for name in experiments}
+    segmented = any(result.n_segments > 1 for result in stored.values() if result)
+    for name, result in stored.items():
+        if result is None:
+            rows.append({"experiment": f"{name}: <code>{_command(key, name)}</code>"})
+            continue
+        if segmented:
+            by_sample = result.summary.get("segment_accuracy", result.summary["accuracy"])
+            clips = result.summary if result.level == "clip" else {}
+            measured = {
+                "accuracy, samples": _summary(by_sample),
+                "accuracy, clips": _summary(clips.get("accuracy")),
+                "UAR, clips": _summary(clips.get("uar")),
+            }
+        else:
+            measured = {
+                "accuracy": _summary(result.summary["accuracy"]),
+                "UAR": _summary(result.summary.get("uar")),
+            }
+        rows.append(
+            {"experiment": html.escape(result.title), "runs": str(len(result.runs))}
+            | measured
+            | {"parameters": f"{result.model.parameters:,}"}
+        )
+        notes.append(f"<code>{name}</code>: {html.escape(result.provenance_line())}")
+    frame = pd.DataFrame(rows).fillna("")
+    return Table(
+        frame,
+        "percent: mean over seeds ± sd [95 % interval; actors drawn with replacement, or pictures "
+        "where people have no names]",
+        "<br>".join(notes),
+    )
+
+
+def results_frame(key: str, experiments: Sequence[str], metric: str = "accuracy") -> pd.DataFrame:
+    """Return committed results as `plots.intervals` draws them, in percent; missing ones left out.
+
+    Columns ``label, value, low, high, modality, experiment``.
+    """
+    rows = []
+    for name in experiments:
+        result = committed(key, name)
+        if result is None:
+            continue
+        if metric not in result.summary:
+            continue
+        summary = result.summary[metric]
+        rows.append(
+            {
+                "label": name.replace("-", " "),
+                "value": 100 * summary.mean,
+                "low": 100 * summary.interval[0],
+                "high": 100 * summary.interval[1],
+                "modality": result.modality,
+                "experiment": name,
+            }
+        )
+    return pd.DataFrame(rows, columns=["label", "value", "low", "high", "modality", "experiment"])
+
+
+def committed(key: str, name: str):
+    """Return a committed `results.Result`, or None if that experiment was not run yet."""
+    from emolib import results as stored
+
+    if not stored.path(key, name).exists():
+        return None
+    return stored.load(key, name)
+
+
+def _command(key: str, name: str) -> str:
+    return f"emolib train {key} --experiment {name}"
+
+
+def _summary(summary) -> str:
+    if summary is None:
+        return ""
+    low, high = summary.interval
+    spread = "" if math.isnan(summary.sd) else f" ± {100 * summary.sd:.1f}"  # one seed has none
+    return f"{100 * summary.mean:.1f}{spread} [{100 * low:.1f}, {100 * high:.1f}]"

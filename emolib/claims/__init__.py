@@ -1,0 +1,1 @@
+"""The ledger: every number the papers print, and what was found about it."""

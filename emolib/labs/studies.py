@@ -1,0 +1,520 @@
+"""The tables beside the results: what several runs say together, or a run says when asked again.
+
+``emolib study`` makes them all, or those named, from what is stored: the committed results, the
+weights that runs left in ``data/runs``, and the recordings. ``ishtiaq/cost`` and ``lu/face-times``
+are measured on the machine that they are made on; ``lu/voice-variants`` trains.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import chain, combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from emolib import devices, evaluation, models, paths, results, training
+from emolib.corpora import splits
+from emolib.labs import fusion, label_noise
+from emolib.papers import engine, ishtiaq, mostafa, yang
+from emolib.training import Samples
+
+LEVELS = (0.5, 1.0, 2.0)
+#: Our face networks, trained without pictures that look like one of the test.
+LOOKERS = ("fer-residual-official", "fer-residual-long-official", "fer-slim-official")
+BATCH = 4
+
+
+class StudyError(RuntimeError):
+    """A table cannot be made; the message says what to run first."""
+
+
+# --- Yang: does another order than one help? -------------------------------------------------
+
+
+def orders(metric: str = "uar") -> pd.DataFrame:
+    """Compare every order of the transform with the ordinary one, run by run.
+
+    Only seeds that all stored orders share are compared. Differences are tested with the corrected
+    resampled t-test over seeds and folds, and the tests are corrected for their number (Holm).
+
+    Parameters
+    ----------
+    metric
+        "uar" or "accuracy".
+
+    Returns
+    -------
+    DataFrame
+        ``order``, ``seeds``, ``folds``, the mean of `metric`, its ``difference`` from order 1,
+        in how many runs the order was ``better``, ``p`` and ``p_holm``.
+
+    Raises
+    ------
+    StudyError
+        If there is no result of the ordinary transform.
+    """
+    stored = {
+        order: results.load("yang", f"audio-{order}")
+        for order in yang.ORDERS
+        if results.path("yang", f"audio-{order}").exists()
+    }
+    if 1.0 not in stored:
+        raise StudyError("there is no reference: run `emolib train yang --experiment audio-1.0`")
+    shared = sorted(set.intersection(*(set(result.seeds) for result in stored.values())))
+    runs = {
+        order: {(run.seed, run.fold): run for run in result.runs if run.seed in shared}
+        for order, result in stored.items()
+    }
+    first = next(iter(runs[1.0].values())).counts
+    rows = []
+    for order, own in runs.items():
+        pairs = sorted(set(own) & set(runs[1.0]))
+        values = np.array([own[pair].metrics[metric] for pair in pairs])
+        gain = values - [runs[1.0][pair].metrics[metric] for pair in pairs]
+        p = (
+            np.nan
+            if order == 1.0
+            else evaluation.corrected_t_test(gain, first["train"]["n"], first["test"]["n"])[1]
+        )
+        rows.append(
+            {
+                "order": str(order),
+                "seeds": len(shared),
+                "folds": len({fold for _, fold in pairs}),
+                metric: values.mean(),
+                "difference": gain.mean(),
+                "better": f"{int((gain > 0).sum())} of {len(pairs)}" if order != 1.0 else "",
+                "p": p,
+            }
+        )
+    table = pd.DataFrame(rows)
+    tested = table["p"].notna()
+    if tested.any():
+        table.loc[tested, "p_holm"] = evaluation.holm(table.loc[tested, "p"])
+    return table
+
+
+# --- Ishtiaq: a modality is missing, or noisy -------------------------------------------------
+
+
+def declared(key: str, experiment: str) -> tuple[engine.Dataset, splits.Split]:
+    """Return the data and split of a paper's full experiment."""
+    module = engine.paper(key)
+    said = module.FULL[experiment]
+    dataset = module.load(said["corpus"], said["modality"], "full", **said.get("data", {}))
+    split, _ = engine.checked(
+        said["split"], dataset, said.get("allow_leak"), **said.get("split_options", {})
+    )
+    return dataset, split
+
+
+def robustness(experiment: str = "paired-all-actor") -> pd.DataFrame:
+    """Ask a trained network of all modalities without one, or with one of them noisy.
+
+    Noise is Gaussian with a standard deviation of `LEVELS` times that of the input; of words, the
+    share `LEVELS` (at most one) becomes unknown. The network was not trained for either.
+
+    Returns
+    -------
+    DataFrame
+        ``seed``, ``fold``, ``what`` ("nothing", "missing" or "noise"), ``modality``, ``level``
+        and ``uar``.
+
+    Raises
+    ------
+    ResultError
+        If the weights of that experiment are not on this machine.
+    """
+    result = results.load("ishtiaq", experiment)
+    dataset, split = declared("ishtiaq", experiment)
+    tables = [_disturbed(result, run, dataset, split) for run in result.runs]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _disturbed(
+    result: results.Result, run: results.Run, dataset: engine.Dataset, split: splits.Split
+) -> pd.DataFrame:
+    model = result.network(run.seed, run.fold)
+    _, _, test = dataset.parts(split, run.fold)
+    test = Samples(dataset.prepare(test.inputs, None), test.labels)
+    names = ishtiaq.MODALITIES[result.modality]
+
+    def uar(samples: Samples, present: list[bool]) -> float:
+        rows = torch.tensor([present]).expand(len(samples), -1)
+        with torch.inference_mode():
+            said = model(**samples.inputs, present=rows).softmax(1).numpy()
+        return evaluation.evaluate(samples.labels, said, dataset.classes, draws=1).uar
+
+    everything = [True] * len(names)
+    rows = [{"what": "nothing", "modality": "", "level": 0.0, "uar": uar(test, everything)}]
+    for i, name in enumerate(names):
+        rest = [there and j != i for j, there in enumerate(everything)]
+        rows.append({"what": "missing", "modality": name, "level": 1.0, "uar": uar(test, rest)})
+        for level in LEVELS:
+            if name == "text" and level > 1:
+                continue
+            heard = uar(ishtiaq.noisy(test, name, level), everything)
+            rows.append({"what": "noise", "modality": name, "level": level, "uar": heard})
+    return pd.DataFrame(rows).assign(seed=run.seed, fold=run.fold)
+
+
+# --- Mostafa: what the look-alikes of FER2013 are worth ---------------------------------------
+
+
+def look_alikes(
+    without: str = "fer-residual-official", within: str = "fer-residual-twins-official"
+) -> pd.DataFrame:
+    """Compare two trainings that differ in the pictures which look like one of the test.
+
+    Parameters
+    ----------
+    without, within
+        Results of trainings without look-alikes, and with them.
+
+    Returns
+    -------
+    DataFrame
+        For all ``test pictures``, those ``with a look-alike`` in training and those ``without``:
+        how many ``pictures``, the mean accuracy over the seeds that both have after either
+        training (``left out``, ``left in``), the ``difference``, and ``p`` of McNemar's test
+        between the means of their networks.
+
+    Raises
+    ------
+    StudyError
+        If the two have no seed in common.
+    """
+    dataset, split = declared("mostafa", within)
+    rows, groups = dataset.rows(split, 0), np.asarray(dataset.images)
+    known = np.isin(groups[rows["test"]], groups[np.concatenate([rows["train"], rows["valid"]])])
+    ids = dataset.manifest["clip_id"].to_numpy()[rows["test"]]
+    labels = dataset.samples.labels.numpy()[rows["test"]]
+    stored = [results.load("mostafa", name) for name in (without, within)]
+    seeds = sorted(set.intersection(*(set(result.seeds) for result in stored)))
+    if not seeds:
+        raise StudyError(
+            f"{without} and {within} have no seed in common: run "
+            f"`emolib train mostafa --experiment {within}`"
+        )
+    left_out, left_in = (_answers(result, seeds, ids) for result in stored)  # (seeds, N, classes)
+    table = []
+    every = np.ones_like(known)
+    for name, shown in (("all", every), ("with a look-alike", known), ("without", ~known)):
+        right = [(said[:, shown].argmax(2) == labels[shown]) for said in (left_out, left_in)]
+        accuracy = [float(answers.mean()) for answers in right]
+        tested = evaluation.paired_comparison(
+            labels[shown], left_out[:, shown].mean(0), left_in[:, shown].mean(0)
+        )
+        table.append(
+            {
+                "test pictures": name,
+                "pictures": int(shown.sum()),
+                "seeds": len(seeds),
+                "left out": accuracy[0],
+                "left in": accuracy[1],
+                "difference": accuracy[1] - accuracy[0],
+                "p": tested.mcnemar_p,
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def remembering(names: Iterable[str] = LOOKERS) -> pd.DataFrame:
+    """Ask face networks about validation pictures that look like a training picture, and others.
+
+    Validation pictures are dealt from FER2013's training set, where look-alikes are many. Only
+    the choice of the epoch sees them.
+
+    Returns
+    -------
+    DataFrame
+        For each experiment and both kinds of ``validation pictures``: the ``epochs`` and ``seeds``
+        of the experiment, how many ``pictures``, and their ``accuracy``, mean over the seeds.
+
+    Raises
+    ------
+    ResultError
+        If the weights of an experiment are not on this machine.
+    """
+    table = []
+    for name in names:
+        result = results.load("mostafa", name)
+        dataset, split = declared("mostafa", name)
+        rows, groups = dataset.rows(split, 0), np.asarray(dataset.images)
+        _, valid, _ = dataset.parts(split, 0)
+        known = np.isin(groups[rows["valid"]], groups[rows["train"]])
+        right = np.stack(
+            [
+                training.predict(result.network(seed, 0), valid, prepare=dataset.prepare).argmax(1)
+                == valid.labels.numpy()
+                for seed in result.seeds
+            ]
+        )  # (seeds, pictures)
+        for kind, shown in (("with a look-alike", known), ("without", ~known)):
+            table.append(
+                {
+                    "experiment": name,
+                    "epochs": result.recipe["max_epochs"],
+                    "seeds": len(result.seeds),
+                    "validation pictures": kind,
+                    "pictures": int(shown.sum()),
+                    "accuracy": float(right[:, shown].mean()),
+                }
+            )
+    return pd.DataFrame(table)
+
+
+def _answers(result: results.Result, seeds: Sequence[int], ids: np.ndarray) -> np.ndarray:
+    """Return the probabilities of the clips `ids` from each seed: (seeds, clips, classes)."""
+    made = []
+    for seed in seeds:
+        rows, _, probabilities, _ = result.pooled(seed)
+        place = pd.Index(np.asarray(result.samples.clip_ids)[rows]).get_indexer(ids)
+        if (place < 0).any():
+            raise StudyError(
+                f"{result.experiment} has not been tested on {ids[place < 0][0]} and "
+                f"{(place < 0).sum() - 1} others: run "
+                f"`emolib train {result.key} --experiment {result.experiment}` again"
+            )
+        made.append(probabilities[place])
+    return np.stack(made)
+
+
+# --- Mostafa and Ishtiaq: asked more than once ------------------------------------------------
+
+#: By how many of 48 pixels a face is moved.
+MOVED = 3
+
+
+def looking(names: Iterable[str] = LOOKERS) -> pd.DataFrame:
+    """Ask Mostafa's face networks about each test picture as it is, mirrored and moved.
+
+    Two views are the picture and its mirror image; ten are these and both moved by `MOVED` pixels
+    up, down, left and right. Nothing was chosen by looking at the outcome: both are customary.
+
+    Returns
+    -------
+    DataFrame
+        As `listening`; pictures are drawn for the interval, as their people are not known.
+
+    Raises
+    ------
+    ResultError
+        If the weights of an experiment are not on this machine.
+    """
+
+    def views(test: Samples) -> list[Samples]:
+        return [Samples({"video": view}, test.labels) for view in face_views(test)]
+
+    return _asked_often("mostafa", names, views, (1, 2, 10))
+
+
+def face_views(samples: Samples) -> list[torch.Tensor]:
+    """Return ten views of faces, each (N, 1, 48, 48): as they are, mirrored, moved."""
+    faces = mostafa.faces_to_input(samples.inputs["video"])
+    wide = torch.nn.functional.pad(faces, [MOVED] * 4, mode="replicate")
+    views = []
+    for down, right in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2)):
+        rows, columns = (slice(MOVED * n, MOVED * n + mostafa.SIDE) for n in (down, right))
+        moved = wide[:, :, rows, columns]
+        views += [moved, moved.flip(-1)]
+    return views
+
+
+def listening(names: Iterable[str] = ("audio-ours-actor", "audio-actor")) -> pd.DataFrame:
+    """Ask Ishtiaq's trained voice networks about each test clip as it is, and about its versions.
+
+    The versions are those that training draws from: two semitones lower and higher, a tenth slower
+    and faster. The answer is the mean of all probabilities; of several networks (every choice of
+    the seeds that there are), the mean over them as well.
+
+    Returns
+    -------
+    DataFrame
+        ``experiment``, ``networks`` that answer together, ``seeds``, their ``parameters``, how
+        many ``versions`` they are asked about, and over all test clips ``uar`` with its interval
+        ``low`` to ``high`` (actors drawn with replacement) and ``accuracy``.
+
+    Raises
+    ------
+    ResultError
+        If the weights of an experiment are not on this machine.
+    """
+
+    def versions(test: Samples) -> list[Samples]:
+        voices = test.inputs["audio"]  # (clips, versions, 64, 64)
+        return [Samples({"audio": voices[:, i, None]}, test.labels) for i in range(voices.shape[1])]
+
+    return _asked_often("ishtiaq", names, versions, (1, 5))
+
+
+def _asked_often(
+    key: str,
+    names: Iterable[str],
+    versions: Callable[[Samples], list[Samples]],
+    counts: Iterable[int],
+) -> pd.DataFrame:
+    """Judge every choice of a result's seeds, asked about so many versions of each test clip."""
+    tables = []
+    for name in names:
+        result = results.load(key, name)
+        dataset, split = declared(key, name)
+        folds = result.split.folds
+        tests = {fold: versions(dataset.parts(split, fold)[2]) for fold in folds}
+        answers = {
+            seed: np.concatenate(
+                [_answered(result.network(seed, fold), tests[fold]) for fold in folds]
+            )
+            for seed in tqdm(result.seeds, desc=name, unit="seed")
+        }  # seed → (clips, versions, classes)
+        rows = np.concatenate([dataset.rows(split, fold)["test"] for fold in folds])
+        tables.append(_judged(result, answers, rows, dataset, counts))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _answered(network: torch.nn.Module, versions: Sequence[Samples]) -> np.ndarray:
+    return np.stack([training.predict(network, each) for each in versions], axis=1)
+
+
+def _judged(
+    result: results.Result,
+    answers: Mapping[int, np.ndarray],
+    rows: np.ndarray,
+    dataset: engine.Dataset,
+    counts: Iterable[int],
+) -> pd.DataFrame:
+    """Judge the mean over versions, and over every choice of seeds."""
+    labels = dataset.samples.labels.numpy()[rows]
+    actors = dataset.manifest["actor"].to_numpy()[rows]
+    made = []
+    for seeds in chain.from_iterable(combinations(answers, n + 1) for n in range(len(answers))):
+        mean = np.mean([answers[seed] for seed in seeds], axis=0)
+        for count in counts:
+            found = evaluation.evaluate(
+                labels, mean[:, :count].mean(axis=1), dataset.classes, actors=actors
+            )
+            made.append(
+                {
+                    "experiment": result.experiment,
+                    "networks": len(seeds),
+                    "seeds": " ".join(map(str, seeds)),
+                    "parameters": len(seeds) * result.model.parameters,
+                    "versions": count,
+                    "uar": found.uar,
+                    "low": found.uar_interval[0],
+                    "high": found.uar_interval[1],
+                    "accuracy": found.accuracy,
+                }
+            )
+    return pd.DataFrame(made)
+
+
+# --- Ishtiaq: what the heavy design costs -----------------------------------------------------
+
+
+def cost(batch: int = BATCH, runs: int = 5) -> pd.DataFrame:
+    """Measure a training step and a forward pass of the light and the heavy design.
+
+    One thread, processor time, 32-bit floats, in one run.
+
+    Returns
+    -------
+    DataFrame
+        One row for each of voice alone and all modalities: for both designs milliseconds of a
+        ``step`` and of a forward pass (``use``), ``training`` and ``inference`` peaks in MB, and
+        the ratios heavy / light of each.
+    """
+    rows = []
+    for modality in ("audio", "all"):
+        inputs = models.example_inputs("ishtiaq", batch=batch, modality=modality)
+        row: dict = {"modality": modality, "batch": batch}
+        for design in ("light", "heavy"):
+            build = partial(models.build, "ishtiaq", modality=modality, design=design)
+            step, training_peak, inference_peak = devices.training_step(
+                build, inputs, torch.arange(batch) % 8, runs=runs
+            )
+            row |= {
+                f"{design} step (ms)": step.fastest_ms,
+                f"{design} use (ms)": _forward_ms(build().eval(), inputs, runs),
+                f"{design} training (MB)": training_peak / 1e6,
+                f"{design} inference (MB)": inference_peak / 1e6,
+            }
+        for what in ("step (ms)", "use (ms)", "training (MB)", "inference (MB)"):
+            row[f"{what.split(' (')[0]} ratio"] = row[f"heavy {what}"] / row[f"light {what}"]
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _forward_ms(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor], runs: int) -> float:
+    import time
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    times = []
+    try:
+        with torch.inference_mode():
+            for _ in range(runs + 1):
+                start = time.process_time()
+                model(**inputs)
+                times.append(1000 * (time.process_time() - start))
+    finally:
+        torch.set_num_threads(before)
+    return min(times[1:])
+
+
+# --- the tables of the book --------------------------------------------------------------------
+
+
+def _fusion_noise() -> pd.DataFrame:
+    return pd.concat([fusion.noise("svm"), fusion.noise("mlp")], ignore_index=True)
+
+
+def _face_times() -> pd.DataFrame:
+    from emolib.app import companion  # which imports the experiments
+
+    return companion.face_times((1,))  # on one thread: several wait for each other
+
+
+TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
+    "mostafa/label-noise": partial(label_noise.table, "fer-residual-official"),
+    "mostafa/looking": looking,
+    "mostafa/look-alikes": look_alikes,
+    "mostafa/remembering": remembering,
+    "lu/fusion-noise": _fusion_noise,
+    "lu/leave-one-emotion-out": fusion.leave_one_emotion_out,
+    "lu/branch-noise": fusion.noise_in_branches,
+    "lu/voice-variants": fusion.voice_variants,
+    "lu/face-times": _face_times,
+    "yang/orders": orders,
+    "ishtiaq/listening": listening,
+    "ishtiaq/robustness": robustness,
+    "ishtiaq/cost": cost,
+}
+
+
+def save(name: str) -> Path:
+    """Make one of `TABLES` and write it to ``data/results``.
+
+    Raises
+    ------
+    StudyError
+        If the name is unknown, or what the table is made from is not on this machine.
+    """
+    if name not in TABLES:
+        raise StudyError(f"unknown table {name!r}: known are {', '.join(TABLES)}")
+    target = paths.RESULTS / f"{name}.csv"
+    table = TABLES[name]().assign(commit=results.commit()[0])
+    with paths.atomic(target) as part:
+        table.to_csv(part, index=False)
+    return target
+
+
+def table(name: str) -> pd.DataFrame:
+    """Return a stored table, or an empty one that says how to make it."""
+    file = paths.RESULTS / f"{name}.csv"
+    if not file.exists():
+        return pd.DataFrame({"not made yet": [f"emolib study {name}"]})
+    return pd.read_csv(file, keep_default_na=False, na_values=[""]).drop(columns="commit")

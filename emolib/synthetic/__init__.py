@@ -1,0 +1,533 @@
+"""Talking faces and voices made from a seed, in the layouts of five real corpora.
+
+Every loader, decoder, detector and feature runs on these files as on the real ones, and what
+carries each emotion is known (`PLANTED`), as are the 68 landmarks of every frame. The corpus is
+for checking machinery: no accuracy on it is ever a finding about people.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from emolib import paths
+from emolib.corpora.manifest import EMOTIONS, CorpusError, build
+from emolib.synthetic.face import Face
+from emolib.synthetic.media import write_media, write_wav
+from emolib.synthetic.performance import FPS, SIZE, Cue, Take, apex
+from emolib.synthetic.person import Person, person
+from emolib.synthetic.planted import LEAKS, PLANTED, REGIONS, Leak, Planted
+from emolib.synthetic.voice import RATE, SENTENCES
+
+__all__ = [
+    "CLASSES", "CORPORA", "FPS", "LEAKS", "PLANTED", "RATE", "REGIONS", "SIZE", "Leak", "Person",
+    "Planted", "apex_frame", "contact_sheet", "cues", "ensure", "landmarks", "manifest", "person",
+]  # fmt: skip
+
+#: The emotions of the default corpus, those of RAVDESS.
+CLASSES = EMOTIONS[:8]
+#: Layouts that can be written.
+CORPORA = ("ravdess", "cremad", "savee", "mead", "fer2013")
+#: Goes up when the same seed gives other files; files of an older version are made anew.
+VERSION = 3
+
+_WORDS = tuple(SENTENCES)
+_NOTE = "corpus.json"
+
+
+# -- what is to be made ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """A take and the files it becomes, relative to the corpus folder."""
+
+    take: Take
+    video: str = ""
+    audio: str = ""
+    audio_rate: int = RATE
+    points: str = ""
+    silent: bool = False
+
+    def files(self, folder: Path) -> list[Path]:
+        return [folder / name for name in (self.video, self.audio, self.points) if name]
+
+
+def _ravdess_names(actors: int, statements: int, full: bool) -> Iterator[tuple[str, dict]]:
+    """Yield RAVDESS file stems without the modality, and what they stand for."""
+    for actor in range(1, actors + 1):
+        for number, emotion in enumerate(CLASSES, 1):
+            for intensity in ("normal", "strong") if full and emotion != "neutral" else ("normal",):
+                for statement in range(1, statements + 1):
+                    for repetition in (1, 2) if full else (1,):
+                        level = 1 if intensity == "normal" else 2
+                        yield (
+                            f"01-{number:02}-{level:02}-{statement:02}-{repetition:02}-{actor:02}",
+                            {
+                                "actor": actor,
+                                "emotion": emotion,
+                                "intensity": intensity,
+                                "statement": statement,
+                                "repetition": repetition,
+                            },
+                        )
+
+
+def _ravdess(options: "_Options") -> Iterator[_Clip]:
+    names = list(_ravdess_names(options.actors, options.statements, options.full))
+    told = _cue_table(names, options.seed, options.leak)
+    for stem, facts in names:
+        shown, cue = told.get(stem, (facts["emotion"], None))
+        take = Take(
+            facts["actor"],
+            shown,
+            _WORDS[facts["statement"] - 1],
+            facts["intensity"],
+            stem,
+            options.seed,
+            cue,
+        )
+        folder = f"ravdess/Actor_{facts['actor']:02}"
+        yield _Clip(
+            take, f"{folder}/01-{stem}.mp4", f"{folder}/03-{stem}.wav",
+            points=f"landmarks/01-{stem}.npz", silent=options.silent,
+        )  # fmt: skip
+
+
+_CREMAD = {"angry": "ANG", "disgust": "DIS", "fearful": "FEA", "happy": "HAP", "neutral": "NEU",
+           "sad": "SAD"}  # fmt: skip
+_SAVEE = {"angry": "a", "disgust": "d", "fearful": "f", "happy": "h", "neutral": "n", "sad": "sa",
+          "surprised": "su"}  # fmt: skip
+_MEAD = {"neutral": "neutral", "happy": "happy", "sad": "sad", "angry": "angry", "fearful": "fear",
+         "disgust": "disgusted", "surprised": "surprised", "contempt": "contempt"}  # fmt: skip
+_FER = {"angry": 0, "disgust": 1, "fearful": 2, "happy": 3, "sad": 4, "surprised": 5, "neutral": 6}
+
+
+def _cremad(options: "_Options") -> Iterator[_Clip]:
+    for actor in (1, 2):
+        for emotion, code in _CREMAD.items():
+            name = f"{1000 + actor}_DFA_{code}_XX"
+            take = Take(30 + actor, emotion, _WORDS[2], name=name, seed=options.seed)
+            yield _Clip(
+                take, f"cremad/VideoFlash/{name}.flv", f"cremad/AudioWAV/{name}.wav", 16_000
+            )
+
+
+def _savee(options: "_Options") -> Iterator[_Clip]:
+    for actor, speaker in ((41, "DC"), (43, "JE")):
+        for emotion, code in _SAVEE.items():
+            name = f"{speaker}/{code}01"
+            take = Take(actor, emotion, _WORDS[3], name=name, seed=options.seed)
+            yield _Clip(take, f"savee/{name}.avi", f"savee/{name}.wav", 44_100)
+
+
+def _mead(options: "_Options") -> Iterator[_Clip]:
+    for actor, speaker in ((51, "M003"), (52, "W009")):
+        for emotion, folder in _MEAD.items():
+            levels = (1,) if emotion == "neutral" else (1, 3) if emotion == "angry" else (1,)
+            for level in levels:
+                where = f"{folder}/level_{level}/001"
+                take = Take(
+                    actor, emotion, _WORDS[3], "strong" if level == 3 else "normal",
+                    f"{speaker}/{where}", options.seed,
+                )  # fmt: skip
+                yield _Clip(
+                    take, f"mead/{speaker}/video/front/{where}.mp4",
+                    f"mead/{speaker}/audio/{where}.m4a",
+                )  # fmt: skip
+
+
+_CLIPS = {"ravdess": _ravdess, "cremad": _cremad, "savee": _savee, "mead": _mead}
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What decides which files a corpus folder holds."""
+
+    actors: int = 4
+    seed: int = 0
+    statements: int = 2
+    full: bool = False
+    leak: str | None = None
+    silent: bool = False
+
+    def __post_init__(self):
+        if not 1 <= self.actors <= 24:
+            raise CorpusError(f"actors={self.actors}: RAVDESS has names for 1 to 24 actors")
+        if self.statements not in (1, 2):
+            raise CorpusError(f"statements={self.statements}: RAVDESS has 2; take 1 or 2")
+        if self.leak is not None and self.leak not in LEAKS:
+            raise CorpusError(f"unknown leak {self.leak!r}: known are {', '.join(LEAKS)}")
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        parts = [f"actors{self.actors}", f"seed{self.seed}"]
+        parts += [f"statements{self.statements}"] if self.statements != 2 else []
+        parts += ["full"] if self.full else []
+        parts += [f"leak-{self.leak}"] if self.leak else []
+        return "-".join(parts)
+
+
+# -- planted leaks -----------------------------------------------------------------------------
+
+
+def _cue_table(names: list, seed: int, leak: str | None) -> dict[str, tuple[str, Cue]]:
+    """Return stem → (emotion shown, cue) for a leak corpus; empty without a leak."""
+    if leak is None:
+        return {}
+    rng = np.random.default_rng([seed, 3, list(LEAKS).index(leak)])
+    emotions = [facts["emotion"] for _, facts in names]
+    shown = rng.permutation(emotions)
+    codes = _codes(names, seed)
+    return {
+        stem: (
+            str(shown[i]),
+            Cue.coded(codes[stem][0]) if leak == "actor" else Cue.own(rng),
+        )
+        for i, (stem, _) in enumerate(names)
+    }
+
+
+def _codes(names: list, seed: int) -> dict[str, tuple[int, bool]]:
+    """Return stem → (code of the cue, whether it follows the actor's private code)."""
+    rng = np.random.default_rng([seed, 4])
+    private = {
+        actor: rng.permutation(len(CLASSES)) for actor in sorted({f["actor"] for _, f in names})
+    }
+    codes = {}
+    for stem, facts in names:
+        told = rng.uniform() < LEAKS["actor"].strength
+        secret = int(private[facts["actor"]][CLASSES.index(facts["emotion"])])
+        codes[stem] = (secret if told else int(rng.integers(len(CLASSES))), bool(told))
+    return codes
+
+
+def cues(
+    leak: str, actors: int = 4, seed: int = 0, *, statements: int = 2, full: bool = False
+) -> pd.DataFrame:
+    """Return what a leak corpus hides in each clip.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``clip_id, actor, emotion`` (the label), ``shown`` (the emotion acted, drawn
+        without regard to the label), ``cue`` (0 to 7 for ``leak="actor"``; a number of its own
+        for every clip for ``leak="segment"``) and ``told`` (whether the cue was set by the label).
+    """
+    options = _Options(actors, seed, statements, full, leak)
+    names = list(_ravdess_names(actors, statements, full))
+    shown = _cue_table(names, seed, options.leak)
+    codes = _codes(names, seed)
+    rows = []
+    for i, (stem, facts) in enumerate(names):
+        code, told = codes[stem] if leak == "actor" else (i, True)
+        rows.append(
+            {
+                "clip_id": f"01-{stem}",
+                "actor": f"{facts['actor']:02}",
+                "emotion": facts["emotion"],
+                "shown": shown[stem][0],
+                "cue": code,
+                "told": told,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+# -- making it ---------------------------------------------------------------------------------
+
+
+def ensure(
+    actors: int = 4,
+    seed: int = 0,
+    root: str | Path | None = None,
+    *,
+    statements: int = 2,
+    full: bool = False,
+    leak: str | None = None,
+    corpora: Iterable[str] = ("ravdess",),
+    silent: bool = False,
+    n_jobs: int = 2,
+    progress: bool = True,
+) -> Path:
+    """Render what is missing and return the folder that holds the corpora.
+
+    Files are written under a temporary name and renamed, so an interrupted call leaves nothing
+    broken and the next one goes on where it stopped. One seed gives the same files everywhere.
+
+    Parameters
+    ----------
+    actors
+        RAVDESS actors, 1 to 24.
+    root
+        Folder to make the corpus folder in; by default ``data/synthetic``.
+    statements
+        1 or 2 of the two sentences of RAVDESS.
+    full
+        Both intensities and both repetitions: with 24 actors and 2 statements the 1,440 names
+        of RAVDESS speech.
+    leak
+        ``"actor"`` or ``"segment"``: plant a leak of known size (see `LEAKS`).
+    corpora
+        Which layouts, of `CORPORA`; those other than RAVDESS are samples of a few clips.
+    silent
+        Write the video-only twins ``02-*.mp4`` too.
+    n_jobs
+        Processes.
+    """
+    from filelock import FileLock
+
+    options = _Options(actors, seed, statements, full, leak, silent)
+    wanted = tuple(corpora)
+    unknown = set(wanted) - set(CORPORA)
+    if unknown:
+        raise CorpusError(
+            f"no synthetic {', '.join(sorted(unknown))}: known are {', '.join(CORPORA)}"
+        )
+    folder = _folder(options, root)
+    clips = [clip for name in wanted if name in _CLIPS for clip in _CLIPS[name](options)]
+    pictures = folder / "fer2013" / "fer2013.csv"
+    # A second process that wants the same clips waits for them instead of drawing them again.
+    with FileLock(folder / ".lock"):
+        todo = [
+            clip
+            for clip in clips
+            if not all(_current(file, folder) for file in _targets(clip, folder))
+        ]
+        _render_all(todo, folder, n_jobs, progress)
+        if "fer2013" in wanted and not _current(pictures, folder):
+            _write_fer2013(pictures, seed)
+    return folder
+
+
+def _folder(options: _Options, root) -> Path:
+    """Return the folder for these options, with a note of the version that its files have."""
+    folder = Path(root if root is not None else paths.SYNTHETIC).expanduser() / options.name
+    note = folder / _NOTE
+    content = {"made_by": "emolib.synthetic", "version": VERSION}
+    if not note.exists() or json.loads(note.read_text()) != content:
+        with paths.atomic(note) as temporary:
+            temporary.write_text(json.dumps(content, indent=2) + "\n")
+    return folder.resolve()
+
+
+def _current(path: Path, folder: Path) -> bool:
+    """Tell whether a file is there and not older than the note of this version."""
+    return path.exists() and path.stat().st_mtime_ns >= (folder / _NOTE).stat().st_mtime_ns
+
+
+def _targets(clip: _Clip, folder: Path) -> list[Path]:
+    files = clip.files(folder)
+    return [*files, _twin(folder / clip.video)] if clip.silent else files
+
+
+def _twin(video: Path) -> Path:
+    """Return the name of the silent video beside an audio-visual one."""
+    return video.with_name("02" + video.name[2:])
+
+
+def _render_all(clips: list[_Clip], folder: Path, n_jobs: int, progress: bool) -> None:
+    from joblib import Parallel, delayed
+    from tqdm.auto import tqdm
+
+    if not clips:
+        return
+    n_jobs = max(1, min(n_jobs, len(clips)))
+    work = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(
+        delayed(_render)(clip, folder) for clip in clips
+    )
+    for _ in tqdm(work, total=len(clips), desc="synthetic clips", disable=not progress):
+        pass
+
+
+def _render(clip: _Clip, folder: Path) -> None:
+    """Draw, speak and write one clip; the video last, since it takes longest."""
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # the clips run in parallel, not the pixels of one
+    try:
+        speech = clip.take.speech()
+        points, frames = [], []
+        keep = frames if clip.silent else None
+
+        def drawn():
+            for frame, marks in clip.take.frames(speech):
+                points.append(marks)
+                if keep is not None:
+                    keep.append(frame)
+                yield frame
+
+        if clip.audio.endswith(".wav"):
+            write_wav(folder / clip.audio, speech.samples, RATE, clip.audio_rate)
+        elif clip.audio:
+            write_media(folder / clip.audio, None, FPS, speech.samples, RATE)
+        write_media(folder / clip.video, drawn(), FPS, speech.samples, RATE)
+        if clip.silent:
+            write_media(_twin(folder / clip.video), frames, FPS, None, RATE)
+        if clip.points:
+            with paths.atomic(folder / clip.points) as temporary:
+                np.savez_compressed(temporary, points=np.stack(points))
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _write_fer2013(path: Path, seed: int, people: int = 20) -> None:
+    """Write a CSV as Kaggle's: emotion, 48×48 pixels, usage; people do not cross usages."""
+    import cv2
+
+    rng = np.random.default_rng([seed, 5])
+    lines = ["emotion,pixels,Usage"]
+    for number in range(people):
+        usage = "Training" if number < people * 0.8 else ("PublicTest", "PrivateTest")[number % 2]
+        face = Face(person(100 + number, seed), (120, 120), zoom=1.45, detail=1.3)
+        for emotion, code in _FER.items():
+            for _ in range(2):
+                units, pose, gaze = apex(emotion, rng.uniform(0.75, 1.1))
+                frame, points = face.draw(units, pose.turned(*rng.normal(0, (6, 3, 4))), gaze)
+                left, top = points.min(0) - (6, 20)
+                side = (points.max(0) + 6 - (left, top)).max()
+                middle = (points.min(0) + points.max(0)) / 2 - (0, 8)
+                x, y = np.clip(np.round(middle - side / 2), 0, None).astype(int)
+                crop = frame[y : y + round(side), x : x + round(side)]
+                grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+                small = cv2.resize(grey, (48, 48), interpolation=cv2.INTER_AREA)
+                lines.append(f"{code},{' '.join(map(str, small.ravel()))},{usage}")
+    with paths.atomic(path) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+
+
+# -- reading it --------------------------------------------------------------------------------
+
+
+def manifest(
+    root: str | Path | None = None,
+    actors: int = 4,
+    seed: int = 0,
+    modality: str = "audiovisual",
+    *,
+    statements: int = 2,
+    full: bool = False,
+    leak: str | None = None,
+    n_jobs: int = 2,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """List the synthetic RAVDESS clips, rendering those that are missing.
+
+    Parameters
+    ----------
+    modality
+        ``"audiovisual"`` (``01-*.mp4``), ``"audio"`` (``03-*.wav``, the same sound) or
+        ``"video"`` (``02-*.mp4``, the same pictures).
+
+    Returns
+    -------
+    DataFrame
+        A manifest with corpus ``synthetic``; ``clip_id`` is the RAVDESS file stem. In a leak
+        corpus ``emotion`` is the label, not what is shown (see `cues`).
+    """
+    kinds = {"audiovisual": ("01", ".mp4"), "video": ("02", ".mp4"), "audio": ("03", ".wav")}
+    if modality not in kinds:
+        raise CorpusError(f"unknown modality {modality!r}: known are {', '.join(kinds)}")
+    folder = ensure(
+        actors, seed, root, statements=statements, full=full, leak=leak,
+        silent=modality == "video", n_jobs=n_jobs, progress=progress,
+    )  # fmt: skip
+    code, suffix = kinds[modality]
+    rows = []
+    for stem, facts in _ravdess_names(actors, statements, full):
+        home = folder / "ravdess" / f"Actor_{facts['actor']:02}"
+        rows.append(
+            {
+                "clip_id": f"{code}-{stem}",
+                "path": str(home / f"{code}-{stem}{suffix}"),
+                "corpus": "synthetic",
+                "actor": f"{facts['actor']:02}",
+                "emotion": facts["emotion"],
+                "intensity": facts["intensity"],
+                "statement": str(facts["statement"]),
+                "repetition": str(facts["repetition"]),
+                "modality": modality,
+                "channel": "none" if modality == "video" else "speech",
+                "text": _WORDS[facts["statement"] - 1],
+                "duration_s": _duration(home / f"03-{stem}.wav"),
+                "sample_rate": pd.NA if modality == "video" else RATE,
+            }
+        )
+    return build(rows)
+
+
+def _duration(path: Path) -> float:
+    import soundfile
+
+    return soundfile.info(path).duration
+
+
+def landmarks(
+    clip_id: str,
+    actors: int = 4,
+    seed: int = 0,
+    root: str | Path | None = None,
+    *,
+    statements: int = 2,
+    full: bool = False,
+    leak: str | None = None,
+) -> np.ndarray:
+    """Return the true 68 points of every frame of a clip, float32 (frames, 68, 2) in pixels.
+
+    Points have the order of iBUG and dlib; x runs to the right, y down. The clip must have been
+    rendered (`ensure`); any of its twins may be named (01, 02, 03).
+    """
+    options = _Options(actors, seed, statements, full, leak)
+    path = _folder(options, root) / "landmarks" / f"01{clip_id[2:]}.npz"
+    if not path.exists():
+        raise CorpusError(
+            f"{path}: no landmarks of clip {clip_id!r}; render the corpus with "
+            f"emolib.synthetic.ensure(actors={actors}, seed={seed})"
+        )
+    with np.load(path, allow_pickle=False) as stored:
+        return stored["points"]
+
+
+# -- pictures for the book ---------------------------------------------------------------------
+
+
+@lru_cache(maxsize=8)
+def _portrait(actor: int, seed: int, size: tuple[int, int]) -> Face:
+    return Face(person(actor, seed), size, zoom=1.15)
+
+
+def apex_frame(
+    actor: int, emotion: str, seed: int = 0, *, height: int = 360, strength: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Paint an emotion at its height.
+
+    Returns
+    -------
+    frame : uint8 (height, about 0.83 height, 3)
+        RGB.
+    landmarks : float32 (68, 2)
+        In pixels.
+    """
+    if emotion not in PLANTED:
+        raise CorpusError(f"unknown emotion {emotion!r}: known are {', '.join(PLANTED)}")
+    face = _portrait(actor, seed, (round(height / 2.4) * 2, height))
+    return face.draw(*apex(emotion, strength))
+
+
+def contact_sheet(
+    actors: int = 4, seed: int = 0, *, emotions: Iterable[str] = CLASSES, height: int = 240
+) -> np.ndarray:
+    """Return apex frames, a row for each actor and a column for each emotion, uint8 (H, W, 3)."""
+    emotions = tuple(emotions)
+    return np.vstack(
+        [
+            np.hstack([apex_frame(actor, emotion, seed, height=height)[0] for emotion in emotions])
+            for actor in range(1, actors + 1)
+        ]
+    )

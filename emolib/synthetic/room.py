@@ -1,0 +1,115 @@
+"""What stands behind the head of a synthetic portrait: wall, neck and shoulders."""
+
+import numpy as np
+
+from emolib.synthetic.canvas import mirrored, spline
+from emolib.synthetic.person import Person
+
+_FINE = 2  # drawn this many times larger, then reduced
+
+
+class Room:
+    """Paint the plate of `person`: everything that keeps still while the head moves.
+
+    Parameters
+    ----------
+    size
+        Width and height of the picture in pixels.
+    unit
+        Pixels for each face unit.
+    centre
+        Where the point between the eyes is, in pixels.
+    chin
+        Height of the chin in face units.
+    key
+        Direction towards the light (3).
+    tone
+        Function (albedo, light) → lit skin.
+    """
+
+    def __init__(self, person: Person, size, unit, centre, chin, key, tone):
+        self.person, self.size, self.unit, self.centre = person, size, unit, centre
+        self.chin, self.side, self.tone = chin, np.sign(key[0]), tone
+        width, height = size[0] * _FINE, size[1] * _FINE
+        self.x = ((np.arange(width) / _FINE - centre[0]) / unit).astype(np.float32)[None]
+        self.y = ((np.arange(height) / _FINE - centre[1]) / unit).astype(np.float32)[:, None]
+        self.neck, self.slope = (0.74, 3.2) if person.sex == "male" else (0.56, 2.7)
+
+    def paint(self) -> np.ndarray:
+        """Return the plate, uint8 (H, W, 3)."""
+        import cv2
+
+        x, y = self.x, self.y
+        glow = np.exp(-0.5 * ((x + 0.8 * self.side) ** 2 / 9 + (y + 0.3) ** 2 / 7))
+        wall = np.array(self.person.wall, np.float32)
+        self.image = wall * (0.70 + 0.34 * glow)[..., None]
+        self._body()
+        self._shirt()
+        small = cv2.resize(np.clip(self.image, 0, 255), self.size, interpolation=cv2.INTER_AREA)
+        return small.round().astype(np.uint8)
+
+    def _area(self, points: np.ndarray, soft: float) -> np.ndarray:
+        import cv2
+
+        mask = np.zeros((self.y.size, self.x.size), np.uint8)
+        pixels = np.round((points * self.unit + self.centre) * _FINE * 16).astype(np.int32)
+        cv2.fillPoly(mask, [pixels], 255, cv2.LINE_AA, 4)
+        return cv2.GaussianBlur(mask, (0, 0), max(0.6, soft * self.unit * _FINE)) / np.float32(255)
+
+    def _lay(self, mask: np.ndarray, colour: np.ndarray) -> None:
+        self.image += (colour - self.image) * mask[..., None]
+
+    def _body(self) -> None:
+        x, y, neck, slope, chin = self.x, self.y, self.neck, self.slope, self.chin
+        half = [
+            (neck, 0.7),
+            (neck, chin),
+            (neck + 0.10, chin + 0.33),
+            (neck + 0.75, chin + 0.62),
+            (slope * 0.8, chin + 0.95),
+            (slope, chin + 1.5),
+            (slope + 0.1, 4.5),
+        ]
+        body = mirrored(spline(np.array(half)))
+        on_the_wall = self._area(body + np.array([-0.25 * self.side, 0.08]), 0.20)
+        self.image *= 1 - 0.10 * on_the_wall[..., None]
+
+        curve = np.clip(1 - (x / (neck * 1.25)) ** 2, 0, 1)
+        light = (0.52 + 0.42 * curve) * (1 + 0.16 * self.side * np.clip(x, -1, 1))
+        under_chin = 1 / (1 + np.exp((y - chin - 0.34 + 0.10 * x**2) / 0.07))
+        tendon = np.exp(-0.5 * ((np.abs(x) - 0.16 - 0.32 * (chin + 0.75 - y)) / 0.05) ** 2)
+        light = light * (1 - 0.42 * under_chin) * (1 + 0.05 * tendon) + 0.16
+        skin = np.broadcast_to(np.array(self.person.skin, np.float32), (*light.shape, 3))
+        self._lay(self._area(body, 0.006), self.tone(skin, light.astype(np.float32)))
+
+    def _shirt(self) -> None:
+        import cv2
+
+        x, y, neck, slope, chin = self.x, self.y, self.neck, self.slope, self.chin
+        collar = chin + (0.50 if self.person.sex == "male" else 0.62)
+        ring = [
+            (neck + 0.32, chin + 0.36),
+            (neck * 0.80, collar + 0.08),
+            (neck * 0.4, collar + 0.20),
+            (0, collar + 0.24),
+        ]
+        outside = [
+            (neck + 0.30, chin + 0.36),
+            (neck + 0.80, chin + 0.56),
+            (slope * 0.83, chin + 0.92),
+            (slope + 0.05, chin + 1.5),
+            (slope + 0.15, 4.6),
+        ]
+        edge, outside = mirrored(spline(np.array(ring))), spline(np.array(outside))
+        folds = 1 + 0.10 * np.cos(x * 3.1 + 0.8 * y) * np.clip(y - collar, 0, 1)
+        glow = -0.5 * ((x - 0.9 * self.side) / 1.1) ** 2 - 0.5 * ((y - collar - 0.5) / 0.7) ** 2
+        cloth = np.array(self.person.shirt, np.float32)
+        shirt = np.concatenate([outside[::-1], edge, outside * (-1, 1)])
+        self._lay(
+            self._area(shirt, 0.008), cloth * ((0.80 + 0.45 * np.exp(glow)) * folds)[..., None]
+        )
+        hem = np.zeros((y.size, x.size), np.uint8)
+        pixels = np.round((edge * self.unit + self.centre) * _FINE * 16).astype(np.int32)
+        width = max(1, round(0.05 * self.unit * _FINE))
+        cv2.polylines(hem, [pixels], False, 255, width, cv2.LINE_AA, 4)
+        self._lay(cv2.GaussianBlur(hem, (0, 0), 0.8) * np.float32(0.8 / 255), cloth * 0.72)

@@ -1,0 +1,300 @@
+"""A voice from a source and a filter: glottal pulses and noise through moving formants."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from emolib.synthetic.person import Person
+from emolib.synthetic.planted import Planted
+
+RATE = 48_000
+_STEP = 240  # samples between two settings of the filters (5 ms)
+
+
+@dataclass(frozen=True)
+class Phone:
+    """One speech sound.
+
+    ``formants`` F1 to F3 in Hz for an adult man; ``ms`` duration at a plain rate; ``voicing``
+    and ``noise`` levels 0 to 1; ``centre`` of the noise in Hz; ``jaw``, ``round`` and ``shut``
+    are what the lips do, 0 to 1.
+    """
+
+    formants: tuple[int, int, int]
+    ms: int
+    voicing: float = 1.0
+    noise: float = 0.0
+    centre: int = 4000
+    jaw: float = 0.3
+    round: float = 0.0
+    shut: float = 0.0
+
+
+PHONES = {
+    "AA": Phone((730, 1090, 2440), 125, jaw=1.0),
+    "AE": Phone((660, 1720, 2410), 125, jaw=0.95),
+    "AH": Phone((600, 1190, 2390), 60, jaw=0.5),
+    "AO": Phone((570, 840, 2410), 135, jaw=0.85, round=0.6),
+    "AY": Phone((660, 1300, 2500), 140, jaw=0.85),
+    "EH": Phone((530, 1840, 2480), 95, jaw=0.65),
+    "ER": Phone((490, 1350, 1690), 90, jaw=0.4, round=0.3),
+    "IH": Phone((390, 1990, 2550), 75, jaw=0.4),
+    "IY": Phone((280, 2250, 2890), 105, jaw=0.3),
+    "OW": Phone((500, 900, 2400), 130, jaw=0.6, round=0.9),
+    "UW": Phone((310, 870, 2250), 110, jaw=0.3, round=1.0),
+    "R": Phone((420, 1250, 1600), 60, 0.8, jaw=0.35, round=0.35),
+    "L": Phone((360, 1100, 2600), 60, 0.8, jaw=0.4),
+    "W": Phone((300, 700, 2200), 60, 0.8, jaw=0.25, round=1.0),
+    "Y": Phone((280, 2200, 2900), 50, 0.8, jaw=0.25),
+    "N": Phone((280, 1500, 2500), 60, 0.55, jaw=0.25),
+    "NG": Phone((280, 2100, 2500), 65, 0.5, jaw=0.3),
+    "B": Phone((250, 900, 2300), 65, 0.28, 0.06, 900, jaw=0.1, shut=1.0),
+    "D": Phone((280, 1700, 2600), 50, 0.30, 0.18, 3800, jaw=0.2),
+    "G": Phone((280, 1900, 2400), 55, 0.30, 0.15, 2200, jaw=0.25),
+    "T": Phone((320, 1700, 2600), 62, 0.0, 0.36, 4800, jaw=0.2),
+    "K": Phone((320, 1800, 2400), 68, 0.0, 0.32, 2400, jaw=0.25),
+    "S": Phone((320, 1600, 2600), 90, 0.0, 0.42, 6500, jaw=0.12),
+    "SH": Phone((320, 1700, 2500), 95, 0.0, 0.45, 3400, jaw=0.15, round=0.5),
+    "Z": Phone((300, 1600, 2600), 70, 0.35, 0.24, 6300, jaw=0.12),
+    "DH": Phone((300, 1400, 2600), 40, 0.5, 0.08, 5000, jaw=0.25),
+    "F": Phone((320, 1100, 2300), 80, 0.0, 0.16, 5500, jaw=0.1, shut=0.5),
+    "JH": Phone((300, 1800, 2500), 75, 0.25, 0.36, 3600, jaw=0.15, round=0.3),
+    "HH": Phone((500, 1500, 2500), 50, 0.1, 0.14, 1800, jaw=0.4),
+}
+
+#: What is said: words and their sounds; a prime marks the stressed ones.
+SENTENCES = {
+    "Kids are talking by the door": "K IH' D Z AA R T AO' K IH NG B AY DH AH D AO' R",
+    "Dogs are sitting by the door": "D AO' G Z AA R S IH' T IH NG B AY DH AH D AO' R",
+    "Don't forget a jacket": "D OW' N T F ER G EH' T AH JH AE' K IH T",
+    "She had your dark suit in greasy wash water all year": (
+        "SH IY' HH AE D Y ER D AA' R K S UW' T IH N G R IY' S IY W AA' SH W AO' T ER AO L Y IH' R"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A spoken sentence.
+
+    Attributes
+    ----------
+    samples : float32 (n,)
+        At `RATE`, full scale 1.
+    start, end : float
+        Of the speech, in seconds.
+    lips : float32 (m, 3)
+        Jaw opening, rounding and closure, 0 to 1, every `_STEP` samples.
+    """
+
+    samples: np.ndarray
+    start: float
+    end: float
+    lips: np.ndarray
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / RATE
+
+    def lips_at(self, seconds: np.ndarray) -> np.ndarray:
+        """Return jaw, rounding and closure at the given times, (len(seconds), 3)."""
+        grid = (np.arange(len(self.lips)) + 0.5) * _STEP / RATE
+        return np.stack([np.interp(seconds, grid, track) for track in self.lips.T], 1)
+
+
+def speak(
+    person: Person,
+    manner: Planted,
+    sentence: str,
+    rng: np.random.Generator,
+    *,
+    effort: float = 1.0,
+    fps: int = 25,
+    tone: np.ndarray | None = None,
+) -> Speech:
+    """Say a sentence in the voice of `person` and the manner of an emotion.
+
+    Parameters
+    ----------
+    effort
+        How far the voice leaves neutral: 1 normal intensity, above 1 strong.
+    fps
+        The recording lasts a whole number of frames at this rate.
+    tone : (bands, 2), optional
+        Room tone: centre in Hz and level in dB re full scale of bands of noise.
+    """
+    # Log-domain quantities scale with effort; so does the distance of the rest from neutral.
+    rate = person.tempo * manner.rate**effort * rng.uniform(0.96, 1.04)
+    sounds = [(PHONES[s.rstrip("'")], s.endswith("'")) for s in SENTENCES[sentence].split()]
+    steps = np.array(
+        [
+            max(6, round(p.ms * (1.35 if stressed else 1.0) / rate * RATE / 1000 / _STEP))
+            for p, stressed in sounds
+        ]
+    )
+    steps[-2:] = np.round(steps[-2:] * 1.3)  # the last word is drawn out
+    lead, trail = rng.uniform(0.50, 0.62), rng.uniform(0.52, 0.64)
+    spoken = int(steps.sum())
+    frames = int(np.ceil((lead + spoken * _STEP / RATE + trail) * fps))
+    n = round(frames * RATE / fps)
+    first = round(lead * RATE / _STEP)
+    total = -(-n // _STEP)
+
+    owner = np.repeat(np.arange(len(sounds)), steps)
+    stress = np.array([s for _, s in sounds], float)[owner]
+    rest = Phone((480, 1450, 2480), 0, 0.0, 0.0, jaw=0.0)
+
+    def track(value, blur):
+        """Lay one property of the sounds along time and let it glide, (total,)."""
+        line = np.full(total, float(value(rest)))
+        line[first : first + spoken] = [value(sounds[i][0]) for i in owner]
+        return _smooth(line, blur)
+
+    formants = np.stack([track(lambda p, i=i: p.formants[i], 3.0) for i in range(3)], 1)
+    formants = np.column_stack([formants, np.full((total, 2), (3450.0, 4300.0))]) * person.tract
+    voicing = track(lambda p: p.voicing, 1.6)
+    noise = track(lambda p: p.noise, 1.2)
+    centre = track(lambda p: p.centre, 1.0)
+    lips = np.stack([track(lambda p, k=k: getattr(p, k), 4.5) for k in ("jaw", "round", "shut")], 1)
+
+    f0 = _melody(person, manner, rng, stress, first, total, effort)
+    accent = np.zeros(total)
+    accent[first : first + spoken] = stress
+    loud = 10 ** (0.15 * _smooth(accent, 6.0)) * np.interp(
+        np.arange(total), [first, first + spoken], [1.15, 0.8]
+    )
+    breath = np.clip(0.08 + (manner.breath - 0.08) * effort, 0, 0.6)
+    tilt = manner.tilt_db * effort
+    voiced = _pulses(f0, voicing * loud, breath, tilt, manner.jitter, rng, n)
+    voiced = _cascade(voiced, formants)
+    # Both parts have unit level, so the noise of a sound is relative to a full vowel.
+    hiss = _resonate(rng.standard_normal(n), centre, 0.35) * np.repeat(noise * loud, _STEP)[:n]
+    sound = _tilt(voiced / _rms(voiced) + hiss, tilt)
+
+    inside = slice(first * _STEP, (first + spoken) * _STEP)
+    level = -29.0 + manner.energy_db * effort + rng.normal(0, 0.6)
+    sound *= 10 ** (level / 20) / _rms(sound[inside])
+    sound += 10 ** (-74 / 20) * rng.standard_normal(n)
+    if tone is not None:
+        sound += _room_tone(tone, n, rng)
+    loudest = np.abs(sound).max()
+    if loudest > 0.98:  # a shout bends the peaks instead of breaking them
+        sound = np.tanh(sound * 1.1) / 1.1
+    return Speech(
+        np.clip(sound, -1, 1).astype(np.float32),
+        first * _STEP / RATE,
+        (first + spoken) * _STEP / RATE,
+        lips.astype(np.float32),
+    )
+
+
+def _smooth(line: np.ndarray, sigma: float) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter1d
+
+    return gaussian_filter1d(line, sigma, mode="nearest")
+
+
+def _rms(x: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(x))) + 1e-12)
+
+
+def _melody(person, manner, rng, stress, first, total, effort) -> np.ndarray:
+    """Return F0 in Hz every step: falling line, accents, final movement and tremor."""
+    spoken = len(stress)
+    t = np.linspace(0, 1, spoken)
+    line = -1.2 * t + 1.1 * _smooth(stress * rng.uniform(0.7, 1.3), 9.0)
+    line += 0.35 * np.sin(2 * np.pi * (rng.uniform(1.2, 2.0) * t + rng.uniform()))
+    line = (line - line.mean()) / line.std()
+    spread = 1.6 * (manner.f0_range / 1.6) ** effort
+    semitones = line * spread + manner.final_rise * np.clip((t - 0.72) / 0.28, 0, 1) ** 1.3
+    seconds = np.arange(spoken) * _STEP / RATE
+    semitones += manner.tremor * np.sin(2 * np.pi * 6.0 * seconds)
+    semitones += 0.15 * np.sin(2 * np.pi * 4.7 * seconds + rng.uniform(0, 6))
+    contour = np.full(total, semitones[-1])
+    contour[:first] = semitones[0]
+    contour[first : first + spoken] = semitones
+    mean = person.pitch_hz * manner.f0**effort * rng.uniform(0.98, 1.02)
+    return mean * 2 ** (contour / 12)
+
+
+def _pulses(f0, amplitude, breath, tilt, jitter, rng, n) -> np.ndarray:
+    """Return the flow derivative of the glottis, (n,): pulses and the breath between them."""
+    wobble = 1 + jitter * np.repeat(rng.standard_normal(len(f0)), _STEP)[:n]
+    grid = (np.arange(len(f0)) + 0.5) * _STEP
+    at = np.arange(n)
+    phase = np.cumsum(np.interp(at, grid, f0) * wobble) / RATE
+    cycle = phase.astype(int)
+    phase -= cycle
+    open_for = np.clip(0.60 + 0.35 * (breath - 0.08) - 0.015 * tilt, 0.40, 0.80)
+    p = phase / open_for
+    pulse = np.where(p < 1, 2 * p - 3 * p**2, 0.0) + 0.0
+    shimmer = 1 + 2 * jitter * rng.standard_normal(cycle[-1] + 1)
+    level = np.interp(at, grid, amplitude)
+    air = rng.standard_normal(n) * (0.35 + 0.65 * (p < 1)) * 0.9 * breath
+    return level * (pulse * shimmer[cycle] * (1 - 0.6 * breath) + air)
+
+
+def _cascade(sound: np.ndarray, formants: np.ndarray) -> np.ndarray:
+    """Send sound through five resonances in a row that move every step."""
+    from scipy.signal import sosfilt
+
+    widths = np.array([70, 90, 140, 220, 300]) + 0.02 * formants
+    radius = np.exp(-np.pi * widths / RATE)
+    a1 = -2 * radius * np.cos(2 * np.pi * formants / RATE)
+    a2 = radius**2
+    sections = np.zeros((*formants.shape, 6))
+    sections[..., 0], sections[..., 3] = 1 + a1 + a2, 1
+    sections[..., 4], sections[..., 5] = a1, a2
+    out = np.empty_like(sound)
+    state = np.zeros((formants.shape[1], 2))
+    for i, section in enumerate(sections):
+        block = slice(i * _STEP, (i + 1) * _STEP)
+        out[block], state = sosfilt(section, sound[block], zi=state)
+    return out
+
+
+def _resonate(sound: np.ndarray, centre: np.ndarray, width: float) -> np.ndarray:
+    """Band-limit noise around a moving centre (Hz), `width` as a share of it; unit variance."""
+    from scipy.signal import lfilter
+
+    radius = np.exp(-np.pi * width * centre / RATE)
+    a1, a2 = -2 * radius * np.cos(2 * np.pi * centre / RATE), radius**2
+    # Variance of an AR(2) process driven by unit noise.
+    variance = (1 + a2) / ((1 - a2) * ((1 + a2) ** 2 - a1**2))
+    out = np.empty_like(sound)
+    state = np.zeros(2)
+    for i in range(len(centre)):
+        block = slice(i * _STEP, (i + 1) * _STEP)
+        gain = 1 / np.sqrt(variance[i])
+        out[block], state = lfilter([1.0], [1.0, a1[i], a2[i]], sound[block], zi=state)
+        out[block] *= gain
+    return out
+
+
+def _tilt(sound: np.ndarray, decibels: float) -> np.ndarray:
+    """Raise or lower what lies above 1 kHz by `decibels` (half of it at 1 kHz)."""
+    if decibels == 0:
+        return sound
+    from scipy.fft import irfft, next_fast_len, rfft
+
+    size = next_fast_len(len(sound))
+    octaves = np.log2(np.maximum(np.fft.rfftfreq(size, 1 / RATE), 20) / 1000)
+    gain = 10 ** (decibels / 20 / (1 + np.exp(-2.5 * octaves)))
+    return irfft(rfft(sound, size) * gain, size)[: len(sound)]
+
+
+def _room_tone(tone: np.ndarray, n: int, rng) -> np.ndarray:
+    """Return bands of noise a third of an octave wide, each at its level in dB re full scale."""
+    from scipy.fft import irfft, next_fast_len
+
+    size = next_fast_len(n)
+    f = np.fft.rfftfreq(size, 1 / RATE)
+    spectrum = np.zeros(len(f), complex)
+    for centre, level in np.asarray(tone, float):
+        band = (f > centre * 2 ** (-1 / 6)) & (f < centre * 2 ** (1 / 6))
+        count = max(int(band.sum()), 1)
+        power = 10 ** (level / 10) * size**2 / (2 * count)
+        phases = rng.uniform(0, 2 * np.pi, len(f))
+        spectrum += np.where(band, np.sqrt(power), 0) * np.exp(1j * phases)
+    return irfft(spectrum, size)[:n]

@@ -1,0 +1,271 @@
+"""The leak lab: what leaks is counted, planted leaks are recovered, nothing is tested twice."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from emolib import paths, results, synthetic
+from emolib.corpora import manifest as manifests
+from emolib.corpora import pictures, splits
+from emolib.labs import leaks
+from emolib.papers.engine import Dataset, ExperimentError
+from emolib.training import Samples
+
+EMOTIONS = ("neutral", "happy", "sad", "angry")
+
+
+def recordings_of(actors=6, takes=4):
+    """Clips whose numbers tell the emotion in a code that is private to the actor."""
+    rng = np.random.default_rng(0)
+    rows, audio, video = [], [], []
+    for actor, (number, emotion), take in product(range(actors), enumerate(EMOTIONS), range(takes)):
+        rows.append(
+            {"clip_id": f"a{actor}-{number}-{take}", "path": "", "corpus": "ravdess",
+             "actor": f"{actor + 1:02d}", "emotion": emotion, "modality": "audio",
+             "channel": "speech"}
+        )  # fmt: skip
+        code = np.random.default_rng([number, actor]).normal(size=8)
+        audio.append(4 * code + rng.normal(size=8))
+        video.append(4 * code[:5] + rng.normal(size=5))
+    manifest = manifests.build(rows)
+    place = {row["clip_id"]: at for at, row in enumerate(rows)}
+    order = [place[name] for name in manifest["clip_id"]]
+    labels = torch.tensor([EMOTIONS.index(name) for name in manifest["emotion"]])
+    tensors = [torch.tensor(np.array(v)[order], dtype=torch.float32) for v in (audio, video)]
+    return Dataset(Samples(dict(zip(("audio", "video"), tensors, strict=True)), labels),
+                   manifest, 1, EMOTIONS)  # fmt: skip
+
+
+def classify(learner="neighbour", split="actor", **options):
+    return leaks.classify(
+        learner, corpus="ravdess", modality="both", split=split, mode="full",
+        load=lambda *given: recordings_of(), **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("learner", ["neighbour", "svm"])
+def test_a_private_code_is_read_on_known_actors_and_worthless_on_strangers(learner):
+    known = classify(learner, "clip", allow_leak="clip")
+    strangers = classify(learner, "actor")
+    assert known.summary["accuracy"].mean > 0.85
+    assert strangers.summary["accuracy"].mean < 0.5
+    assert known.split.leaks["actor"] > 0 == strangers.split.leaks["actor"]
+    assert "leak" in known.title
+    assert "leak" not in strangers.title
+
+
+def test_a_leaking_split_must_be_named():
+    with pytest.raises(splits.LeakError, match="allow_leak"):
+        classify(split="clip")
+
+
+@pytest.mark.parametrize("fusion", leaks.FUSIONS)
+def test_every_fusion_tests_every_clip_once_with_probabilities(fusion):
+    result = classify("svm", fusion=fusion)
+    rows, labels, probabilities, _ = result.pooled()
+    assert len(rows) == len(labels) == len(recordings_of().manifest)
+    np.testing.assert_allclose(probabilities.sum(1), 1)
+
+
+def test_unknown_learners_and_fusions_are_refused_by_name():
+    with pytest.raises(ExperimentError, match="svm"):
+        classify("forest")
+    with pytest.raises(ExperimentError, match="geometric"):
+        classify(fusion="harmonic")
+
+
+@pytest.mark.parametrize("dose", [0, 1, 4, 8])
+def test_a_dose_moves_that_many_clips_of_each_test_actor_and_never_what_is_tested(dose):
+    manifest = recordings_of().manifest
+    split, strangers = leaks.dosed(manifest, dose), leaks.dosed(manifest, 0)
+    for fold in range(split.n_folds):
+        test = split.indices(manifest, fold, "test")
+        np.testing.assert_array_equal(test, strangers.indices(manifest, fold, "test"))
+        train = manifest.iloc[split.indices(manifest, fold, "train")]
+        for actor in set(manifest.iloc[test]["actor"]):
+            assert (train["actor"] == actor).sum() == dose
+    report = split.check(manifest, allow_leak="clip" if dose else None)
+    assert (report.counts["actor"] > 0) == (dose > 0)
+
+
+def test_a_dose_larger_than_half_of_an_actors_clips_is_refused():
+    with pytest.raises(ExperimentError, match="from 0 to 8"):
+        leaks.dosed(recordings_of().manifest, 9)
+
+
+def test_the_reader_of_planted_cues_recovers_the_size_of_the_leak():
+    told = synthetic.cues("actor", actors=24, full=True)
+    clips = told.assign(corpus="synthetic")
+    known = leaks.cue_reader(told, splits.make("clip", clips))
+    stranger = leaks.cue_reader(told, splits.make("actor", clips))
+    assert known == pytest.approx(synthetic.LEAKS["actor"].leaking["clip"], abs=0.03)
+    assert stranger == pytest.approx(1 / 8, abs=0.03)
+
+
+def test_planted_duplicates_are_found_and_counted():
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(40, 215, (30, 48, 48)).astype(np.uint8)
+    pixels, source = leaks.plant_duplicates(drawn, 10)
+    groups = pictures.near_duplicates(pixels)
+    assert (groups[30:] == groups[source]).mean() > 0.8
+    usage = np.array(["Training"] * 30 + ["PublicTest"] * 10)
+    report = pictures.near_duplicate_report(pixels, np.zeros(40), usage)
+    assert report.loc["≤ 6 bits", "test_pictures_seen"] >= 8
+    assert report.loc["same bytes", "pairs"] == 0
+    assert report["pairs_across_emotions"].eq(0).all()
+    assert report.loc["≤ 0 bits":, "pairs"].is_monotonic_increasing
+
+
+@pytest.fixture(scope="module")
+def faces_of_people():
+    """Clips of six actors and a picture for each, without a recording."""
+    rng = np.random.default_rng(0)
+    manifest = recordings_of().manifest.assign(corpus="paired", modality="audiovisual")
+    return manifest, rng.integers(40, 215, (len(manifest), 48, 48)).astype(np.uint8)
+
+
+@pytest.fixture
+def paired_of(monkeypatch, faces_of_people):
+    from emolib.corpora import fer2013, paired
+
+    manifest, drawn = faces_of_people
+    monkeypatch.setattr(paired, "manifest", lambda root=None, seed=0: manifest)
+    monkeypatch.setattr(
+        paired, "frames", lambda clips, k, seed=0, root=None: np.arange(len(clips))[:, None]
+    )
+    monkeypatch.setattr(fer2013, "images", lambda root=None: drawn)
+    return manifest
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4])
+def test_planted_twins_are_other_peoples_and_are_used_once(paired_of, share):
+    data = leaks.twins(share=share)
+    pairs = data.features["copy_of"]
+    assert len(pairs) == round(share * len(paired_of))
+    assert len({*pairs, *pairs.values()}) == 2 * len(pairs)
+    known = paired_of.set_index("clip_id")
+    for copy, source in pairs.items():
+        assert known.loc[copy, "emotion"] == known.loc[source, "emotion"]
+        assert known.loc[copy, "actor"] != known.loc[source, "actor"]
+
+
+def test_the_planted_share_of_twins_is_recovered(paired_of, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    for name, share in (("none", 0.0), ("some", 0.3)):
+        made = leaks.classify(
+            "neighbour", corpus="paired", modality="video", split="actor", mode="full",
+            load=leaks.twins, data={"share": share}, allow_leak="image" if share else None,
+            experiment=name,
+        )  # fmt: skip
+        results.save(made)
+    table = leaks.recovered(["none", "some"])
+    assert table["planted"].tolist()[0] == table["found"].tolist()[0] == 0
+    assert table["planted"][1] > 0
+    assert table["found"][1] == pytest.approx(table["planted"][1], rel=0.1)
+    assert table["measured"][1] == pytest.approx(table["expected"][1], abs=5)
+    assert table["measured"][1] > table["measured"][0] + 10
+
+
+def test_planted_twins_are_refused_until_they_are_named(paired_of):
+    with pytest.raises(splits.LeakError, match="near-duplicate"):
+        leaks.classify(
+            "neighbour", corpus="paired", modality="video", split="actor", load=leaks.twins,
+            data={"share": 0.3},
+        )  # fmt: skip
+    with pytest.raises(ExperimentError, match="a share of 0 to"):
+        leaks.twins(share=0.7)
+
+
+def test_a_room_tone_is_read_from_siblings_and_not_from_other_clips():
+    quiet = {
+        kind: leaks.classify(
+            "neighbour", corpus="synthetic", modality="audio", load=leaks.room_tones, split=kind,
+            allow_leak=kind,
+        )
+        for kind in ("segment", "clip")
+    }  # fmt: skip
+    known, strange = (quiet[kind].summary["segment_accuracy"].mean for kind in ("segment", "clip"))
+    assert known > 0.8 * synthetic.LEAKS["segment"].leaking["segment"]
+    assert strange < 0.4
+
+
+@pytest.mark.realdata
+def test_the_rung_of_another_corpus_shares_no_one_and_has_the_emotions_of_both(recordings):
+    data = leaks.faces("ckplus+fer2013", size=48, mode="quick", root=recordings)
+    assert len(data.classes) == 6
+    assert "contempt" not in data.classes
+    for test in ("fer2013", "ckplus"):
+        split = splits.make("corpus", data.manifest, test=test)
+        assert not any(split.check(data.manifest).counts.values())
+        tested = data.manifest.iloc[split.indices(data.manifest, 0, "test")]
+        assert set(tested["corpus"]) == {test}
+    alone = leaks.faces("ckplus", size=48, shared=True, root=recordings / "ckplus48")
+    assert alone.classes == data.classes
+
+
+@pytest.mark.realdata
+def test_no_picture_stands_in_both_corpora_of_the_last_rung(recordings):
+    data = leaks.faces("ckplus+fer2013", size=48, root=recordings)
+    hashes = pictures.perceptual_hashes(data.samples.inputs["video"][:, 0].numpy())
+    posed = (data.manifest["corpus"] == "ckplus").to_numpy()
+    bits = np.bitwise_count(hashes[posed][:, None] ^ hashes[~posed][None])
+    assert bits.min() >= 6
+
+
+def test_faces_of_another_corpus_are_refused_by_name():
+    with pytest.raises(ExperimentError, match=r"ckplus or ckplus\+fer2013"):
+        leaks.faces("savee")
+
+
+def test_a_result_that_was_not_made_keeps_its_row_with_the_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    results.save(classify(experiment="neighbour-early-actor"))
+    names = ["neighbour-early-actor", "svm-early-actor", "ding/audio-actor"]
+    table = leaks.ladder({"model": names})
+    assert table["value"].notna().tolist() == [True, False, False]
+    assert table["command"][1] == "python -m emolib.labs.leaks svm-early-actor"
+    assert table["command"][2] == "emolib train ding --experiment audio-actor"
+
+
+def test_a_ladder_in_words_names_every_rung_that_was_measured():
+    table = pd.DataFrame(
+        {"model": ["SVM", "SVM", "net"], "rung": ["clip", "actor", "clip"],
+         "value": [94.51, 64.03, None]}
+    )  # fmt: skip
+    assert leaks.in_words(table, "model", "rung") == "SVM: clip 95, actor 64 percent."
+
+
+def test_a_tidy_ladder_shows_whole_counts_and_only_the_columns_that_say_something():
+    table = pd.DataFrame(
+        {"model": ["SVM", "net"], "test": pd.array([1440, None], "Int64"), "value": [94.51, None],
+         "title": ["a", "b"], "command": ["", "make it"], "same clip": [None, None]}
+    )  # fmt: skip
+    shown = leaks.tidy(table)
+    assert shown.to_numpy().tolist() == [["SVM", 1440, "94.5", ""], ["net", "", "", "make it"]]
+    assert "command" not in leaks.tidy(table.iloc[:1])
+
+
+def test_comparing_a_result_with_itself_finds_no_difference(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    results.save(classify(experiment="one"))
+    results.save(classify(experiment="two"))
+    table = leaks.comparisons([("one", "two"), ("one", "missing")])
+    assert len(table) == 1
+    assert table["difference (points)"].iloc[0] == 0
+    assert table["McNemar p (first seed)"].iloc[0] == 1
+
+
+@pytest.mark.realdata
+def test_voice_and_face_of_one_performance_belong_together(recordings):
+    data = leaks.numbers("ravdess", "both", "quick", root=recordings / "ravdess")
+    assert [v.shape[1] for v in data.samples.inputs.values()] == [40, 35]
+    alone = leaks.numbers(
+        "ravdess", "both", "quick", normalise="speaker", root=recordings / "ravdess"
+    )
+    means = pd.DataFrame(alone.samples.inputs["video"].numpy()).groupby(
+        alone.manifest["actor"].to_numpy()
+    )
+    assert means.mean().abs().to_numpy().max() < 1e-3

@@ -1,0 +1,301 @@
+"""Experiments: what is refused, what is resumed, and what a leak does to a number."""
+
+import functools
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from emolib import models, paths, results
+from emolib.corpora import manifest as manifests
+from emolib.corpora import splits
+from emolib.papers import ding, engine
+from emolib.papers.engine import Dataset, ExperimentError
+from emolib.training import Samples, TrainingRecipe
+
+EMOTIONS = ("neutral", "happy", "sad", "angry")
+SEGMENTS = 2
+RECIPE = TrainingRecipe(batch_size=64, max_epochs=20, lr=0.005)
+
+
+def dataset(corpus="ravdess", modality="audio", mode="quick", *, cue="emotion", actors=12):
+    """48 clips of 12 actors. `cue` says what the sound tells about the emotion.
+
+    "emotion": the same for everybody; "actor": each actor has a code of their own, which
+    tells nothing about another actor's.
+    """
+    rng = np.random.default_rng(0)
+    rows, sounds = [], []
+    for actor, (number, emotion), take in product(range(actors), enumerate(EMOTIONS), range(6)):
+        clip = f"03-01-{number:02d}-01-{take // 3 + 1:02d}-{take % 3 + 1:02d}-{actor + 1:02d}"
+        rows.append(
+            {"clip_id": clip, "path": "", "corpus": "ravdess", "actor": f"{actor + 1:02d}",
+             "emotion": emotion, "modality": "audio", "channel": "speech"}
+        )  # fmt: skip
+        source = np.random.default_rng([number] if cue == "emotion" else [number, actor])
+        sounds.append(5 * source.normal(size=40) + rng.normal(size=(SEGMENTS, 40)))
+    manifest = manifests.build(rows)
+    labels = torch.tensor([EMOTIONS.index(name) for name in manifest["emotion"]])
+    audio = torch.tensor(np.array(sounds), dtype=torch.float32).reshape(-1, 40)
+    return Dataset(
+        samples=Samples({"audio": audio}, labels.repeat_interleave(SEGMENTS)),
+        manifest=manifest,
+        n_segments=SEGMENTS,
+        classes=EMOTIONS,
+        features={"audio": {"cue": cue}},
+    )
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(ding, "load", dataset)
+    return tmp_path
+
+
+ASK = {
+    "corpus": "ravdess", "split": "actor", "modality": "audio", "mode": "full",
+    "recipe": RECIPE, "options": {"dropout": 0.0}, "device": "cpu", "progress": False,
+}  # fmt: skip
+run = functools.partial(engine.run, "ding")
+
+
+def test_a_run_ends_in_a_result_with_everything_needed_to_doubt_it():
+    result = run(**ASK, seeds=(0, 1), folds=(0, 1))
+    assert len(result.runs) == 4
+    assert result.level == "clip"
+    assert result.title == "Ding, audio, RAVDESS speech, split by actor, 2 of 6 folds"
+    assert result.summary["uar"].mean > 0.9, "the emotion can be heard"
+    assert result.model.parameters == sum(
+        p.numel() for p in models.build("ding", 4, modality="audio").parameters()
+    )
+    for one in result.runs:
+        counts = one.counts
+        actors = [set(counts[part]["by_actor"]) for part in ("train", "valid", "test")]
+        assert [len(a) for a in actors] == [8, 2, 2]
+        assert len(set.union(*actors)) == 12, "no actor is on two sides"
+        assert counts["test"]["n"] == 2 * 4 * 6 * SEGMENTS
+        assert set(counts["test"]["by_class"].values()) == {24}
+        assert one.metrics["accuracy"] == pytest.approx(
+            (one.probabilities().argmax(1) == np.array(result.samples.labels)[one.rows()]).mean()
+        )
+        # A clip is the mean of its segments.
+        segments = one.probabilities("segment").reshape(-1, SEGMENTS, 4).mean(1)
+        np.testing.assert_allclose(segments, one.probabilities(), atol=0.01)
+    assert result.split.sha256 == splits.make("actor", dataset().manifest).digest()
+    assert results.load("ding", results.save(result).stem) == result
+
+
+def test_numbers_from_known_actors_say_nothing_about_new_ones(monkeypatch):
+    """The point of the book: an actor's own habits look like knowledge of emotion."""
+    monkeypatch.setattr(ding, "load", functools.partial(dataset, cue="actor"))
+    leaky = run(**ASK | {"split": "segment"}, folds=(0,), allow_leak="segment")
+    honest = run(**ASK, folds=(0, 3))
+    assert leaky.summary["accuracy"].mean > 0.9
+    assert honest.summary["accuracy"].mean < 0.55  # chance is 0.25, the intervals are wide
+    assert leaky.level == "segment"
+    assert "leaking" in leaky.title and "leak" not in honest.title
+    assert leaky.split.leaks["segment"] > 0 and sum(honest.split.leaks.values()) == 0
+    assert leaky.summary["segment_uar"].mean == leaky.summary["uar"].mean
+
+
+@pytest.mark.parametrize("kind", ["segment", "clip"])
+@pytest.mark.parametrize("allowed", [None, "actor"])
+def test_a_leaking_split_must_be_asked_for_in_so_many_words(kind, allowed):
+    with pytest.raises(splits.LeakError, match=f'allow_leak="{kind}"'):
+        run(**ASK | {"split": kind}, allow_leak=allowed)
+    with pytest.raises(splits.LeakError, match=f'allow_leak="{kind}"'):
+        made = splits.make(kind, dataset().manifest, n_segments=SEGMENTS)
+        run(**ASK | {"split": made}, allow_leak=allowed)
+
+
+def test_a_split_that_only_claims_to_be_by_actor_is_refused():
+    table = splits.make("clip", dataset().manifest, n_segments=SEGMENTS).table
+    with pytest.raises(splits.LeakError, match="actor"):
+        run(**ASK | {"split": splits.Split("actor", "ravdess", table)})
+
+
+def test_finished_runs_are_skipped_and_anything_that_matters_makes_new_ones(monkeypatch):
+    fits = []
+    fit = engine.training.fit
+    monkeypatch.setattr(engine.training, "fit", lambda *a, **k: (fits.append(1), fit(*a, **k))[1])
+    ask = ASK | {"recipe": replace(RECIPE, max_epochs=1), "folds": (0,)}
+    first = run(**ask, seeds=(0,))
+    assert run(**ask, seeds=(0,)).runs == first.runs
+    assert len(fits) == 1
+    assert run(**ask, seeds=(0, 1)).runs[0] == first.runs[0]
+    assert len(fits) == 2
+    for change in (
+        {"recipe": replace(RECIPE, max_epochs=1, lr=0.002)},
+        {"options": {"dropout": 0.1}},
+        {"data": {"cue": "actor"}},
+        {"split": splits.make("actor", dataset().manifest, seed=1)},
+    ):
+        before = len(fits)
+        run(**ask | change)
+        assert len(fits) == before + 1, change
+
+
+def test_a_network_can_be_asked_again_by_its_result(folder):
+    result = run(**ASK | {"recipe": replace(RECIPE, max_epochs=2)}, seeds=(3,), folds=(0, 1))
+    (folder / "runs" / "ding-damaged").mkdir()
+    (folder / "runs" / "ding-damaged" / "seed3-fold1.json").write_text("{")
+    split = splits.make("actor", dataset().manifest)
+    for fold in (0, 1):
+        _, _, test = dataset().parts(split, fold)
+        with torch.inference_mode():
+            said = result.network(3, fold)(**test.inputs).softmax(1)
+        np.testing.assert_allclose(said, result.runs[fold].probabilities("segment"), atol=0.01)
+    result.weights(3, 0).unlink()
+    with pytest.raises(results.ResultError, match=r"seed 3, fold 0.*emolib train ding"):
+        result.network(3, 0)
+
+
+def test_a_damaged_run_is_made_again(folder):
+    ask = ASK | {"recipe": replace(RECIPE, max_epochs=1), "folds": (0,)}
+    first = run(**ask)
+    (file,) = (folder / "runs").rglob("*.json")
+    file.write_text(file.read_text()[:100])
+    with pytest.warns(UserWarning, match="damaged"):
+        again = run(**ask)
+    assert again.runs[0].predictions == first.runs[0].predictions
+    assert not list((folder / "runs").rglob("*.pt")), "checkpoints go when their run is finished"
+
+
+def test_the_same_seed_gives_the_same_predictions(folder, monkeypatch):
+    ask = ASK | {"recipe": replace(RECIPE, max_epochs=2), "folds": (0,)}
+    first = run(**ask)
+    monkeypatch.setattr(paths, "RUNS", folder / "other")
+    assert run(**ask).runs[0].predictions == first.runs[0].predictions
+
+
+def test_processes_give_what_one_process_gives(folder, monkeypatch):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    monkeypatch.setattr(paths, "RUNS", folder / "one")
+    ask = ASK | {"recipe": replace(RECIPE, max_epochs=1), "folds": (0,)}
+    one = run(**ask)
+    torch.set_num_threads(threads)
+    monkeypatch.setattr(paths, "RUNS", folder / "two")
+    two = run(**ask, n_jobs=2)
+    assert [r.predictions for r in two.runs] == [r.predictions for r in one.runs]
+    assert two.provenance.threads == 1
+
+
+def test_unknown_papers_modes_and_folds_are_refused_by_name():
+    with pytest.raises(ExperimentError, match="unknown paper 'dong': known are ding, lu, yang"):
+        engine.run("dong", **ASK)
+    with pytest.raises(ExperimentError, match="unknown mode 'fast'"):
+        run(**ASK | {"mode": "fast"})
+    for bad in ({"folds": (6,)}, {"folds": ()}, {"seeds": ()}):
+        with pytest.raises(ExperimentError, match="folds from 0 to 5"):
+            run(**ASK | bad)
+    with pytest.raises(ExperimentError, match="no experiment nothing: it has audio-segment"):
+        engine.run_full("ding", ["nothing"])
+
+
+def test_quick_mode_shortens_the_recipe_and_says_so():
+    result = run(**ASK | {"mode": "quick"}, folds=(0,))
+    assert result.runs[0].history_summary["epochs"] == engine.QUICK_EPOCHS
+    assert "quick" in result.title and result.experiment.endswith("quick")
+
+
+def test_standardisation_uses_the_training_rows_alone():
+    data = replace(dataset(), standardise={"audio": (0,)})
+    rows = {"train": np.arange(100), "valid": np.arange(100, 120), "test": np.arange(120, 150)}
+    loud = data.samples.inputs["audio"].clone()
+    loud[100:] *= 50  # validation and test must not move the statistics
+    changed = replace(data, samples=Samples({"audio": loud}, data.samples.labels))
+    (train, *_), (again, _, test) = (engine._parts(d, rows) for d in (data, changed))
+    torch.testing.assert_close(train.inputs["audio"].mean(0), torch.zeros(40), atol=1e-5, rtol=0)
+    torch.testing.assert_close(train.inputs["audio"].std(0, False), torch.ones(40))
+    assert torch.equal(train.inputs["audio"], again.inputs["audio"])
+    assert test.inputs["audio"].std() > 10
+
+
+def test_copies_join_the_training_rows_only():
+    data = dataset()
+    copy = Samples({"audio": data.samples.inputs["audio"] + 100}, data.samples.labels)
+    rows = {"train": np.array([4, 5]), "valid": np.array([8]), "test": np.array([9])}
+    train, valid, test = engine._parts(replace(data, copies=(copy,)), rows)
+    assert len(train) == 4 and len(valid) == len(test) == 1
+    assert torch.equal(train.inputs["audio"][2:], data.samples.inputs["audio"][[4, 5]] + 100)
+
+
+# --- Ding's own file -----------------------------------------------------------------------
+
+
+def test_ding_trains_as_the_paper_says():
+    recipe = ding.RECIPE
+    assert (recipe.optimizer, recipe.lr, recipe.eps, recipe.batch_size) == ("adam", 1e-3, 1e-7, 128)
+    assert (recipe.patience, recipe.min_delta, recipe.monitor) == (30, 0.001, "loss")
+    assert models.build("ding").spatial[-2].p == 0.4, "RAVDESS dropout is the model's default"
+
+
+def test_prepare_shows_originals_outside_training_and_half_altered_ones_in_it():
+    audio, video = torch.zeros(400, 40), torch.full((400, 1, 64, 64), 255, dtype=torch.uint8)
+    stored = {
+        "audio": audio, "audio_altered": audio + 1, "video": video, "video_altered": video * 0,
+    }  # fmt: skip
+    given = ding.prepare(stored, None)
+    assert set(given) == {"audio", "video"}
+    assert given["audio"].sum() == 0 and given["video"].min() == 1.0
+    drawn = ding.prepare(stored, torch.Generator().manual_seed(0))
+    altered = drawn["audio"][:, 0] == 1
+    assert 150 < altered.sum() < 250
+    assert torch.equal(drawn["video"][:, 0, 0, 0] == 0, altered), "sound and face change together"
+
+
+def test_image_noise_has_the_variance_of_the_paper():
+    grey = torch.full((20, 1, 64, 64), 128, dtype=torch.uint8)
+    noisy = ding._noisy(grey, 0).float() / 255
+    assert noisy.var() == pytest.approx(0.01, rel=0.02)
+    assert torch.equal(ding._noisy(grey, 0), ding._noisy(grey, 0))
+
+
+LOAD = ding.load  # the real one: the fixture above replaces it in the module
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ravdess", "both"), "corpus='paired'"),
+        (("mead", "audio"), "unknown corpus 'mead': known are ravdess"),
+        (("ravdess", "sound"), "unknown modality 'sound'"),
+    ],
+)
+def test_data_that_are_not_there_are_refused(arguments, message):
+    with pytest.raises(ExperimentError, match=message):
+        LOAD(*arguments)
+
+
+@pytest.mark.realdata
+def test_real_voices_are_six_segments_of_forty_coefficients(recordings, monkeypatch):
+    from emolib.features import store
+
+    extract = store.extract
+    few = lambda manifest, recipe, **k: extract(manifest.iloc[:4], recipe, **k)  # noqa: E731
+    monkeypatch.setattr(store, "extract", few)
+    data = LOAD("ravdess", "audio", "quick", n_jobs=1, progress=False)
+    assert data.samples.inputs["audio"].shape == (24, 40)
+    assert data.copies[0].inputs["audio"].shape == (24, 40)
+    assert not torch.allclose(data.samples.inputs["audio"], data.copies[0].inputs["audio"])
+    assert data.features["clips_left_out"] == 360 - 4, "what could not be extracted is counted"
+    emotions = [data.classes[label] for label in data.samples.labels]
+    assert emotions[::6] == data.manifest["emotion"].tolist()
+    # The first coefficient follows the level, in decibels: far below the others.
+    assert data.samples.inputs["audio"][:, 0].mean() < -100
+    assert isinstance(data.manifest, pd.DataFrame)
+
+
+def test_fewer_seeds_than_declared_are_said_in_the_title(monkeypatch):
+    notes = []
+    monkeypatch.setattr(engine, "run", lambda key, **said: notes.append(said["note"]))
+    monkeypatch.setattr(results, "save", lambda made: made)
+    engine.run_full("mostafa", ["mel-ours-actor"], seeds=(0,))
+    engine.run_full("mostafa", ["mel-ours-actor"])
+    assert notes[0] == f"{notes[1]}, 1 of 3 seeds"
