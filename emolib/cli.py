@@ -16,50 +16,16 @@ import typer
 from typer.core import TyperGroup
 
 from emolib import __version__, paths
-
-EXPECTED = {
-    "emolib.audit": "AuditError",
-    "emolib.book.execution": "BookError",
-    "emolib.claims.ledger": "ClaimError",
-    "emolib.corpora.download": "DownloadError",
-    "emolib.corpora.manifest": "CorpusError",
-    "emolib.corpora.splits": "LeakError",
-    "emolib.evaluation": "EvaluationError",
-    "emolib.papers.streams": "ExperimentError",
-    "emolib.labs.studies": "StudyError",
-    "emolib.export": "ExportError",
-    "emolib.features.store": "FeatureProblem",
-    "emolib.app.predict": "PredictionError",
-    "emolib.results": "ResultError",
-    "emolib.training": "TrainingError",
-}
-"""Errors whose message already names cause and remedy; any other one is a bug and shows where."""
-
-
-def _expected(error: BaseException) -> bool:
-    """Return whether the message of an error is meant for the person who typed the command.
-
-    Only modules that are loaded by now can have raised their error, so none is imported for this.
-    """
-    if isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
-        return True
-    kinds = tuple(
-        getattr(sys.modules[module], name)
-        for module, name in EXPECTED.items()
-        if module in sys.modules and hasattr(sys.modules[module], name)
-    )
-    return isinstance(error, kinds)
+from emolib.errors import EmolibError
 
 
 class _Commands(TyperGroup):
-    """Commands whose expected errors become one line and exit code 2."""
+    """Commands whose errors become one line and exit code 2; anything else is a bug."""
 
     def invoke(self, context: Any) -> Any:
         try:
             return super().invoke(context)
-        except Exception as error:
-            if not _expected(error):
-                raise
+        except (EmolibError, OSError) as error:
             typer.secho(f"emolib: {error}", fg="red", err=True)
             raise typer.Exit(2) from error
 

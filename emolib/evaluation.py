@@ -17,10 +17,12 @@ from sklearn import metrics
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from emolib.errors import EmolibError
+
 Interval = tuple[float, float]
 
 
-class EvaluationError(ValueError):
+class EvaluationError(EmolibError, ValueError):
     """Labels, probabilities and classes do not belong together."""
 
 

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from emolib import devices, paths
+from emolib.errors import EmolibError
 
 Inputs = Mapping[str, Tensor]
 
 
-class ExportError(RuntimeError):
+class ExportError(EmolibError, RuntimeError):
     """A network could not be written as ONNX, or a file could not be quantised or run."""
 
 

@@ -29,6 +29,7 @@ import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from emolib import evaluation, paths
+from emolib.errors import EmolibError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,7 +63,7 @@ def corpus_name(corpus: str) -> str:
     return " and ".join(CORPUS_NAMES.get(name, name) for name in corpus.split("+"))
 
 
-class ResultError(ValueError):
+class ResultError(EmolibError, ValueError):
     """A result file is missing, damaged, or contradicts itself."""
 
 

@@ -28,6 +28,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from emolib import paths
+from emolib.errors import EmolibError
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -42,7 +43,7 @@ Augment = Callable[[Inputs, torch.Generator], Inputs]
 CHECKPOINT_EVERY_SECONDS = 5.0
 
 
-class TrainingError(RuntimeError):
+class TrainingError(EmolibError, RuntimeError):
     """Training cannot start or go on; the message says why and what to do."""
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from emolib import corpora, paths
+from emolib.errors import EmolibError
 from emolib.features import audio
 from emolib.features.store import FeatureProblem
 from emolib.models.mostafa import shared_classes
@@ -40,7 +41,7 @@ SHORTEST_S = 0.5
 _BROKEN = "the file is damaged or was not fetched to its end: fetch it again"
 
 
-class PredictionError(ValueError):
+class PredictionError(EmolibError, ValueError):
     """A file or weights that cannot be used; the message names the cause and the remedy."""
 
 

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from emolib.errors import EmolibError
+
 CONVENTIONS = ("rounded", "truncated")
 
 
-class AuditError(ValueError):
+class AuditError(EmolibError, ValueError):
     """A table that cannot be read; the message names the file, the place and the remedy."""
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from emolib import paths
 from emolib.corpora.sources import SOURCES
+from emolib.errors import EmolibError
 
 OUTSIDE_EXECUTION = ("emolib/book", "emolib/cli.py", "emolib/live.py")
 """Sources that no cell runs: a change in them executes nothing again."""
@@ -27,7 +28,7 @@ MADE_OF = {"paired": ("ravdess", "fer2013")}
 TIMINGS = ("notebook", "corpus", "cells", "seconds", "peak_mb", "stderr_lines", "commit", "reused")
 
 
-class BookError(RuntimeError):
+class BookError(EmolibError, RuntimeError):
     """The book could not be built; the message says which page, why, and what to do."""
 
 

@@ -49,6 +49,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from emolib import audit, paths
 from emolib.audit import Printed
+from emolib.errors import EmolibError
 
 KEYS = ("ding", "lu", "yang", "mostafa", "ishtiaq")
 VERDICTS = ("holds", "fails", "impossible", "not stated well enough", "awaits data")
@@ -60,7 +61,7 @@ Outcome = Literal["holds", "fails", "impossible", "not stated well enough", "awa
 NOT_A_RECORDING = ("synthetic", "paired")  # corpora that never settle a claim about people
 
 
-class ClaimError(ValueError):
+class ClaimError(EmolibError, ValueError):
     """A claim that cannot be read or tested; the message names it, the cause and the remedy."""
 
 

@@ -21,6 +21,7 @@ import pandas as pd
 from emolib import paths
 from emolib.corpora.manifest import CorpusError, FileProblem, header, locate
 from emolib.corpora.sources import SOURCES
+from emolib.errors import EmolibError
 
 #: Corpus → its parts, the one fetched by default first.
 PARTS: dict[str, tuple[str, ...]] = {
@@ -35,7 +36,7 @@ _TIMEOUT = 30  # seconds without a byte
 _ATTEMPTS = 5  # in a row without a new byte
 
 
-class DownloadError(RuntimeError):
+class DownloadError(EmolibError, RuntimeError):
     """A corpus cannot be fetched, or what came is not what was published."""
 
 

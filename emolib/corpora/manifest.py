@@ -11,18 +11,9 @@ import pandas as pd
 
 from emolib import paths
 from emolib.corpora.sources import SOURCES
+from emolib.emotions import EMOTIONS
+from emolib.errors import EmolibError
 
-EMOTIONS = (
-    "neutral",
-    "calm",
-    "happy",
-    "sad",
-    "angry",
-    "fearful",
-    "disgust",
-    "surprised",
-    "contempt",
-)
 COLUMNS = (
     "clip_id",
     "path",
@@ -58,11 +49,11 @@ _SIDE_FILES = ("readme*", "license*", "*.md", "*.pdf", ".*", "thumbs.db")
 _LFS_POINTER = b"version https://git-lfs.github.com"
 
 
-class CorpusError(ValueError):
+class CorpusError(EmolibError, ValueError):
     """A corpus is missing, empty, or not in the form its loader expects."""
 
 
-class FileProblem(ValueError):
+class FileProblem(EmolibError, ValueError):
     """One file of a corpus that cannot become a clip: what is wrong, and what to do."""
 
     def __init__(self, cause: str, remedy: str):

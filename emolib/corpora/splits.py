@@ -22,6 +22,7 @@ import pandas as pd
 
 from emolib import paths
 from emolib.corpora.manifest import CorpusError, build
+from emolib.errors import EmolibError
 
 KINDS = ("segment", "clip", "actor", "corpus", "official")
 PARTS = ("train", "valid", "test")
@@ -53,7 +54,7 @@ _NAME = re.compile(rf"(?P<corpus>.+)-(?P<kind>{'|'.join(KINDS)})(?:-seed(?P<seed
 _RAVDESS_NAME = re.compile(r"\d\d(?:-\d\d){6}")
 
 
-class LeakError(ValueError):
+class LeakError(EmolibError, ValueError):
     """Rows of the test share something with rows of the training that they must not share."""
 
 

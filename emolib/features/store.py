@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from emolib import paths
+from emolib.errors import EmolibError
 
 if TYPE_CHECKING:  # pandas is slow to import, and the worker processes do not need it
     import pandas as pd
@@ -41,7 +42,7 @@ PROBLEM_COLUMNS = ("clip_id", "path", "cause", "remedy")
 MAP_ABOVE_BYTES = 256 * 2**20
 
 
-class FeatureProblem(ValueError):
+class FeatureProblem(EmolibError, ValueError):
     """A clip that cannot become a feature: what is wrong with it, and what to do.
 
     Parameters

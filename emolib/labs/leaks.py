@@ -522,13 +522,13 @@ def room_tones(
     The floor is the level, in decibels, below which each of 128 mel bands stays for a tenth of
     the time: what sounds on while nobody speaks.
     """
-    from emolib import synthetic
+    from emolib import corpora
     from emolib.features.audio import MelSpectrogram
 
     if (corpus, modality) != ("synthetic", "audio"):
         raise ExperimentError("room tones are planted in the sound of the synthetic corpus only")
-    manifest = synthetic.manifest(
-        root, actors=2, modality="audio", statements=1, leak="segment", progress=False
+    manifest = corpora.load(
+        "synthetic", root, actors=2, modality="audio", statements=1, leak="segment", progress=False
     )
     recipe = MelSpectrogram(n_mels=128, duration_s=None)
     floors = []

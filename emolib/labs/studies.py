@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from emolib import devices, evaluation, models, paths, results, training
 from emolib.corpora import splits
+from emolib.errors import EmolibError
 from emolib.labs import fusion, label_noise
 from emolib.papers import engine, ishtiaq, mostafa, yang
 from emolib.training import Samples
@@ -27,7 +28,7 @@ LOOKERS = ("fer-residual-official", "fer-residual-long-official", "fer-slim-offi
 BATCH = 4
 
 
-class StudyError(RuntimeError):
+class StudyError(EmolibError, RuntimeError):
     """A table cannot be made; the message says what to run first."""
 
 

@@ -16,13 +16,14 @@ from torch.nn import functional as F
 
 from emolib import corpora
 from emolib.corpora.manifest import subset
+from emolib.errors import EmolibError
 from emolib.features.store import FeatureRecipe
 
 #: Clip ids, values (clips, …), and what goes into the result about them.
 Part = tuple[list[str], np.ndarray, dict[str, Any]]
 
 
-class ExperimentError(ValueError):
+class ExperimentError(EmolibError, ValueError):
     """An experiment cannot be run as asked; the message says what to change."""
 
 

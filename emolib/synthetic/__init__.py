@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from emolib import paths
-from emolib.corpora.manifest import EMOTIONS, CorpusError, build
+from emolib.emotions import EMOTIONS
+from emolib.errors import EmolibError
 from emolib.synthetic.face import Face
 from emolib.synthetic.media import write_media, write_wav
 from emolib.synthetic.performance import FPS, SIZE, Cue, Take, apex
@@ -24,8 +25,9 @@ from emolib.synthetic.planted import LEAKS, PLANTED, REGIONS, Leak, Planted
 from emolib.synthetic.voice import RATE, SENTENCES
 
 __all__ = [
-    "CLASSES", "CORPORA", "FPS", "LEAKS", "PLANTED", "RATE", "REGIONS", "SIZE", "Leak", "Person",
-    "Planted", "apex_frame", "contact_sheet", "cues", "ensure", "landmarks", "manifest", "person",
+    "CLASSES", "CORPORA", "FPS", "LEAKS", "PLANTED", "RATE", "REGIONS", "SIZE", "WORDS", "Leak",
+    "Person", "Planted", "SynthesisError", "apex_frame", "clip_facts", "contact_sheet",
+    "cues", "ensure", "landmarks", "person",
 ]  # fmt: skip
 
 #: The emotions of the default corpus, those of RAVDESS.
@@ -35,11 +37,15 @@ CORPORA = ("ravdess", "cremad", "savee", "mead", "fer2013")
 #: Goes up when the same seed gives other files; files of an older version are made anew.
 VERSION = 3
 
-_WORDS = tuple(SENTENCES)
+WORDS = tuple(SENTENCES)
 _NOTE = "corpus.json"
 
 
 # -- what is to be made ------------------------------------------------------------------------
+
+
+class SynthesisError(EmolibError, ValueError):
+    """The talking faces cannot be made or found as asked."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class _Clip:
         return [folder / name for name in (self.video, self.audio, self.points) if name]
 
 
-def _ravdess_names(actors: int, statements: int, full: bool) -> Iterator[tuple[str, dict]]:
+def clip_facts(actors: int, statements: int, full: bool) -> Iterator[tuple[str, dict]]:
     """Yield RAVDESS file stems without the modality, and what they stand for."""
     for actor in range(1, actors + 1):
         for number, emotion in enumerate(CLASSES, 1):
@@ -78,14 +84,14 @@ def _ravdess_names(actors: int, statements: int, full: bool) -> Iterator[tuple[s
 
 
 def _ravdess(options: "_Options") -> Iterator[_Clip]:
-    names = list(_ravdess_names(options.actors, options.statements, options.full))
+    names = list(clip_facts(options.actors, options.statements, options.full))
     told = _cue_table(names, options.seed, options.leak)
     for stem, facts in names:
         shown, cue = told.get(stem, (facts["emotion"], None))
         take = Take(
             facts["actor"],
             shown,
-            _WORDS[facts["statement"] - 1],
+            WORDS[facts["statement"] - 1],
             facts["intensity"],
             stem,
             options.seed,
@@ -111,7 +117,7 @@ def _cremad(options: "_Options") -> Iterator[_Clip]:
     for actor in (1, 2):
         for emotion, code in _CREMAD.items():
             name = f"{1000 + actor}_DFA_{code}_XX"
-            take = Take(30 + actor, emotion, _WORDS[2], name=name, seed=options.seed)
+            take = Take(30 + actor, emotion, WORDS[2], name=name, seed=options.seed)
             yield _Clip(
                 take, f"cremad/VideoFlash/{name}.flv", f"cremad/AudioWAV/{name}.wav", 16_000
             )
@@ -121,7 +127,7 @@ def _savee(options: "_Options") -> Iterator[_Clip]:
     for actor, speaker in ((41, "DC"), (43, "JE")):
         for emotion, code in _SAVEE.items():
             name = f"{speaker}/{code}01"
-            take = Take(actor, emotion, _WORDS[3], name=name, seed=options.seed)
+            take = Take(actor, emotion, WORDS[3], name=name, seed=options.seed)
             yield _Clip(take, f"savee/{name}.avi", f"savee/{name}.wav", 44_100)
 
 
@@ -132,7 +138,7 @@ def _mead(options: "_Options") -> Iterator[_Clip]:
             for level in levels:
                 where = f"{folder}/level_{level}/001"
                 take = Take(
-                    actor, emotion, _WORDS[3], "strong" if level == 3 else "normal",
+                    actor, emotion, WORDS[3], "strong" if level == 3 else "normal",
                     f"{speaker}/{where}", options.seed,
                 )  # fmt: skip
                 yield _Clip(
@@ -157,11 +163,11 @@ class _Options:
 
     def __post_init__(self):
         if not 1 <= self.actors <= 24:
-            raise CorpusError(f"actors={self.actors}: RAVDESS has names for 1 to 24 actors")
+            raise SynthesisError(f"actors={self.actors}: RAVDESS has names for 1 to 24 actors")
         if self.statements not in (1, 2):
-            raise CorpusError(f"statements={self.statements}: RAVDESS has 2; take 1 or 2")
+            raise SynthesisError(f"statements={self.statements}: RAVDESS has 2; take 1 or 2")
         if self.leak is not None and self.leak not in LEAKS:
-            raise CorpusError(f"unknown leak {self.leak!r}: known are {', '.join(LEAKS)}")
+            raise SynthesisError(f"unknown leak {self.leak!r}: known are {', '.join(LEAKS)}")
 
     @property
     def name(self) -> str:
@@ -220,7 +226,7 @@ def cues(
         for every clip for ``leak="segment"``) and ``told`` (whether the cue was set by the label).
     """
     options = _Options(actors, seed, statements, full, leak)
-    names = list(_ravdess_names(actors, statements, full))
+    names = list(clip_facts(actors, statements, full))
     shown = _cue_table(names, seed, options.leak)
     codes = _codes(names, seed)
     rows = []
@@ -286,7 +292,7 @@ def ensure(
     wanted = tuple(corpora)
     unknown = set(wanted) - set(CORPORA)
     if unknown:
-        raise CorpusError(
+        raise SynthesisError(
             f"no synthetic {', '.join(sorted(unknown))}: known are {', '.join(CORPORA)}"
         )
     folder = _folder(options, root)
@@ -405,69 +411,6 @@ def _write_fer2013(path: Path, seed: int, people: int = 20) -> None:
 # -- reading it --------------------------------------------------------------------------------
 
 
-def manifest(
-    root: str | Path | None = None,
-    actors: int = 4,
-    seed: int = 0,
-    modality: str = "audiovisual",
-    *,
-    statements: int = 2,
-    full: bool = False,
-    leak: str | None = None,
-    n_jobs: int = 2,
-    progress: bool = True,
-) -> pd.DataFrame:
-    """List the synthetic RAVDESS clips, rendering those that are missing.
-
-    Parameters
-    ----------
-    modality
-        ``"audiovisual"`` (``01-*.mp4``), ``"audio"`` (``03-*.wav``, the same sound) or
-        ``"video"`` (``02-*.mp4``, the same pictures).
-
-    Returns
-    -------
-    DataFrame
-        A manifest with corpus ``synthetic``; ``clip_id`` is the RAVDESS file stem. In a leak
-        corpus ``emotion`` is the label, not what is shown (see `cues`).
-    """
-    kinds = {"audiovisual": ("01", ".mp4"), "video": ("02", ".mp4"), "audio": ("03", ".wav")}
-    if modality not in kinds:
-        raise CorpusError(f"unknown modality {modality!r}: known are {', '.join(kinds)}")
-    folder = ensure(
-        actors, seed, root, statements=statements, full=full, leak=leak,
-        silent=modality == "video", n_jobs=n_jobs, progress=progress,
-    )  # fmt: skip
-    code, suffix = kinds[modality]
-    rows = []
-    for stem, facts in _ravdess_names(actors, statements, full):
-        home = folder / "ravdess" / f"Actor_{facts['actor']:02}"
-        rows.append(
-            {
-                "clip_id": f"{code}-{stem}",
-                "path": str(home / f"{code}-{stem}{suffix}"),
-                "corpus": "synthetic",
-                "actor": f"{facts['actor']:02}",
-                "emotion": facts["emotion"],
-                "intensity": facts["intensity"],
-                "statement": str(facts["statement"]),
-                "repetition": str(facts["repetition"]),
-                "modality": modality,
-                "channel": "none" if modality == "video" else "speech",
-                "text": _WORDS[facts["statement"] - 1],
-                "duration_s": _duration(home / f"03-{stem}.wav"),
-                "sample_rate": pd.NA if modality == "video" else RATE,
-            }
-        )
-    return build(rows)
-
-
-def _duration(path: Path) -> float:
-    import soundfile
-
-    return soundfile.info(path).duration
-
-
 def landmarks(
     clip_id: str,
     actors: int = 4,
@@ -486,7 +429,7 @@ def landmarks(
     options = _Options(actors, seed, statements, full, leak)
     path = _folder(options, root) / "landmarks" / f"01{clip_id[2:]}.npz"
     if not path.exists():
-        raise CorpusError(
+        raise SynthesisError(
             f"{path}: no landmarks of clip {clip_id!r}; render the corpus with "
             f"emolib.synthetic.ensure(actors={actors}, seed={seed})"
         )
@@ -515,7 +458,7 @@ def apex_frame(
         In pixels.
     """
     if emotion not in PLANTED:
-        raise CorpusError(f"unknown emotion {emotion!r}: known are {', '.join(PLANTED)}")
+        raise SynthesisError(f"unknown emotion {emotion!r}: known are {', '.join(PLANTED)}")
     face = _portrait(actor, seed, (round(height / 2.4) * 2, height))
     return face.draw(*apex(emotion, strength))
 

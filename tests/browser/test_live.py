@@ -27,9 +27,9 @@ WAIT_MS = 90_000
 @pytest.fixture(scope="module")
 def clip():
     """One synthetic video with sound."""
-    from emolib import synthetic
+    from emolib import corpora
 
-    return Path(synthetic.manifest(actors=1)["path"].iloc[0])
+    return Path(corpora.load("synthetic", actors=1)["path"].iloc[0])
 
 
 @pytest.fixture(scope="module")

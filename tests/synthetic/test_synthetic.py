@@ -8,10 +8,9 @@ import pandas as pd
 import pytest
 import soundfile
 
-from emolib import synthetic
+from emolib import corpora, synthetic
 from emolib.corpora import cremad, fer2013, mead, ravdess, savee
-from emolib.corpora.manifest import CorpusError
-from emolib.synthetic import performance
+from emolib.synthetic import SynthesisError, performance
 from emolib.synthetic.performance import Cue, Take
 
 OPTIONS = {"actors": 1, "statements": 1}
@@ -27,7 +26,7 @@ def root(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def clips(root) -> pd.DataFrame:
-    return synthetic.manifest(root, n_jobs=1, progress=False, **OPTIONS)
+    return corpora.load("synthetic", root, n_jobs=1, progress=False, **OPTIONS)
 
 
 def test_the_manifest_has_every_emotion_of_every_actor_once_for_each_statement(clips):
@@ -75,7 +74,7 @@ def test_landmarks_are_known_for_every_frame(root, clips):
 
 
 def test_landmarks_of_a_missing_clip_say_how_to_make_it(root):
-    with pytest.raises(CorpusError, match="ensure"):
+    with pytest.raises(SynthesisError, match="ensure"):
         synthetic.landmarks("01-01-05-01-02-01-01", root=root, **OPTIONS)
 
 
@@ -106,7 +105,7 @@ def test_files_of_an_older_version_are_stale(root, clips):
 
 
 def test_the_full_corpus_has_the_1440_names_of_ravdess_speech():
-    names = dict(synthetic._ravdess_names(24, 2, True))
+    names = dict(synthetic.clip_facts(24, 2, True))
     assert len(names) == 1440
     facts = pd.DataFrame(names.values())
     assert facts.groupby("actor").size().eq(60).all()
@@ -117,7 +116,7 @@ def test_the_full_corpus_has_the_1440_names_of_ravdess_speech():
     "wrong", [{"actors": 0}, {"actors": 25}, {"statements": 3}, {"leak": "x"}, {"corpora": ["x"]}]
 )
 def test_impossible_options_are_refused_before_anything_is_written(tmp_path, wrong):
-    with pytest.raises(CorpusError):
+    with pytest.raises(SynthesisError):
         synthetic.ensure(root=tmp_path, **wrong)
     assert not list(tmp_path.iterdir())
 
