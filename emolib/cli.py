@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from emolib import __version__, paths
+from emolib import __version__, paths, registry
 from emolib.errors import EmolibError
 
 
@@ -45,10 +45,8 @@ app.add_typer(data_app, name="data")
 
 def _known_paper(key: str | None) -> str | None:
     """Refuse a paper that is none of the five, naming them."""
-    from emolib.models import KEYS
-
-    if key is not None and key not in KEYS:
-        raise typer.BadParameter(f"unknown paper {key!r}: known are {', '.join(KEYS)}")
+    if key is not None and key not in registry.PAPERS:
+        raise typer.BadParameter(f"unknown paper {key!r}: known are {', '.join(registry.PAPERS)}")
     return key
 
 
@@ -73,12 +71,11 @@ def _options(words: list[str] | None) -> dict[str, Any]:
     return {name: yaml.safe_load(value) for name, value in pairs}
 
 
-Key = Annotated[
-    str, typer.Argument(help="ding, lu, yang, mostafa or ishtiaq.", callback=_known_paper)
-]
+_PAPERS = f"Paper: {', '.join(registry.PAPERS)}."
+Key = Annotated[str, typer.Argument(help=_PAPERS, callback=_known_paper)]
 AnyKey = Annotated[
     str | None,
-    typer.Argument(help="ding, lu, yang, mostafa or ishtiaq.", callback=_known_paper),
+    typer.Argument(help=_PAPERS, callback=_known_paper),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
 Corpus = Annotated[str, typer.Option(help="Corpus, such as ravdess, paired or synthetic.")]
@@ -291,7 +288,7 @@ def cost(key: AnyKey = None, as_json: AsJson = False) -> None:
     from emolib import devices, models
 
     counted = {}
-    for one in [key] if key else models.KEYS:
+    for one in [key] if key else registry.PAPERS:
         for design, options in models.designs(one).items():
             model = models.build(one, **options).eval()
             counted[design] = devices.cost(model, models.example_inputs(one, batch=1)).to_dict() | {

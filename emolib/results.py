@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
-from emolib import evaluation, paths
+from emolib import evaluation, paths, registry
 from emolib.errors import EmolibError
 
 if TYPE_CHECKING:
@@ -379,7 +379,7 @@ def compose_title(
     'Ding, audio, RAVDESS speech, split by segment (leaking: segments of one clip on both sides)'
     """
     parts = [
-        key.capitalize(),
+        registry.PAPERS[key].name if key in registry.PAPERS else key.capitalize(),
         {"both": "audio and video", "all": "audio, video and text"}.get(modality, modality),
         corpus_name(corpus),
         "official split" if split_kind == "official" else f"split by {split_kind}",

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emolib import audit, paths
+from emolib import audit, paths, registry
 from emolib.audit import AuditError, Printed, Table, margins, simulation
 from emolib.audit.granularity import count_of, granularity
 
-KEYS = ("ding", "lu", "yang", "mostafa", "ishtiaq")
+KEYS = tuple(registry.PAPERS)
 
 
 @pytest.fixture(scope="module")

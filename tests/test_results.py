@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from emolib import evaluation, models, paths, results
+from emolib import evaluation, paths, registry, results
 from emolib.papers import engine
 
 CLASSES = ["neutral", "happy", "sad"]
@@ -269,7 +269,9 @@ def test_dirty_means_changed_tracked_files_outside_the_results(tmp_path, monkeyp
 
 
 COMMITTED = [
-    (key, file.stem) for key in models.KEYS for file in sorted((paths.RESULTS / key).glob("*.json"))
+    (key, file.stem)
+    for key in registry.PAPERS
+    for file in sorted((paths.RESULTS / key).glob("*.json"))
 ]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from emolib import corpora, paths
+from emolib import corpora, paths, registry
 from emolib.errors import EmolibError
 from emolib.features import audio
 from emolib.features.store import FeatureProblem
@@ -84,7 +84,7 @@ def network(modality: str, folder: Path = WEIGHTS) -> Network:
 
     file = Path(folder) / f"{FILES[modality]}.safetensors"
     card_file = file.with_suffix(".json")
-    paper = file.parent.name if file.parent.name in models.KEYS else "mostafa"
+    paper = file.parent.name if file.parent.name in registry.PAPERS else "mostafa"
     for needed in (file, card_file):
         if not needed.is_file():
             raise PredictionError(

@@ -10,17 +10,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from emolib import paths
+from emolib import paths, registry
 from emolib.book.tables import VERDICTS, Table, badge, cell, number
 
 #: What the papers are called, in the order of the book.
-PAPERS = {
-    "ding": "Ding",
-    "lu": "Lu",
-    "yang": "Yang",
-    "mostafa": "Mostafa",
-    "ishtiaq": "Ishtiaq",
-}
+PAPERS = {key: paper.name for key, paper in registry.PAPERS.items()}
 #: Colour of a verdict in a figure; the darker, the heavier.
 COLORS = {
     "holds": "#1b7f79",

@@ -47,11 +47,10 @@ import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from emolib import audit, paths
+from emolib import audit, paths, registry
 from emolib.audit import Printed
 from emolib.errors import EmolibError
 
-KEYS = ("ding", "lu", "yang", "mostafa", "ishtiaq")
 VERDICTS = ("holds", "fails", "impossible", "not stated well enough", "awaits data")
 RELATIONS: Mapping[str, Callable] = {
     ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
@@ -361,8 +360,7 @@ def _ledger(key: str, stamp: int) -> Ledger:
 
 def load(key: str) -> list[Claim]:
     """Return the claims of one paper, in the paper's own order."""
-    if key not in KEYS:
-        raise ClaimError(f"unknown paper {key!r}: known are {', '.join(KEYS)}")
+    registry.paper(key)
     path = paths.CLAIMS / f"{key}.yml"
     return list(_ledger(key, path.stat().st_mtime_ns if path.exists() else 0).claims)
 
@@ -457,7 +455,11 @@ def table(key: str | None = None, *, own: bool | None = None) -> pd.DataFrame:
         Columns id, paper, source, quantity, unit, published, measured, interval, verdict, why,
         settle_with, result, own.
     """
-    rows = [verdict.to_dict() for each in ([key] if key else KEYS) for verdict in evaluate(each)]
+    rows = [
+        verdict.to_dict()
+        for each in ([key] if key else registry.PAPERS)
+        for verdict in evaluate(each)
+    ]
     frame = pd.DataFrame(rows, columns=list(_COLUMNS))
     return frame if own is None else frame[frame["own"] == own].reset_index(drop=True)
 
@@ -470,7 +472,7 @@ def summary(*, own: bool | None = None) -> pd.DataFrame:
     """Count the verdicts: papers down, verdicts across, with totals."""
     frame = table(own=own)
     counts = pd.crosstab(frame["paper"], frame["verdict"])
-    counts = counts.reindex(index=list(KEYS), columns=list(VERDICTS), fill_value=0)
+    counts = counts.reindex(index=list(registry.PAPERS), columns=list(VERDICTS), fill_value=0)
     counts["all"] = counts.sum(axis=1)
     counts.loc["all"] = counts.sum()
     counts.columns.name = counts.index.name = None
@@ -673,7 +675,7 @@ def _judge_layers(claim: Claim, check: LayersCheck, bench: _Bench) -> Verdict:
 def _judge_arithmetic(claim: Claim, check: ArithmeticCheck, bench: _Bench) -> Verdict:
     published = dict(bench.published)
     for other in re.findall(r"\{([a-z]+)-[a-z0-9.-]+\}", check.expression):
-        if other != claim.key and other in KEYS:
+        if other != claim.key and other in registry.PAPERS:
             published |= {c.id: c.published for c in load(other)}
     value, interval = audit.evaluate(check.expression, published)
     readable = re.sub(
@@ -869,7 +871,7 @@ def _built(options: Mapping[str, Any], check: ResultCheck, key: str) -> dict[str
 def _defaults(key: str) -> dict[str, Any]:
     """The options of the paper's own model, by name."""
     module = importlib.import_module(f"emolib.models.{key}")
-    parameters = inspect.signature(getattr(module, key.capitalize())).parameters.values()
+    parameters = inspect.signature(getattr(module, registry.paper(key).model)).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 

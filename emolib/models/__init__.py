@@ -10,14 +10,12 @@ from types import ModuleType
 
 from torch import Tensor, nn
 
-KEYS = ("ding", "lu", "yang", "mostafa", "ishtiaq")
+from emolib import registry
 
 
 def _module(key: str) -> ModuleType:
     """Import ``emolib.models.<key>``; only then does that paper's file cost anything."""
-    if key not in KEYS:
-        raise ValueError(f"unknown model {key!r}: known are {', '.join(KEYS)}")
-    return importlib.import_module(f"{__name__}.{key}")
+    return importlib.import_module(f"{__name__}.{registry.paper(key).key}")
 
 
 def build(key: str, n_classes: int = 8, **options) -> nn.Module:
@@ -26,7 +24,7 @@ def build(key: str, n_classes: int = 8, **options) -> nn.Module:
     Parameters
     ----------
     key
-        One of `KEYS`.
+        One of `emolib.registry.PAPERS`.
     n_classes
         Number of emotions, the width of the logits.
     **options
@@ -34,8 +32,8 @@ def build(key: str, n_classes: int = 8, **options) -> nn.Module:
 
     Raises
     ------
-    ValueError
-        If `key` is not one of `KEYS`.
+    UnknownPaperError
+        If there is no such paper.
 
     Examples
     --------

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from emolib import corpora, evaluation, models, paths, results, training
+from emolib import corpora, evaluation, models, paths, registry, results, training
 from emolib.corpora import manifest as manifests
 from emolib.corpora import splits
 from emolib.papers.streams import ExperimentError
@@ -128,9 +128,7 @@ def paper(key: str) -> ModuleType:
     ExperimentError
         If there is no such paper.
     """
-    if key not in models.KEYS:
-        raise ExperimentError(f"unknown paper {key!r}: known are {', '.join(models.KEYS)}")
-    return importlib.import_module(f"emolib.papers.{key}")
+    return importlib.import_module(f"emolib.papers.{registry.paper(key).key}")
 
 
 def run(

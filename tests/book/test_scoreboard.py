@@ -7,7 +7,7 @@ from urllib.parse import urldefrag
 import pandas as pd
 import pytest
 
-from emolib import paths, results
+from emolib import paths, registry, results
 from emolib.book import scoreboard
 from emolib.book.tables import VERDICTS
 from emolib.claims import ledger as claims
@@ -80,7 +80,7 @@ def test_every_claim_of_the_five_papers_appears_once_on_a_light_page():
             one.id, source=one.source, quantity=one.quantity, unit=one.unit, own=one.own,
             published=one.published, why="A reason as long as reasons are. " * 4,
         )
-        for key in claims.KEYS for one in claims.load(key)
+        for key in registry.PAPERS for one in claims.load(key)
     ]  # fmt: skip
     text = scoreboard.scoreboard(pd.DataFrame(rows, columns=list(COLUMNS)))._repr_html_()
     ids = [name for name in Page(text).ids if name.startswith("claim-")]

@@ -8,11 +8,11 @@ import io
 import pytest
 import torch
 
-from emolib import models
+from emolib import models, registry
 
 CASES = [
     pytest.param((key, options), id=f"{key}-{'-'.join(f'{k}={v}' for k, v in options.items())}")
-    for key in models.KEYS
+    for key in registry.PAPERS
     if importlib.util.find_spec(f"emolib.models.{key}")
     for options in models.variants(key)
 ]
