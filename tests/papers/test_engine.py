@@ -14,6 +14,7 @@ from emolib.corpora import manifest as manifests
 from emolib.corpora import splits
 from emolib.papers import ding, engine
 from emolib.papers.engine import Dataset, ExperimentError
+from emolib.registry import UnknownPaperError
 from emolib.training import Samples, TrainingRecipe
 
 EMOTIONS = ("neutral", "happy", "sad", "angry")
@@ -187,7 +188,7 @@ def test_processes_give_what_one_process_gives(folder, monkeypatch):
 
 
 def test_unknown_papers_modes_and_folds_are_refused_by_name():
-    with pytest.raises(ExperimentError, match="unknown paper 'dong': known are ding, lu, yang"):
+    with pytest.raises(UnknownPaperError, match="unknown paper 'dong': known are ding, lu, yang"):
         engine.run("dong", **ASK)
     with pytest.raises(ExperimentError, match="unknown mode 'fast'"):
         run(**ASK | {"mode": "fast"})
