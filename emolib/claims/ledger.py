@@ -509,7 +509,7 @@ def _counts(key: str, options: Mapping[str, Any], inputs: Mapping[str, Any]) -> 
 
 def _build_digest(key: str, options: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
     """Return what names a count: it changes with the build, the code, and the libraries."""
-    here = paths.PROJECT / "emolib"
+    here = paths.PACKAGE
     code = [here / "devices.py", *(here / "models" / f"{name}.py" for name in (key, "layers"))]
     digest = hashlib.sha256(json.dumps([options, inputs], sort_keys=True).encode())
     for file in code:
@@ -941,7 +941,7 @@ def _train_command(claim: Claim, check: ResultCheck) -> str:
 
 
 def _judge_study(claim: Claim, check: StudyCheck, bench: _Bench) -> Verdict:
-    file = paths.RESULTS / claim.key / f"{check.table}.csv"
+    file = paths.find(paths.RESULTS / claim.key / f"{check.table}.csv")
     if not file.exists():
         why = f"The study {check.table} has not been made ({check.data})."
         return Verdict(claim, "awaits data", why, settle_with=check.command)
