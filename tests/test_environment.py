@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from emolib import paths
+from emolib import __version__, paths
 
 HEAVY = [
     "torch",
@@ -173,6 +173,11 @@ def test_the_hook_for_notebooks_finds_outputs(cell, found):
     (hook,) = (hook for hook in config["repos"][0]["hooks"] if hook["id"] == "notebooks")
     assert bool(re.search(hook["entry"], cell)) is found
     assert re.search(hook["files"], "notebooks/ding.ipynb")
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = yaml.safe_load((paths.PROJECT / "CITATION.cff").read_text())
+    assert project()["project"]["version"] == __version__ == citation["version"]
 
 
 def test_the_workflow_tests_each_python_that_the_package_allows():
