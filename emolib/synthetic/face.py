@@ -146,7 +146,7 @@ class Face:
         landmarks : float32 (68, 2)
             In pixels: x, y.
         """
-        points = self.person.shape.move(units)[:68]
+        points = self.person.shape.points(units)
         canvas = self._skin(units)
         self._eyes(canvas, points, units, np.asarray(gaze))
         self._brows(canvas, points)

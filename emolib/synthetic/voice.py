@@ -6,6 +6,7 @@ import numpy as np
 
 from emolib.synthetic.person import Person
 from emolib.synthetic.planted import Planted
+from emolib.synthetic.tables import table
 
 RATE = 48_000
 _STEP = 240  # samples between two settings of the filters (5 ms)
@@ -30,47 +31,10 @@ class Phone:
     shut: float = 0.0
 
 
-PHONES = {
-    "AA": Phone((730, 1090, 2440), 125, jaw=1.0),
-    "AE": Phone((660, 1720, 2410), 125, jaw=0.95),
-    "AH": Phone((600, 1190, 2390), 60, jaw=0.5),
-    "AO": Phone((570, 840, 2410), 135, jaw=0.85, round=0.6),
-    "AY": Phone((660, 1300, 2500), 140, jaw=0.85),
-    "EH": Phone((530, 1840, 2480), 95, jaw=0.65),
-    "ER": Phone((490, 1350, 1690), 90, jaw=0.4, round=0.3),
-    "IH": Phone((390, 1990, 2550), 75, jaw=0.4),
-    "IY": Phone((280, 2250, 2890), 105, jaw=0.3),
-    "OW": Phone((500, 900, 2400), 130, jaw=0.6, round=0.9),
-    "UW": Phone((310, 870, 2250), 110, jaw=0.3, round=1.0),
-    "R": Phone((420, 1250, 1600), 60, 0.8, jaw=0.35, round=0.35),
-    "L": Phone((360, 1100, 2600), 60, 0.8, jaw=0.4),
-    "W": Phone((300, 700, 2200), 60, 0.8, jaw=0.25, round=1.0),
-    "Y": Phone((280, 2200, 2900), 50, 0.8, jaw=0.25),
-    "N": Phone((280, 1500, 2500), 60, 0.55, jaw=0.25),
-    "NG": Phone((280, 2100, 2500), 65, 0.5, jaw=0.3),
-    "B": Phone((250, 900, 2300), 65, 0.28, 0.06, 900, jaw=0.1, shut=1.0),
-    "D": Phone((280, 1700, 2600), 50, 0.30, 0.18, 3800, jaw=0.2),
-    "G": Phone((280, 1900, 2400), 55, 0.30, 0.15, 2200, jaw=0.25),
-    "T": Phone((320, 1700, 2600), 62, 0.0, 0.36, 4800, jaw=0.2),
-    "K": Phone((320, 1800, 2400), 68, 0.0, 0.32, 2400, jaw=0.25),
-    "S": Phone((320, 1600, 2600), 90, 0.0, 0.42, 6500, jaw=0.12),
-    "SH": Phone((320, 1700, 2500), 95, 0.0, 0.45, 3400, jaw=0.15, round=0.5),
-    "Z": Phone((300, 1600, 2600), 70, 0.35, 0.24, 6300, jaw=0.12),
-    "DH": Phone((300, 1400, 2600), 40, 0.5, 0.08, 5000, jaw=0.25),
-    "F": Phone((320, 1100, 2300), 80, 0.0, 0.16, 5500, jaw=0.1, shut=0.5),
-    "JH": Phone((300, 1800, 2500), 75, 0.25, 0.36, 3600, jaw=0.15, round=0.3),
-    "HH": Phone((500, 1500, 2500), 50, 0.1, 0.14, 1800, jaw=0.4),
-}
-
+_TABLE = table("voice")
+PHONES = {name: Phone(**phone) for name, phone in _TABLE["phones"].items()}
 #: What is said: words and their sounds; a prime marks the stressed ones.
-SENTENCES = {
-    "Kids are talking by the door": "K IH' D Z AA R T AO' K IH NG B AY DH AH D AO' R",
-    "Dogs are sitting by the door": "D AO' G Z AA R S IH' T IH NG B AY DH AH D AO' R",
-    "Don't forget a jacket": "D OW' N T F ER G EH' T AH JH AE' K IH T",
-    "She had your dark suit in greasy wash water all year": (
-        "SH IY' HH AE D Y ER D AA' R K S UW' T IH N G R IY' S IY W AA' SH W AO' T ER AO L Y IH' R"
-    ),
-}
+SENTENCES = _TABLE["sentences"]
 
 
 @dataclass(frozen=True)
