@@ -3,6 +3,7 @@
 Positions and lengths are in face units (the distance between the pupils is 1).
 """
 
+import cv2
 import numpy as np
 
 
@@ -81,8 +82,6 @@ class Canvas:
 
     def area(self, outline, soft: float = 0.01) -> np.ndarray:
         """Return the mask (h, w) of a closed outline, 0 to 1, its edge blurred by `soft`."""
-        import cv2
-
         mask = np.zeros(self.shape, np.uint8)
         pixels = np.round((np.asarray(outline) - self.origin) * self.k * 16).astype(np.int32)
         cv2.fillPoly(mask, [pixels], 255, cv2.LINE_AA, 4)
@@ -90,8 +89,6 @@ class Canvas:
 
     def blur(self, image, sigma: float) -> np.ndarray:
         """Blur an image (h, w) by `sigma` face units."""
-        import cv2
-
         return cv2.GaussianBlur(image, (0, 0), sigma * self.k) if sigma * self.k > 0.3 else image
 
     def bump(self, x, y, wide, high, amount) -> np.ndarray:
@@ -102,8 +99,6 @@ class Canvas:
 
     def ridge(self, path, width: float) -> np.ndarray:
         """Return a soft line of height 1 along `path` in face units, or a blob at a point."""
-        import cv2
-
         path = np.asarray(path, float)
         if len(path) == 1:
             return self.bump(*path[0], width, width, 1.0)
@@ -120,8 +115,6 @@ class Canvas:
 
     def streaks(self) -> np.ndarray:
         """Return short vertical streaks, mean 0 and sd 1."""
-        import cv2
-
         noise = self.rng.standard_normal(self.shape).astype(np.float32)
         noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.011 * self.k, sigmaY=0.07 * self.k)
         return noise / noise.std()
@@ -158,16 +151,12 @@ class Patch:
 
     def area(self, outline: np.ndarray, soft: float = 0.0) -> np.ndarray:
         """Return the mask of a closed outline, 0 to 1, its edge blurred by `soft` units."""
-        import cv2
-
         mask = np.zeros(self.shape, np.uint8)
         cv2.fillPoly(mask, [self.pixels(outline)], 255, cv2.LINE_AA, 4)
         return self._soften(mask, soft)
 
     def lines(self, paths: list[np.ndarray], width: float, soft: float = 0.0) -> np.ndarray:
         """Return the mask of open lines `width` units thick."""
-        import cv2
-
         mask = np.zeros(self.shape, np.uint8)
         thickness = max(1, round(width * self.k))
         paths = [self.pixels(path) for path in paths]
@@ -176,8 +165,6 @@ class Patch:
         return self._soften(mask, soft) * np.float32(faint)
 
     def _soften(self, mask: np.ndarray, soft: float) -> np.ndarray:
-        import cv2
-
         if soft * self.k > 0.3:
             mask = cv2.GaussianBlur(mask, (0, 0), soft * self.k)
         return mask.astype(np.float32) * np.float32(1 / 255)

@@ -10,7 +10,9 @@ the room. The 68 points are therefore exact, not estimated.
 from collections.abc import Mapping
 from functools import lru_cache
 
+import cv2
 import numpy as np
+from scipy.interpolate import RBFInterpolator
 
 from emolib.synthetic import geometry
 from emolib.synthetic.canvas import Patch, circle, spline
@@ -32,9 +34,6 @@ class Face:
         Who.
     size
         Width and height of the picture in pixels.
-    light
-        Direction of the key light in degrees (right of, above the camera); the person's own
-        by default.
     zoom
         Factor on the size of the head (1: the face is 0.39 of the picture's height wide).
     """
@@ -44,7 +43,6 @@ class Face:
         person: Person,
         size: tuple[int, int] = (480, 360),
         *,
-        light: tuple[float, float] | None = None,
         zoom: float = 1.0,
         detail: float = 1.5,
     ):
@@ -53,7 +51,7 @@ class Face:
         self.k = self.unit * detail
         self.origin = np.array(_FRAME[:2])
         self.centre = np.array([size[0] / 2, size[1] * (0.435 if zoom <= 1.1 else 0.40)])
-        relief = Relief(person, _FRAME, self.k, light or person.light)
+        relief = Relief(person, _FRAME, self.k)
         self.head = relief.head  # (h, w, 4) uint8, premultiplied
         self.folds, self.fold_units, self.fold_window = relief.folds()
         self._shaded = self.head.copy()
@@ -66,8 +64,6 @@ class Face:
 
     def _prepare_fields(self, relief: Relief) -> None:
         """Spread the landmarks' displacements smoothly over the skin."""
-        from scipy.interpolate import RBFInterpolator
-
         height, width = self.head.shape[:2]
         rows, columns = -(-height // _COARSE), -(-width // _COARSE)
         x = ((np.arange(columns) + 0.5) * _COARSE - 0.5) / self.k + self.origin[0]
@@ -124,7 +120,6 @@ class Face:
         units: Mapping[str, float],
         pose: Pose = Pose(),  # noqa: B008 - frozen
         gaze: tuple[float, float] = (0.0, 0.0),
-        plate: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Paint one frame.
 
@@ -136,8 +131,6 @@ class Face:
             Of the head.
         gaze
             Horizontal and vertical, −1 to 1.
-        plate
-            Background (H, W, 3) in place of the person's own room.
 
         Returns
         -------
@@ -151,14 +144,12 @@ class Face:
         self._eyes(canvas, points, units, np.asarray(gaze))
         self._brows(canvas, points)
         self._mouth(canvas, points)
-        frame = self._lay(canvas, pose, self.plate if plate is None else plate)
+        frame = self._lay(canvas, pose)
         seen = pose.project(points, self.depth_at(points)) * self.unit + self.centre
         return frame, seen.astype(np.float32)
 
     def depth_at(self, points: np.ndarray) -> np.ndarray:
         """Return the depth of the face (…) at points (…, 2), both in face units."""
-        import cv2
-
         where = ((points - self.origin) * self.k + 0.5) / _COARSE - 0.5
         where = where.astype(np.float32).reshape(-1, 1, 2)
         depth = cv2.remap(self.depth, where, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
@@ -166,8 +157,6 @@ class Face:
 
     def _skin(self, units: Mapping[str, float]) -> np.ndarray:
         """Fold, light and pull the painted head: a new canvas (h, w, 4)."""
-        import cv2
-
         activation = np.zeros(len(self.fold_units), np.float32)
         for name, value in units.items():
             for i, fold in enumerate(self.fold_units):
@@ -203,22 +192,18 @@ class Face:
     @staticmethod
     def _warp(image: np.ndarray, coarse: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
         """Sample `image` at positions given on the coarse grid."""
-        import cv2
-
         fine = cv2.resize(
             coarse.astype(np.float32), None, fx=_COARSE, fy=_COARSE, interpolation=cv2.INTER_LINEAR
         )[: shape[0], : shape[1]]
         return cv2.remap(image, fine, None, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT)
 
-    def _lay(self, canvas: np.ndarray, pose: Pose, plate: np.ndarray) -> np.ndarray:
+    def _lay(self, canvas: np.ndarray, pose: Pose) -> np.ndarray:
         """Turn the head and lay it over the room."""
-        import cv2
-
         upright = pose.unproject(self.view_grid, self.depth_at)
         rows, columns = self.view
         shape = (rows.stop - rows.start, columns.stop - columns.start)
         head = self._warp(canvas, (upright - self.origin) * self.k, shape)
-        frame = plate.copy()
+        frame = self.plate.copy()
         through = cv2.cvtColor(255 - head[..., 3], cv2.COLOR_GRAY2RGB)
         behind = cv2.multiply(frame[rows, columns], through, scale=1 / 255)
         frame[rows, columns] = cv2.add(behind, head[..., :3])
@@ -400,7 +385,7 @@ class Face:
         patch.keep()
 
 
-@lru_cache(maxsize=3)
-def painter(person: Person, size: tuple[int, int], light=None, zoom: float = 1.0) -> Face:
+@lru_cache(maxsize=4)
+def painter(person: Person, size: tuple[int, int], zoom: float = 1.0) -> Face:
     """Return the painter of a person, kept for the next clip."""
-    return Face(person, size, light=light, zoom=zoom)
+    return Face(person, size, zoom=zoom)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from emolib.synthetic.canvas import Canvas, circle, mirrored, spline
@@ -120,8 +121,6 @@ def _colour(person: Person, light: np.ndarray) -> np.ndarray:
 
 def _strands(canvas: Canvas, cut: Cut, key: np.ndarray) -> np.ndarray:
     """Return the brightness of hair, (h, w) about 1: strands that run away from the crown."""
-    import cv2
-
     side = 1 + 0.14 * np.sign(key[0]) * np.clip(canvas.x, -1, 1)[None]
     if cut.curl > 2.4:
         return _locks(canvas) * side

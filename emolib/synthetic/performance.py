@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emolib.synthetic.face import painter
 from emolib.synthetic.geometry import Pose
 from emolib.synthetic.person import Person, person
 from emolib.synthetic.planted import PLANTED
@@ -91,6 +90,8 @@ class Take:
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield each frame, uint8 (H, W, 3), with its 68 points, float32 (68, 2) in pixels."""
         import cv2
+
+        from emolib.synthetic.face import painter
 
         face = painter(self.person, size)
         gain = None if self.cue is None else self.cue.gain(size, face.unit, face.centre)

@@ -1,5 +1,6 @@
 """The skin of a synthetic portrait: a height field that is lit once, and folded by each unit."""
 
+import cv2
 import numpy as np
 
 from emolib.synthetic import hair
@@ -22,10 +23,10 @@ class Relief:
         Height of the head above the plane of the ears, in face units.
     """
 
-    def __init__(self, person: Person, frame: tuple, k: float, light: tuple[float, float]):
+    def __init__(self, person: Person, frame: tuple, k: float):
         self.person, self.k, self.frame = person, k, frame
         self.canvas = Canvas(frame, k, np.random.default_rng([person.actor, 17]))
-        right_of, above = np.radians(light)
+        right_of, above = np.radians(person.light)
         self.key = np.array(
             [np.sin(right_of) * np.cos(above), -np.sin(above), np.cos(right_of) * np.cos(above)]
         )
@@ -46,8 +47,6 @@ class Relief:
         self.skin_mask = self.canvas.area(self.outline, 0.008)
 
     def _heights(self) -> None:
-        import cv2
-
         canvas, p = self.canvas, self.points
         x, y = canvas.x[None], canvas.y[:, None]
         inside = (canvas.area(self.outline, 0) * 255).astype(np.uint8)

@@ -1,5 +1,6 @@
 """What stands behind the head of a synthetic portrait: wall, neck and shoulders."""
 
+import cv2
 import numpy as np
 
 from emolib.synthetic.canvas import mirrored, spline
@@ -37,8 +38,6 @@ class Room:
 
     def paint(self) -> np.ndarray:
         """Return the plate, uint8 (H, W, 3)."""
-        import cv2
-
         x, y = self.x, self.y
         glow = np.exp(-0.5 * ((x + 0.8 * self.side) ** 2 / 9 + (y + 0.3) ** 2 / 7))
         wall = np.array(self.person.wall, np.float32)
@@ -49,8 +48,6 @@ class Room:
         return small.round().astype(np.uint8)
 
     def _area(self, points: np.ndarray, soft: float) -> np.ndarray:
-        import cv2
-
         mask = np.zeros((self.y.size, self.x.size), np.uint8)
         pixels = np.round((points * self.unit + self.centre) * _FINE * 16).astype(np.int32)
         cv2.fillPoly(mask, [pixels], 255, cv2.LINE_AA, 4)
@@ -83,8 +80,6 @@ class Room:
         self._lay(self._area(body, 0.006), self.tone(skin, light.astype(np.float32)))
 
     def _shirt(self) -> None:
-        import cv2
-
         x, y, neck, slope, chin = self.x, self.y, self.neck, self.slope, self.chin
         collar = chin + (0.50 if self.person.sex == "male" else 0.62)
         ring = [
