@@ -144,6 +144,8 @@ class _Options:
             raise SynthesisError(f"actors={self.actors}: RAVDESS has names for 1 to 24 actors")
         if self.statements not in (1, 2):
             raise SynthesisError(f"statements={self.statements}: RAVDESS has 2; take 1 or 2")
+        if self.seed < 0:
+            raise SynthesisError(f"seed={self.seed}: seeds are whole numbers from 0")
         if self.leak is not None and self.leak not in LEAKS:
             raise SynthesisError(f"unknown leak {self.leak!r}: known are {', '.join(LEAKS)}")
 

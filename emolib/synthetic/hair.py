@@ -75,12 +75,8 @@ def paint_before(
     hanging = lowest > 0.6
     # Below the hairline everything is face, or for short hair neck and air.
     aside = 0.0 if hanging else 0.4
-    under = [
-        (right[-1, 0] + aside, lowest),
-        (right[-1, 0] + aside, 2.7),
-        (left[-1, 0] - aside, 2.7),
-        (left[-1, 0] - aside, lowest),
-    ]
+    beside, beyond = right[-1, 0] + aside, left[-1, 0] - aside
+    under = [(beside, lowest), (beside, 2.7), (beyond, 2.7), (beyond, lowest)]
     opening = canvas.area(np.concatenate([right, under, left[::-1]]), 0)
     flare = cut.back[2] if hanging else 0.0
     shell = canvas.area(_outline(width, cut.volume, max(lowest, 0.32), flare), 0)

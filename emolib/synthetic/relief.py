@@ -202,13 +202,9 @@ class Relief:
         for side in (-1, 1):
             hole = circle(30) * (0.050, 0.024) + np.array([side * wing * 0.50, base - 0.035])
             canvas.darken(canvas.area(hole, 0.012), 0.60)
-            around = [
-                (wing - 0.03, base - 0.18),
-                (wing + 0.02, base - 0.09),
-                (wing - 0.01, base - 0.01),
-                (wing - 0.09, base + 0.005),
-            ]
-            canvas.darken(canvas.ridge(np.array(around) * (side, 1), 0.018), 0.28)
+            around = [(-0.03, -0.18), (0.02, -0.09), (-0.01, -0.01), (-0.09, 0.005)]
+            around = np.array([wing, base]) + around
+            canvas.darken(canvas.ridge(around * (side, 1), 0.018), 0.28)
         canvas.darken(canvas.bump(0, base + 0.025, 0.13, 0.022, 1.0), 0.12)
 
     def _ears(self) -> None:

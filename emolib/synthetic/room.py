@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from emolib.synthetic.canvas import mirrored, spline
+from emolib.synthetic.canvas import filled, mirrored, spline, stroked
 from emolib.synthetic.person import Person
 
 _FINE = 2  # drawn this many times larger, then reduced
@@ -48,10 +48,11 @@ class Room:
         return small.round().astype(np.uint8)
 
     def _area(self, points: np.ndarray, soft: float) -> np.ndarray:
-        mask = np.zeros((self.y.size, self.x.size), np.uint8)
-        pixels = np.round((points * self.unit + self.centre) * _FINE * 16).astype(np.int32)
-        cv2.fillPoly(mask, [pixels], 255, cv2.LINE_AA, 4)
+        mask = filled((self.y.size, self.x.size), self._pixels(points))
         return cv2.GaussianBlur(mask, (0, 0), max(0.6, soft * self.unit * _FINE)) / np.float32(255)
+
+    def _pixels(self, points: np.ndarray) -> np.ndarray:
+        return (points * self.unit + self.centre) * _FINE
 
     def _lay(self, mask: np.ndarray, colour: np.ndarray) -> None:
         self.image += (colour - self.image) * mask[..., None]
@@ -103,8 +104,5 @@ class Room:
         self._lay(
             self._area(shirt, 0.008), cloth * ((0.80 + 0.45 * np.exp(glow)) * folds)[..., None]
         )
-        hem = np.zeros((y.size, x.size), np.uint8)
-        pixels = np.round((edge * self.unit + self.centre) * _FINE * 16).astype(np.int32)
-        width = max(1, round(0.05 * self.unit * _FINE))
-        cv2.polylines(hem, [pixels], False, 255, width, cv2.LINE_AA, 4)
+        hem = stroked((y.size, x.size), [self._pixels(edge)], 0.05 * self.unit * _FINE)
         self._lay(cv2.GaussianBlur(hem, (0, 0), 0.8) * np.float32(0.8 / 255), cloth * 0.72)

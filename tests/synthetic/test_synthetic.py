@@ -113,7 +113,15 @@ def test_the_full_corpus_has_the_1440_names_of_ravdess_speech():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"actors": 0}, {"actors": 25}, {"statements": 3}, {"leak": "x"}, {"corpora": ["x"]}]
+    "wrong",
+    [
+        {"actors": 0},
+        {"actors": 25},
+        {"statements": 3},
+        {"seed": -1},
+        {"leak": "x"},
+        {"corpora": ["x"]},
+    ],
 )
 def test_impossible_options_are_refused_before_anything_is_written(tmp_path, wrong):
     with pytest.raises(SynthesisError):
