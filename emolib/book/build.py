@@ -113,11 +113,8 @@ def build(
         planned, left_out = execution.plan(notebooks, mode=mode, seed=seed, data=data, build=folder)
         digest = _book_digest(planned, pages)
         stamp = html / ".emolib-book"
-        ready = (
-            stamp.is_file()
-            and stamp.read_text() == digest
-            and all(map(execution.finished, planned))
-        )
+        kept = all(execution.finished(job) for job in planned)
+        ready = kept and stamp.is_file() and stamp.read_text() == digest
         if not ready:
             shutil.rmtree(html, ignore_errors=True)
 
@@ -165,10 +162,8 @@ def _check(html: Path, jobs: Sequence[Job], pages: Sequence[str]) -> None:
     """Refuse pages with faults; without `pages` only the notebooks are looked at."""
     problems = check_html(html, pages) if pages else []
     for job in jobs:
-        problems += [
-            f"{job.name}: {line}"
-            for line in execution.unexecuted(execution.read_notebook(job.executed))
-        ]
+        notebook = execution.read_notebook(job.executed)
+        problems += [f"{job.name}: {line}" for line in execution.unexecuted(notebook)]
     if problems:
         count = f"{len(problems)} findings in the built pages ({html})"
         raise BookError(f"{count}:\n{indented(problems, 2)}")
