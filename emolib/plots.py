@@ -370,17 +370,8 @@ def turn(
         for name, value in (compared or {}).items():
             line = {"line_dash": dash, "line_color": color, "annotation_text": f"{name} {value:g}"}
             figure.add_hline(value, **line, annotation_position=next(places))
-    shown = [[other == choice for other in choices] for choice in choices]
-    steps = [
-        {"label": str(choice), "method": "update", "args": [{"visible": visible}]}
-        for choice, visible in zip(choices, shown, strict=True)
-    ]
-    if slider:
-        control = {"sliders": [{"steps": steps, "currentvalue": {"prefix": f"{knob}: "}}]}
-    else:
-        control = {"updatemenus": [{"buttons": steps, "x": 0, "xanchor": "left", "y": 1.2}]}
     figure.update_layout(
-        **control,
+        **_chooser(knob, choices, slider),
         yaxis={"title": unit, "range": [0, 105]},
         xaxis={"title": x, "type": "category"},
         showlegend=False,
@@ -389,6 +380,18 @@ def turn(
         margin={"l": 60, "r": 20, "t": 70, "b": 50},
     )
     return figure
+
+
+def _chooser(knob: str, choices: Sequence, slider: bool) -> dict:
+    """Return the slider or the menu that shows one of the `choices` at a time."""
+    shown = [[other == choice for other in choices] for choice in choices]
+    steps = [
+        {"label": str(choice), "method": "update", "args": [{"visible": visible}]}
+        for choice, visible in zip(choices, shown, strict=True)
+    ]
+    if slider:
+        return {"sliders": [{"steps": steps, "currentvalue": {"prefix": f"{knob}: "}}]}
+    return {"updatemenus": [{"buttons": steps, "x": 0, "xanchor": "left", "y": 1.2}]}
 
 
 @_styled

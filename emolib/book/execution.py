@@ -157,8 +157,8 @@ def execution_digest() -> str:
     """Return a SHA-256 over what every notebook depends on: code, committed data, libraries."""
     package = paths.PROJECT / "emolib"
     outside = [package / name for name in OUTSIDE_EXECUTION]
-    made = [paths.FEATURES, paths.SYNTHETIC, paths.RUNS, paths.DATA / "raw"]
-    files = [*files_below(package, outside), *files_below(paths.DATA, made)]
+    products = [paths.FEATURES, paths.SYNTHETIC, paths.RUNS, paths.DATA / "raw"]
+    files = [*files_below(package, outside), *files_below(paths.DATA, products)]
     return digest_files([*files, paths.PROJECT / "requirements.lock"], sys.version_info[:2])
 
 

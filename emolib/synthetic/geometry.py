@@ -206,7 +206,7 @@ class Pose:
         stretch, slide, spin = self._turn
         pivot = np.array([0.0, 1.3])
         seen = (points - pivot - (self.x, self.y)) @ spin
-        found = seen / stretch
+        upright = seen / stretch
         for _ in range(steps):
-            found = (seen - depth_at(found + pivot)[..., None] * slide) / stretch
-        return found + pivot
+            upright = (seen - depth_at(upright + pivot)[..., None] * slide) / stretch
+        return upright + pivot
