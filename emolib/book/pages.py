@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from emolib import paths
-from emolib.book.execution import Job, Run, read_notebook, source
+from emolib.book.execution import Job, Run, files_below, read_notebook, source
 
 BANNER = """\
 :::{{admonition}} Quick mode
@@ -67,17 +67,14 @@ def stage(folder: Path, jobs: Sequence[Job], runs: Sequence[Run], pages: Sequenc
     import yaml
 
     project = paths.PROJECT
-    content = {}
-    for name in ("_config.yml", "_toc.yml"):
-        content[name] = (project / name).read_bytes()
+    content = {name: (project / name).read_bytes() for name in ("_config.yml", "_toc.yml")}
     # The sources of the package go along: the API pages are made from them.
-    for file in sorted([*(project / "book").rglob("*"), *(project / "emolib").rglob("*.py")]):
-        if file.is_file() and not file.name.startswith("."):
-            content[str(file.relative_to(project))] = file.read_bytes()
-    for data in (project / "data" / "claims", project / "data" / "results"):
-        for file in sorted(data.rglob("*")):
-            if file.is_file() and not file.name.startswith("."):
-                content[f"attached/{file.relative_to(project)}"] = file.read_bytes()
+    sources = [file for file in files_below(project / "emolib") if file.suffix == ".py"]
+    for file in [*files_below(project / "book"), *sources]:
+        content[str(file.relative_to(project))] = file.read_bytes()
+    for folder_of_data in ("data/claims", "data/results"):
+        for file in files_below(project / folder_of_data):
+            content[f"attached/{file.relative_to(project)}"] = file.read_bytes()
     for job, run in zip(jobs, runs, strict=True):
         if not job.corpus:
             page = with_banner(read_notebook(job.executed), run, job)
@@ -87,7 +84,12 @@ def stage(folder: Path, jobs: Sequence[Job], runs: Sequence[Run], pages: Sequenc
     if set(pages) != set(toc_pages(project / "_toc.yml")):
         content["_toc.yml"] = yaml.safe_dump(_only_pages(toc, set(pages))).encode()
 
-    for old in [file for file in folder.rglob("*") if file.is_file()] if folder.exists() else []:
+    _write(folder, content)
+
+
+def _write(folder: Path, content: Mapping[str, bytes]) -> None:
+    """Write the files whose content differs, and remove those that are not named."""
+    for old in [file for file in folder.rglob("*") if file.is_file()]:
         if str(old.relative_to(folder)) not in content:
             old.unlink()
     for name, data in content.items():
