@@ -10,19 +10,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from emolib import paths, registry
-from emolib.book.tables import VERDICTS, Table, badge, cell, number
+from emolib import paths, registry, results
+from emolib.book.tables import Table, badge, cell, number
+from emolib.claims import VERDICTS, ledger
 
 #: What the papers are called, in the order of the book.
 PAPERS = {key: paper.name for key, paper in registry.PAPERS.items()}
 #: Colour of a verdict in a figure; the darker, the heavier.
-COLORS = {
-    "holds": "#1b7f79",
-    "fails": "#e08a3c",
-    "impossible": "#7a1030",
-    "not stated well enough": "#9aa0a6",
-    "awaits data": "#d5e0f2",
-}
+COLORS = dict(zip(VERDICTS, ("#1b7f79", "#e08a3c", "#7a1030", "#9aa0a6", "#d5e0f2"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -46,13 +41,8 @@ class Scoreboard:
     def counts(self, *, own: bool | None = True) -> pd.DataFrame:
         """Return how many claims of each paper (rows) got each verdict (columns)."""
         table = self.ledger if own is None else self.ledger[self.ledger["own"] == own]
-        counts = pd.crosstab(table["paper"], table["verdict"])
-        return counts.reindex(index=self._papers, columns=list(VERDICTS), fill_value=0)
-
-    @property
-    def _papers(self) -> list[str]:
-        there = set(self.ledger["paper"])
-        return [key for key in PAPERS if key in there] + sorted(there - set(PAPERS))
+        papers = ledger.tally(self.ledger).index
+        return ledger.tally(table).reindex(papers, fill_value=0)
 
     def _repr_html_(self) -> str:
         return (
@@ -99,7 +89,7 @@ class Scoreboard:
             )
             return f'<label>{label} <select name="{name}">{inside}</select></label>'
 
-        papers = [("", "all papers"), *((key, PAPERS.get(key, key)) for key in self._papers)]
+        papers = [("", "all papers"), *((k, PAPERS.get(k, k)) for k in self.counts().index)]
         verdicts = [("", "all verdicts"), *((name, name) for name in VERDICTS)]
         origins = [("", "own and quoted"), ("own", "the paper's own"), ("quoted", "quoted")]
         n = len(self.ledger)
@@ -155,23 +145,19 @@ class Scoreboard:
         return f'<a href="{cell(self.chapters[key])}">{title}</a>'
 
 
-def scoreboard(ledger: pd.DataFrame | None = None) -> Scoreboard:
+def scoreboard(table: pd.DataFrame | None = None) -> Scoreboard:
     """Return the scoreboard of all claims, as the page beside the chapters shows it.
 
     Parameters
     ----------
-    ledger : DataFrame, optional
-        What `emolib.claims.table` returns; computed (in about 15 s) if not given.
+    table : DataFrame, optional
+        What `emolib.claims.table` returns; computed if not given.
     """
-    if ledger is None:
-        from emolib.claims import ledger
-
-        ledger = ledger.table()
-    known = {name for name in ledger["result"] if name}
+    table = ledger.table() if table is None else table
     return Scoreboard(
-        ledger,
-        {key: page for key in sorted(set(ledger["paper"])) if (page := chapter_address(key))},
-        {name: result_address(*name.split("/")) for name in sorted(known)},
+        table,
+        {key: page for key in sorted(set(table["paper"])) if (page := chapter_address(key))},
+        {name: result_address(*name.split("/")) for name in sorted(set(table["result"])) if name},
     )
 
 
@@ -190,8 +176,6 @@ def result_address(key: str, experiment: str) -> str:
     The address serves the checkout and the built book, which carries a copy of the committed
     results.
     """
-    from emolib import results
-
     return "../" + results.path(key, experiment).relative_to(paths.PROJECT).as_posix()
 
 
@@ -200,25 +184,23 @@ def anchor(result: str) -> str:
     return "result-" + cell(result.replace("/", "-"))
 
 
-def provenance(ledger: pd.DataFrame) -> Table:
+def provenance(table: pd.DataFrame) -> Table:
     """Return every committed result: what it is, where its file lies, and where it comes from."""
-    from emolib import results
-
-    settled = ledger["result"].value_counts()
+    settled = table["result"].value_counts()
     rows = []
     for result in results.load_all():
-        name = f"{result.key}/{result.experiment}"
         accuracy = result.summary["accuracy"]
         low, high = accuracy.interval
+        address = cell(result_address(result.key, result.experiment))
         rows.append(
-            {
-                "result": f'<span id="{anchor(name)}">{cell(result.title)}</span><br>'
-                f'<a href="{cell(result_address(result.key, result.experiment))}">{cell(name)}</a>',
-                "runs": len(result.runs),
-                "accuracy (%)": f"{100 * accuracy.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]",
-                "claims settled": int(settled.get(name, 0)),
-                "provenance": cell(result.provenance_line()),
-            }
+            (
+                f'<span id="{anchor(result.name)}">{cell(result.title)}</span><br>'
+                f'<a href="{address}">{cell(result.name)}</a>',
+                len(result.runs),
+                f"{100 * accuracy.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]",
+                int(settled.get(result.name, 0)),
+                cell(result.provenance_line()),
+            )
         )
     columns = ["result", "runs", "accuracy (%)", "claims settled", "provenance"]
     frame = pd.DataFrame(rows, columns=columns)
@@ -232,7 +214,7 @@ SCRIPT = """
     : document.querySelector(".emolib-scoreboard");
   if (!board) return;
   const form = board.querySelector("form");
-  const said = form.querySelector("output");
+  const status = form.querySelector("output");
   const rows = [...board.querySelectorAll(".emolib-ledger tbody tr")];
   const text = new Map(rows.map((row) => [row, (row.id + " " + row.textContent).toLowerCase()]));
   const names = ["paper", "verdict", "own", "words"];
@@ -248,7 +230,7 @@ SCRIPT = """
       row.hidden = !kept;
       shown += kept;
     }
-    said.textContent = shown + " of " + rows.length + " claims";
+    status.textContent = shown + " of " + rows.length + " claims";
   };
   const remember = () => {
     const chosen = new URLSearchParams();
