@@ -57,17 +57,18 @@ header:
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
-from emolib.audit.printed import AuditError, Printed
+from emolib.audit.findings import Finding
+from emolib.audit.layers import walk
+from emolib.audit.printed import AuditError, Printed, evaluate
 
 KINDS = ("report", "methods", "accuracies", "statements", "layers", "numbers")
-DIRECTIVES = (
-    "title", "kind", "unit", "test set", "accuracy", "n", "population", "share", "group",
-    "quoted", "final", "baseline", "input", "params", "flops", "macs",
-)  # fmt: skip
 METRICS = {
     "precision": "precision", "prec": "precision", "p": "precision",
     "recall": "recall", "rec": "recall", "r": "recall", "sensitivity": "recall",
@@ -82,6 +83,8 @@ PLAIN_COLUMNS = (
 MACRO_ROWS = ("average", "macro avg", "macro average", "mean", "avg")
 WEIGHTED_ROWS = ("weighted avg", "weighted average")
 MISSING = ("", "-", "–", "—", "n/a", "na", "nan")
+LARGEST = 1_000_000  # clips; no corpus of emotions has as many
+FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
 @dataclass(frozen=True)
@@ -109,14 +112,20 @@ class Table:
 
     @classmethod
     def read(cls, path: str | Path) -> "Table":
-        """Read a CSV file in the format that the head of this module describes."""
+        """Read a CSV file in the format that the head of this module describes.
+
+        Raises
+        ------
+        AuditError
+            If it is missing, or is not in this format; the message names file, line and remedy.
+        """
         path = Path(path)
-        if not path.is_file():
-            raise AuditError(
-                f"{path}: no such file. Give a CSV of a printed table. {_FORMAT_IN_SHORT}"
-            )
         try:
             text = path.read_text(encoding="utf-8-sig")
+        except (FileNotFoundError, IsADirectoryError):
+            raise AuditError(
+                f"{path}: no such file. Give a CSV of a printed table. {_FORMAT_IN_SHORT}"
+            ) from None
         except UnicodeDecodeError as error:
             raise AuditError(
                 f"{path}: not UTF-8 text ({error}). Save the table as UTF-8."
@@ -125,81 +134,66 @@ class Table:
 
     @classmethod
     def parse(cls, text: str, name: str = "table", where: str = "table") -> "Table":
-        """Read a table from the text of a CSV file."""
+        """Read a table from the text of a CSV file; `where` is what errors call it."""
         directives: dict[str, str] = {}
-        body: list[str] = []
+        lines: dict[str, int] = {}  # of directives, to be named
+        body: list[tuple[int, str]] = []
         for number, line in enumerate(text.splitlines(), start=1):
-            if line.lstrip().startswith("#"):
-                if line.lstrip().startswith("##"):
-                    continue
-                key, colon, value = line.lstrip("# ").partition(":")
-                key = " ".join(key.split()).lower()
-                if not colon:
-                    continue  # a plain remark
-                if not any(key == d or key.startswith(d + " ") for d in DIRECTIVES):
-                    raise AuditError(
-                        f"{where}, line {number}: unknown line '# {key}:'. "
-                        f"Known: {', '.join(DIRECTIVES)}. Remarks begin with ##."
-                    )
-                directives[key] = value.strip()
-            elif line.strip():
-                body.append(line)
-        if len(body) < 2:
-            raise AuditError(f"{where}: no table in it. {_FORMAT_IN_SHORT}")
-        header, *lines = csv.reader(body, skipinitialspace=True)
-        columns = tuple(_column(title) for title in header[1:])
-        if not columns or len(set(columns)) != len(columns):
-            raise AuditError(
-                f"{where}: columns {header} must be two or more with different names, "
-                "separated by commas."
-            )
-        rows: list[str] = []
-        cells: dict[tuple[str, str], str] = {}
-        for line in lines:
-            if len(line) != len(header):
-                raise AuditError(
-                    f"{where}: row {line} has {len(line)} cells, the header has {len(header)}. "
-                    "Quote cells that hold a comma."
-                )
-            row, *values = (value.strip() for value in line)
-            if row in rows:
-                raise AuditError(f"{where}: two rows are called {row!r}. Give each its own name.")
-            rows.append(row)
-            for column, value in zip(columns, values, strict=True):
-                if value.lower() not in MISSING:
-                    cells[row, column] = value
+            if not line.lstrip().startswith("#"):
+                body += [(number, line)] if line.strip() else []
+            elif directive := _directive(line, f"{where}, line {number}"):
+                directives |= (directive,)
+                lines[directive[0]] = number
+        columns, rows = _rows(body, where)
+        cells = {
+            (row, column): value
+            for row, (_, values) in rows.items()
+            for column, value in zip(columns, values, strict=True)
+            if value.lower() not in MISSING
+        }
         kind = directives.get("kind") or _kind(columns)
         if kind not in KINDS:
             raise AuditError(f"{where}: unknown kind {kind!r}. Known: {', '.join(KINDS)}.")
         table = cls(name, kind, tuple(rows), columns, cells, directives)
-        table._check(where)
+        table._check(where, lines, {row: number for row, (number, _) in rows.items()})
         return table
 
-    def _check(self, where: str) -> None:
-        """Refuse cells that are no numbers, while the file can still be named."""
-        if self.kind in ("report", "methods", "accuracies", "numbers"):
-            for (row, column), text in self.cells.items():
-                if column == "n" or column.startswith("n "):
-                    continue
-                try:
-                    value = Printed.parse(text, self.percent)
-                except ValueError as error:
-                    raise AuditError(
-                        f"{where}: row {row!r}, column {column!r}: {error}. "
-                        "Type numbers exactly as printed; leave missing ones empty."
-                    ) from None
-                if (
-                    column in ("precision", "recall", "f1", "accuracy")
-                    and not 0 <= value.value <= 1
-                ):
-                    raise AuditError(
-                        f"{where}: row {row!r}, column {column!r}: {text} is outside 0–100 %. "
-                        "State '# unit: percent' or '# unit: fraction' above the header."
-                    )
-        elif self.kind == "statements" and not {"printed", "expression"} <= set(self.columns):
-            raise AuditError(f"{where}: statements need columns statement, printed, expression.")
-        elif self.kind == "layers" and not {"op", "out"} <= set(self.columns):
-            raise AuditError(f"{where}: layers need at least the columns layer, op, out.")
+    def _check(self, where: str, directives: Mapping[str, int], rows: Mapping[str, int]) -> None:
+        """Refuse what cannot be audited, while file and line can still be named."""
+        needed = {"statements": ("printed", "expression"), "layers": ("op", "out")}
+        if missing := [c for c in needed.get(self.kind, ()) if c not in self.columns]:
+            raise AuditError(f"{where}: a table of {self.kind} needs a column {missing[0]!r}.")
+        for key, number in directives.items():
+            with _at(f"{where}, line {number}: '# {key}:'"):
+                _DIRECTIVES[_meant(key)](self)
+        layers = walk(self) if self.kind == "layers" else None
+        for row, number in rows.items():
+            with _at(f"{where}, line {number}: row {row!r}"):
+                self.sizes(row)
+                if layers:
+                    next(layers)
+                elif self.kind == "statements":
+                    Printed.parse(self.cells.get((row, "printed"), "").rstrip("% "))
+                    evaluate(self.cells.get((row, "expression"), ""))
+                else:
+                    self._check_numbers(row)
+        if self.kind == "report" and self.supports and not any(self.supports.values()):
+            raise AuditError(f"{where}: the supports sum to no clip. Type them as printed.")
+
+    def _check_numbers(self, row: str) -> None:
+        for column in self.columns:
+            value = None if is_size(column) else self.printed(row, column)
+            if value is None:
+                continue
+            if column == "support" and not re.fullmatch(r"[\d,]+", self.cells[row, column]):
+                raise AuditError(
+                    f"column 'support': {value.text} is no number of clips. Type a whole number."
+                )
+            if column in ("precision", "recall", "f1", "accuracy") and not 0 <= value.value <= 1:
+                raise AuditError(
+                    f"column {column!r}: {value.text} is outside 0–100 %. "
+                    "State '# unit: percent' or '# unit: fraction' above the header."
+                )
 
     @property
     def title(self) -> str:
@@ -210,14 +204,34 @@ class Table:
     def percent(self) -> bool:
         """Whether the numbers are percentages (stated, or some number exceeds 1)."""
         unit = self.directives.get("unit", "").lower()
+        if unit and not unit.startswith(("percent", "%", "fraction")):
+            raise AuditError(f"unknown unit {unit!r}. Write percent or fraction.")
         if unit:
-            return unit.startswith(("percent", "%"))
+            return not unit.startswith("fraction")
         for (_, column), text in self.cells.items():
             if column in ("precision", "recall", "f1", "accuracy") or self.kind == "accuracies":
                 clean = text.strip("~≈% ").replace(",", "")
                 if re.fullmatch(r"\d+(\.\d+)?", clean) and float(clean) > 1:
                     return True
         return False
+
+    @property
+    def test_set(self) -> str:
+        """The name of the clips that the accuracies were measured on."""
+        return self.directives.get("test set", self.name)
+
+    @property
+    def quoted(self) -> bool:
+        """Whether rows other than the final one are quoted from other papers."""
+        return self.directives.get("quoted", "").lower() == "yes"
+
+    @property
+    def share(self) -> Fraction:
+        """The part of the corpus that was held out for testing; 1 if nothing is said."""
+        text = self.directives.get("share", "1")
+        if not re.fullmatch(r"0?\.\d{1,9}|1", text) or not Fraction(text):
+            raise AuditError(f"{text!r} is no share. Write 0.2 for a fifth.")
+        return Fraction(text)
 
     def printed(self, row: str, column: str) -> Printed | None:
         """The number in one cell, None if nothing was printed there."""
@@ -239,36 +253,43 @@ class Table:
         }
 
     @property
+    def has_recalls(self) -> bool:
+        """Whether there are classes, and each of them has a recall."""
+        return bool(self.classes) and all("recall" in row for row in self.classes.values())
+
+    @property
     def supports(self) -> dict[str, int] | None:
         """The printed supports by class, None unless every class has one."""
-        found = {
-            row: int(self.cells[row, "support"].replace(",", ""))
-            for row in self.classes
-            if (row, "support") in self.cells
-        }
-        return found if found and len(found) == len(self.classes) else None
+        texts = [self.cells.get((row, "support")) for row in self.classes]
+        if not texts or None in texts:
+            return None
+        return dict(zip(self.classes, (int(t.replace(",", "")) for t in texts), strict=True))
 
     @property
     def accuracy(self) -> Printed | None:
         """The accuracy stated for a report, in the table or above it."""
-        if "accuracy" in self.directives:
-            return Printed.parse(self.directives["accuracy"], self.percent)
-        for row in self.rows:
-            if row.lower() == "accuracy":
-                for column in ("accuracy", "f1", "recall", "precision"):
-                    if (row, column) in self.cells:
-                        return self.printed(row, column)
-        return None
+        stated = self.directives.get("accuracy")
+        if stated is not None:
+            value = Printed.parse(stated, self.percent)
+            if not 0 <= value.value <= 1:
+                raise AuditError(f"{stated} is outside 0–100 %. Write 97.5 % or 0.975.")
+            return value
+        cells = [
+            value
+            for row in self.rows
+            if row.lower() == "accuracy"
+            for column in ("accuracy", "f1", "recall", "precision")
+            if (value := self.printed(row, column))
+        ]
+        return cells[0] if cells else None
 
     @property
     def accuracies(self) -> dict[tuple[str, str], Printed]:
         """Every accuracy cell of a methods or accuracies table."""
-        if self.kind == "methods":
-            columns: tuple[str, ...] = ("accuracy",)
-        elif self.kind == "accuracies":
-            columns = tuple(c for c in self.columns if c != "n" and not c.startswith("n "))
-        else:
-            return {}
+        columns = {
+            "methods": ("accuracy",),
+            "accuracies": tuple(c for c in self.columns if not is_size(c)),
+        }.get(self.kind, ())
         return {
             (row, column): value
             for row in self.rows
@@ -285,51 +306,90 @@ class Table:
         for (r, c), value in self.accuracies.items():
             if r == row and (not column or c == column):
                 return f"{r} {c}".strip(), value
-        raise AuditError(f"{self.title}: '# final: {self.directives['final']}' names no cell.")
+        raise AuditError(f"'# final: {self.directives['final']}' names no cell of the table.")
 
     @property
     def own(self) -> dict[tuple[str, str], Printed]:
         """The accuracies that the paper measured itself."""
-        if self.directives.get("quoted", "").lower() != "yes":
+        if not self.quoted:
             return self.accuracies
         row = self.directives.get("final", "").partition("|")[0].strip()
         return {cell: value for cell, value in self.accuracies.items() if cell[0] == row}
 
+    @property
+    def compared(self) -> list[tuple[str, str]]:
+        """Which row is compared with which: the baseline, or the one before, first."""
+        baseline = self.directives.get("baseline")
+        if baseline == "previous":
+            return list(pairwise(self.rows))
+        if baseline is not None and baseline not in self.rows:
+            raise AuditError(f"'# baseline: {baseline}' names no row of the table.")
+        return [(baseline, row) for row in self.rows if baseline not in (None, row)]
+
     def sizes(self, row: str) -> dict[str, tuple[int, ...]]:
         """Stated sizes of the test set by unit: ``{"clips": (96,), "segments": (576,)}``."""
-        found: dict[str, tuple[int, ...]] = {}
-        stated = {k: v for k, v in self.directives.items() if k == "n" or k.startswith("n ")}
+        stated = {key: text for key, text in self.directives.items() if is_size(key)}
         stated |= {
-            c: self.cells[row, c]
-            for c in self.columns
-            if (c == "n" or c.startswith("n ")) and (row, c) in self.cells
+            c: self.cells[row, c] for c in self.columns if (row, c) in self.cells if is_size(c)
         }
+        sizes = {}
         for key, text in stated.items():
-            try:
-                found[key.removeprefix("n").strip() or "clips"] = tuple(
-                    int(part.replace(",", "")) for part in text.split("|")
-                )
-            except ValueError:
-                raise AuditError(
-                    f"{self.title}: '{key}: {text}' is no size; write 1440, or 490|491."
-                ) from None
-        return found
+            numbers = [part.strip().replace(",", "") for part in text.split("|")]
+            if not all(n.isdecimal() and 0 < int(n) <= LARGEST for n in numbers):
+                raise AuditError(f"'{key}: {text}' is no size; write 1440, or 490|491.")
+            sizes[key.removeprefix("n").strip() or "clips"] = tuple(map(int, numbers))
+        return sizes
 
     def counts(self, directive: str) -> dict[str, dict[str, int]]:
         """Class counts of every ``# population X:`` or ``# group X:`` line, by its X."""
-        found = {}
+        counts = {}
         for key, text in self.directives.items():
             if key == directive or key.startswith(directive + " "):
-                try:
-                    pairs = dict(part.split("=") for part in text.replace(",", " ").split())
-                    found[key.removeprefix(directive).strip() or "corpus"] = {
-                        k: int(v) for k, v in pairs.items()
-                    }
-                except ValueError:
-                    raise AuditError(
-                        f"{self.title}: '# {key}: {text}' must read 'neutral=96 calm=192 …'."
-                    ) from None
-        return found
+                pairs = re.findall(r"(\w+)=(\d{1,9})(?![^\s,])", text)
+                if not pairs or len(pairs) != len(text.replace(",", " ").split()):
+                    raise AuditError(f"'# {key}: {text}' must read 'neutral=96 calm=192 …'.")
+                name = key.removeprefix(directive).strip() or "corpus"
+                counts[name] = {clips: int(number) for clips, number in pairs}
+        return counts
+
+    @property
+    def populations(self) -> dict[str, dict[str, int]]:
+        """Clips by class in the corpus, in each reading of what the corpus is."""
+        populations = self.counts("population")
+        for reading, counts in populations.items():
+            missing = [name for name in self.classes if name.lower() not in counts]
+            if self.kind == "report" and missing:
+                raise AuditError(
+                    f"'# population {reading}:' lacks {', '.join(missing)} "
+                    "(write class names in lower case)."
+                )
+            if not sum(counts.values()):
+                raise AuditError(f"'# population {reading}:' counts no clip.")
+        return populations
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the inputs of a network by branch: ``{"audio": (1, 40)}``."""
+        shapes = {}
+        for key, text in self.directives.items():
+            if key == "input" or key.startswith("input "):
+                if not re.fullmatch(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*", text):
+                    raise AuditError(f"'# {key}: {text}' is no shape; write 1x64x64.")
+                shapes[key.removeprefix("input").strip()] = tuple(map(int, text.split("x")))
+        return shapes
+
+    def magnitude(self, key: str) -> tuple[Printed, int]:
+        """A printed count and its unit: ``0.06 M`` gives 0.06 and 1,000,000."""
+        number, _, suffix = self.directives[key].partition(" ")
+        if suffix.strip() not in FACTORS:
+            raise AuditError(
+                f"unknown unit {suffix.strip()!r}. Write 0.06 M, with k, M, G or none."
+            )
+        return Printed.parse(number), FACTORS[suffix.strip()]
+
+    def finding(self, name: str, level: str, text: str, **data: object) -> Finding:
+        """Return a finding about this table; its text goes on from the table's title."""
+        return Finding(f"{self.name}/{name}", level, self.title + text, data)
 
 
 _FORMAT_IN_SHORT = (
@@ -337,30 +397,104 @@ _FORMAT_IN_SHORT = (
     "for a classification report the columns are class, precision, recall, f1. "
     "The full format is described by help(emolib.audit.tables)."
 )
+#: What may stand above the header, and what reads it: a line that cannot be read is refused.
+_DIRECTIVES: dict[str, Callable[[Table], object]] = {
+    **dict.fromkeys(("title", "kind", "test set", "quoted"), lambda table: table.title),
+    "unit": lambda table: table.percent,
+    "accuracy": lambda table: table.accuracy,
+    "n": lambda table: table.sizes(""),
+    "population": lambda table: table.populations,
+    "share": lambda table: table.share,
+    "group": lambda table: table.counts("group"),
+    "final": lambda table: table.final,
+    "baseline": lambda table: table.compared,
+    "input": lambda table: table.inputs,
+    "params": lambda table: table.magnitude("params"),
+    "flops": lambda table: table.magnitude("flops"),
+    "macs": lambda table: table.magnitude("macs"),
+}
+
+
+def _meant(key: str) -> str | None:
+    """Return the directive that a key is: ``n clips`` is ``n``."""
+    return next((d for d in _DIRECTIVES if key == d or key.startswith(d + " ")), None)
+
+
+def _directive(line: str, where: str) -> tuple[str, str] | None:
+    """Read ``# key: value``; None for a remark."""
+    key, colon, value = line.lstrip("# ").partition(":")
+    key = " ".join(key.split()).lower()
+    if line.lstrip().startswith("##") or not colon:
+        return None
+    if _meant(key) is None:
+        raise AuditError(
+            f"{where}: unknown line '# {key}:'. "
+            f"Known: {', '.join(_DIRECTIVES)}. Remarks begin with ##."
+        )
+    return key, value.strip()
+
+
+def _rows(
+    body: Sequence[tuple[int, str]], where: str
+) -> tuple[tuple[str, ...], dict[str, tuple[int, list[str]]]]:
+    """Return the columns, and the line and the cells of each row by its name."""
+    reader = csv.reader((line for _, line in body), skipinitialspace=True, strict=True)
+    try:
+        lines = [(body[reader.line_num - 1][0], cells) for cells in reader]
+    except csv.Error as error:
+        raise AuditError(f"{where}: no CSV ({error}). Close every quotation mark.") from None
+    if len(lines) < 2:
+        raise AuditError(f"{where}: no table in it. {_FORMAT_IN_SHORT}")
+    header = lines[0][1]
+    columns = tuple(_column(title) for title in header[1:])
+    if not columns or len(set(columns)) != len(columns):
+        raise AuditError(
+            f"{where}: columns {header} must be two or more with different names, "
+            "separated by commas."
+        )
+    rows: dict[str, tuple[int, list[str]]] = {}
+    for number, line in lines[1:]:
+        name, *values = (value.strip() for value in line)
+        if len(line) != len(header):
+            raise AuditError(
+                f"{where}, line {number}: row {line} has {len(line)} cells, the header has "
+                f"{len(header)}. Quote cells that hold a comma."
+            )
+        if name in rows:
+            raise AuditError(
+                f"{where}, line {number}: two rows are called {name!r}. Give each its own name."
+            )
+        rows[name] = number, values
+    return columns, rows
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Say where it stands what cannot be read."""
+    try:
+        yield
+    except ValueError as error:
+        raise AuditError(f"{place}: {error}") from None
+
+
+def is_size(column: str) -> bool:
+    """Whether a column, or a line above the header, holds sizes of the test set."""
+    return column == "n" or column.startswith("n ")
 
 
 def _column(title: str) -> str:
     """Bring a column title to its short name: ``F1-Score (%)`` → ``f1``."""
-    plain = re.sub(r"\(.*?\)|[%.]", " ", title).replace("-", " ")
-    plain = " ".join(plain.split())
+    plain = " ".join(re.sub(r"\(.*?\)|[%.]", " ", title).replace("-", " ").split())
     lower = plain.lower()
-    if lower in METRICS:
-        return METRICS[lower]
-    fixed = lower in PLAIN_COLUMNS or lower.startswith("n ")
-    return lower if fixed else plain
+    fixed = lower in PLAIN_COLUMNS or is_size(lower)
+    return METRICS.get(lower, lower if fixed else plain)
 
 
 def _kind(columns: Sequence[str]) -> str:
     """Tell the kind of a table from its columns."""
-    if "expression" in columns:
-        return "statements"
-    if "op" in columns:
-        return "layers"
-    if "accuracy" in columns:
-        return "methods"
-    if "recall" in columns or "precision" in columns:
-        return "report"
-    return "accuracies"
+    signs = {"expression": "statements", "op": "layers", "accuracy": "methods",
+             "recall": "report", "precision": "report"}  # fmt: skip
+    return next((kind for column, kind in signs.items() if column in columns), "accuracies")
 
 
 def slug(text: str) -> str:
