@@ -189,9 +189,9 @@ def _methods(item: Table) -> Iterator[Finding]:
         )
         if accuracy and recall:
             (weighted if accuracy.value == recall.value else macro).append(row)
-        if precision and recall and f1:
-            if agrees(f1, classification.harmonic(precision, recall)):
-                harmonic.append(row)
+        means = classification.harmonic(precision, recall) if precision and recall else None
+        if f1 and means and agrees(f1, means):
+            harmonic.append(row)
     if weighted and macro:
         text = (
             " compares unlike averages: recall equals accuracy (a mean weighted by "

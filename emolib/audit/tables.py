@@ -57,7 +57,7 @@ header:
 
 import csv
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -83,7 +83,6 @@ PLAIN_COLUMNS = (
 MACRO_ROWS = ("average", "macro avg", "macro average", "mean", "avg")
 WEIGHTED_ROWS = ("weighted avg", "weighted average")
 MISSING = ("", "-", "–", "—", "n/a", "na", "nan")
-LARGEST = 1_000_000  # clips; no corpus of emotions has as many
 FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
@@ -164,12 +163,12 @@ class Table:
         if missing := [c for c in needed.get(self.kind, ()) if c not in self.columns]:
             raise AuditError(f"{where}: a table of {self.kind} needs a column {missing[0]!r}.")
         for key, number in directives.items():
-            with _at(f"{where}, line {number}: '# {key}:'"):
-                _DIRECTIVES[_meant(key)](self)
+            with _at(f"{where}, line {number}: '# {key}: {self.directives[key]}'"):
+                _read(_meant(key), self.directives[key])
+                getattr(self, _PROPERTIES.get(_meant(key), "title"))
         layers = walk(self) if self.kind == "layers" else None
         for row, number in rows.items():
             with _at(f"{where}, line {number}: row {row!r}"):
-                self.sizes(row)
                 if layers:
                     next(layers)
                 elif self.kind == "statements":
@@ -181,17 +180,15 @@ class Table:
             raise AuditError(f"{where}: the supports sum to no clip. Type them as printed.")
 
     def _check_numbers(self, row: str) -> None:
-        for column in self.columns:
-            value = None if is_size(column) else self.printed(row, column)
-            if value is None:
+        for column in (c for c in self.columns if (row, c) in self.cells):
+            text = self.cells[row, column]
+            if is_size(column) or column == "support":
+                _read(column.split()[0], text)
                 continue
-            if column == "support" and not re.fullmatch(r"[\d,]+", self.cells[row, column]):
-                raise AuditError(
-                    f"column 'support': {value.text} is no number of clips. Type a whole number."
-                )
+            value = self.printed(row, column)
             if column in ("precision", "recall", "f1", "accuracy") and not 0 <= value.value <= 1:
                 raise AuditError(
-                    f"column {column!r}: {value.text} is outside 0–100 %. "
+                    f"column {column!r}: {text} is outside 0–100 %. "
                     "State '# unit: percent' or '# unit: fraction' above the header."
                 )
 
@@ -203,10 +200,7 @@ class Table:
     @property
     def percent(self) -> bool:
         """Whether the numbers are percentages (stated, or some number exceeds 1)."""
-        unit = self.directives.get("unit", "").lower()
-        if unit and not unit.startswith(("percent", "%", "fraction")):
-            raise AuditError(f"unknown unit {unit!r}. Write percent or fraction.")
-        if unit:
+        if unit := self.directives.get("unit"):
             return not unit.startswith("fraction")
         for (_, column), text in self.cells.items():
             if column in ("precision", "recall", "f1", "accuracy") or self.kind == "accuracies":
@@ -228,10 +222,7 @@ class Table:
     @property
     def share(self) -> Fraction:
         """The part of the corpus that was held out for testing; 1 if nothing is said."""
-        text = self.directives.get("share", "1")
-        if not re.fullmatch(r"0?\.\d{1,9}|1", text) or not Fraction(text):
-            raise AuditError(f"{text!r} is no share. Write 0.2 for a fifth.")
-        return Fraction(text)
+        return Fraction(self.directives.get("share", 1))
 
     def printed(self, row: str, column: str) -> Printed | None:
         """The number in one cell, None if nothing was printed there."""
@@ -263,7 +254,7 @@ class Table:
         texts = [self.cells.get((row, "support")) for row in self.classes]
         if not texts or None in texts:
             return None
-        return dict(zip(self.classes, (int(t.replace(",", "")) for t in texts), strict=True))
+        return dict(zip(self.classes, map(_whole, texts), strict=True))
 
     @property
     def accuracy(self) -> Printed | None:
@@ -271,8 +262,8 @@ class Table:
         stated = self.directives.get("accuracy")
         if stated is not None:
             value = Printed.parse(stated, self.percent)
-            if not 0 <= value.value <= 1:
-                raise AuditError(f"{stated} is outside 0–100 %. Write 97.5 % or 0.975.")
+            if value.value > 1:
+                raise AuditError("is outside 0–100 %. Write 97.5 % or 0.975.")
             return value
         cells = [
             value
@@ -306,7 +297,7 @@ class Table:
         for (r, c), value in self.accuracies.items():
             if r == row and (not column or c == column):
                 return f"{r} {c}".strip(), value
-        raise AuditError(f"'# final: {self.directives['final']}' names no cell of the table.")
+        raise AuditError("names no cell of the table. Write 'row' or 'row | column'.")
 
     @property
     def own(self) -> dict[tuple[str, str], Printed]:
@@ -323,69 +314,52 @@ class Table:
         if baseline == "previous":
             return list(pairwise(self.rows))
         if baseline is not None and baseline not in self.rows:
-            raise AuditError(f"'# baseline: {baseline}' names no row of the table.")
+            raise AuditError("names no row of the table. Write a row's name, or previous.")
         return [(baseline, row) for row in self.rows if baseline not in (None, row)]
 
     def sizes(self, row: str) -> dict[str, tuple[int, ...]]:
         """Stated sizes of the test set by unit: ``{"clips": (96,), "segments": (576,)}``."""
-        stated = {key: text for key, text in self.directives.items() if is_size(key)}
-        stated |= {
-            c: self.cells[row, c] for c in self.columns if (row, c) in self.cells if is_size(c)
+        stated = {f"n {unit}": text for unit, text in self._named("n")}
+        stated |= {c: text for (r, c), text in self.cells.items() if r == row and is_size(c)}
+        return {
+            key.removeprefix("n").strip() or "clips": tuple(map(_whole, text.split("|")))
+            for key, text in stated.items()
         }
-        sizes = {}
-        for key, text in stated.items():
-            numbers = [part.strip().replace(",", "") for part in text.split("|")]
-            if not all(n.isdecimal() and 0 < int(n) <= LARGEST for n in numbers):
-                raise AuditError(f"'{key}: {text}' is no size; write 1440, or 490|491.")
-            sizes[key.removeprefix("n").strip() or "clips"] = tuple(map(int, numbers))
-        return sizes
 
     def counts(self, directive: str) -> dict[str, dict[str, int]]:
         """Class counts of every ``# population X:`` or ``# group X:`` line, by its X."""
-        counts = {}
+        return {
+            name or "corpus": {clips: int(n) for clips, n in re.findall(r"([^\s=,]+)=(\d+)", text)}
+            for name, text in self._named(directive)
+        }
+
+    def _named(self, directive: str) -> Iterator[tuple[str, str]]:
+        """Go through the lines of a directive, by the name that may follow it."""
         for key, text in self.directives.items():
-            if key == directive or key.startswith(directive + " "):
-                pairs = re.findall(r"(\w+)=(\d{1,9})(?![^\s,])", text)
-                if not pairs or len(pairs) != len(text.replace(",", " ").split()):
-                    raise AuditError(f"'# {key}: {text}' must read 'neutral=96 calm=192 …'.")
-                name = key.removeprefix(directive).strip() or "corpus"
-                counts[name] = {clips: int(number) for clips, number in pairs}
-        return counts
+            if _meant(key) == directive:
+                yield key.removeprefix(directive).strip(), text
 
     @property
     def populations(self) -> dict[str, dict[str, int]]:
         """Clips by class in the corpus, in each reading of what the corpus is."""
         populations = self.counts("population")
-        for reading, counts in populations.items():
+        for counts in populations.values():
             missing = [name for name in self.classes if name.lower() not in counts]
             if self.kind == "report" and missing:
-                raise AuditError(
-                    f"'# population {reading}:' lacks {', '.join(missing)} "
-                    "(write class names in lower case)."
-                )
+                raise AuditError(f"lacks {', '.join(missing)} (write class names in lower case).")
             if not sum(counts.values()):
-                raise AuditError(f"'# population {reading}:' counts no clip.")
+                raise AuditError("counts no clip. Write clips by class in the corpus.")
         return populations
 
     @property
     def inputs(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the inputs of a network by branch: ``{"audio": (1, 40)}``."""
-        shapes = {}
-        for key, text in self.directives.items():
-            if key == "input" or key.startswith("input "):
-                if not re.fullmatch(r"[1-9]\d{0,8}(x[1-9]\d{0,8})*", text):
-                    raise AuditError(f"'# {key}: {text}' is no shape; write 1x64x64.")
-                shapes[key.removeprefix("input").strip()] = tuple(map(int, text.split("x")))
-        return shapes
+        return {name: tuple(map(int, text.split("x"))) for name, text in self._named("input")}
 
     def magnitude(self, key: str) -> tuple[Printed, int]:
         """A printed count and its unit: ``0.06 M`` gives 0.06 and 1,000,000."""
         number, _, suffix = self.directives[key].partition(" ")
-        if suffix.strip() not in FACTORS:
-            raise AuditError(
-                f"unknown unit {suffix.strip()!r}. Write 0.06 M, with k, M, G or none."
-            )
-        return Printed.parse(number), FACTORS[suffix.strip()]
+        return Printed.parse(number), FACTORS[suffix]
 
     def finding(self, name: str, level: str, text: str, **data: object) -> Finding:
         """Return a finding about this table; its text goes on from the table's title."""
@@ -397,27 +371,51 @@ _FORMAT_IN_SHORT = (
     "for a classification report the columns are class, precision, recall, f1. "
     "The full format is described by help(emolib.audit.tables)."
 )
-#: What may stand above the header, and what reads it: a line that cannot be read is refused.
-_DIRECTIVES: dict[str, Callable[[Table], object]] = {
-    **dict.fromkeys(("title", "kind", "test set", "quoted"), lambda table: table.title),
-    "unit": lambda table: table.percent,
-    "accuracy": lambda table: table.accuracy,
-    "n": lambda table: table.sizes(""),
-    "population": lambda table: table.populations,
-    "share": lambda table: table.share,
-    "group": lambda table: table.counts("group"),
-    "final": lambda table: table.final,
-    "baseline": lambda table: table.compared,
-    "input": lambda table: table.inputs,
-    "params": lambda table: table.magnitude("params"),
-    "flops": lambda table: table.magnitude("flops"),
-    "macs": lambda table: table.magnitude("macs"),
+_COUNTS = r"([^\s=,]+=\d{1,6}([\s,]+|$))+", "write neutral=96 calm=192 …"
+_MAGNITUDE = r"[\d.,]+( [kMG])?", "write 0.06 M, with k, M, G or none"
+#: What may stand above the header or in a cell of counts: how it reads, and what to write.
+_FORMS: dict[str, tuple[str, str]] = {
+    "title": (".*", ""),
+    "kind": (".*", ""),
+    "unit": ("(?i)(percent|%|fraction).*", "write percent or fraction"),
+    "test set": (".*", ""),
+    "accuracy": (r"[~≈]? ?[\d.]+ ?%?", "write 97.5 % or 0.975"),
+    "n": (r"0*[1-9][\d,]{0,6}( ?\| ?0*[1-9][\d,]{0,6})*", "write 1440, or 490|491"),
+    "population": _COUNTS,
+    "share": (r"0?\.\d*[1-9]|1", "write 0.2 for a fifth"),
+    "group": _COUNTS,
+    "quoted": (".*", ""),
+    "final": (".*", ""),
+    "baseline": (".*", ""),
+    "input": (r"[1-9]\d{0,6}(x[1-9]\d{0,6})*", "write 1x64x64"),
+    "params": _MAGNITUDE,
+    "flops": _MAGNITUDE,
+    "macs": _MAGNITUDE,
+    "support": (r"\d[\d,]{0,6}", "write a whole number of clips"),
 }
+#: Directives that name something in the table, by the property that looks for it.
+_PROPERTIES = {
+    "accuracy": "accuracy",
+    "final": "final",
+    "baseline": "compared",
+    "population": "populations",
+}
+
+
+def _read(form: str, text: str) -> None:
+    """Refuse a text that does not read as it must, and say how to write it."""
+    pattern, remedy = _FORMS[form]
+    if not re.fullmatch(pattern, text):
+        raise AuditError(f"{text[:40]!r} cannot be read; {remedy}.")
+
+
+def _whole(text: str) -> int:
+    return int(text.replace(",", ""))
 
 
 def _meant(key: str) -> str | None:
     """Return the directive that a key is: ``n clips`` is ``n``."""
-    return next((d for d in _DIRECTIVES if key == d or key.startswith(d + " ")), None)
+    return next((d for d in _FORMS if key == d or key.startswith(d + " ")), None)
 
 
 def _directive(line: str, where: str) -> tuple[str, str] | None:
@@ -428,8 +426,7 @@ def _directive(line: str, where: str) -> tuple[str, str] | None:
         return None
     if _meant(key) is None:
         raise AuditError(
-            f"{where}: unknown line '# {key}:'. "
-            f"Known: {', '.join(_DIRECTIVES)}. Remarks begin with ##."
+            f"{where}: unknown line '# {key}:'. Known: {', '.join(_FORMS)}. Remarks begin with ##."
         )
     return key, value.strip()
 

@@ -5,10 +5,12 @@ the page) a reader filters by paper, verdict, origin and words. Filters stand in
 that a link leads to what its sender saw.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+import jinja2
 import pandas as pd
+from markupsafe import Markup
 
 from emolib import paths, registry, results
 from emolib.book.tables import Table, badge, cell, number
@@ -45,104 +47,28 @@ class Scoreboard:
         return ledger.tally(table).reindex(papers, fill_value=0)
 
     def _repr_html_(self) -> str:
-        return (
-            '<section class="emolib-scoreboard" aria-label="Scoreboard of claims">'
-            f"{self._counts_html()}{self._form_html()}{self._ledger_html()}"
-            f"<script>{SCRIPT}</script></section>"
+        own, every = self.counts(), self.counts(own=None)
+        names = {key: PAPERS.get(key, key) for key in own.index.union(every.index)}
+        template = jinja2.Environment(
+            loader=jinja2.PackageLoader("emolib.book", ""), autoescape=True, trim_blocks=True
+        ).get_template("scoreboard.html")
+        return template.render(
+            claims=self.ledger.to_dict("records"),
+            own=own,
+            quoted=every.sum(axis=1) - own.sum(axis=1),
+            names=names,
+            papers=[(key, names[key]) for key in own.index],
+            verdicts=[(verdict, verdict) for verdict in own.columns],
+            chapters=self.chapters,
+            results=self.results,
+            badge=lambda verdict: Markup(badge(verdict)),
+            number=lambda value: Markup(number(value)),
+            anchor=anchor,
         )
 
     def __repr__(self) -> str:
         """Return the counts as text."""
         return f"{len(self.ledger)} claims\n{self.counts(own=None)}"
-
-    def _counts_html(self) -> str:
-        own, every = self.counts(), self.counts(own=None)
-        quoted = every.sum(axis=1) - own.sum(axis=1)
-        head = "".join(f'<th scope="col">{badge(name)}</th>' for name in own)
-        rows = []
-        for key in (*own.index, ""):
-            part = own.loc[key] if key else own.sum()
-            cells = "".join(
-                f'<td data-paper="{cell(key)}" data-verdict="{cell(name)}" data-own="own">{n}</td>'
-                for name, n in part.items()
-            )
-            total = quoted[key] if key else quoted.sum()
-            rows.append(
-                f'<tr><th scope="row">{self._paper(key) if key else "all five"}</th>{cells}'
-                f'<td data-paper="{cell(key)}" data-verdict="" data-own="own">{part.sum()}</td>'
-                f'<td data-paper="{cell(key)}" data-verdict="" data-own="quoted">{total}</td></tr>'
-            )
-        return (
-            '<p class="emolib-caption">The papers\' own claims by verdict; the last column counts '
-            "the numbers they quote from others.</p>"
-            '<div class="emolib-scroll" role="region" aria-label="Counts of claims" tabindex="0">'
-            '<table class="dataframe emolib-table emolib-counts">'
-            f'<thead><tr><th scope="col">paper</th>{head}<th scope="col">own claims</th>'
-            '<th scope="col">quoted</th></tr></thead>'
-            f"<tbody>{''.join(rows)}</tbody></table></div>"
-        )
-
-    def _form_html(self) -> str:
-        def menu(name: str, label: str, options: Sequence[tuple[str, str]]) -> str:
-            inside = "".join(
-                f'<option value="{cell(v)}">{cell(text)}</option>' for v, text in options
-            )
-            return f'<label>{label} <select name="{name}">{inside}</select></label>'
-
-        papers = [("", "all papers"), *((k, PAPERS.get(k, k)) for k in self.counts().index)]
-        verdicts = [("", "all verdicts"), *((name, name) for name in VERDICTS)]
-        origins = [("", "own and quoted"), ("own", "the paper's own"), ("quoted", "quoted")]
-        n = len(self.ledger)
-        # Hidden until the script runs: a filter that does nothing would be a broken promise.
-        return (
-            '<form class="emolib-filter" role="search" aria-label="Filter the claims" hidden>'
-            f"{menu('paper', 'Paper', papers)}{menu('verdict', 'Verdict', verdicts)}"
-            f"{menu('own', 'Origin', origins)}"
-            '<label>Words <input type="search" name="words" placeholder="accuracy RAVDESS" '
-            'autocomplete="off"></label><button type="reset">Show all</button>'
-            f'<output role="status" aria-live="polite">{n} of {n} claims</output></form>'
-        )
-
-    def _ledger_html(self) -> str:
-        columns = ("claim", "printed", "measured", "verdict and why")
-        head = "".join(f'<th scope="col">{name}</th>' for name in columns)
-        body = "\n".join(self._row(claim) for claim in self.ledger.itertuples())
-        return (
-            '<div class="emolib-scroll emolib-tall" role="region" aria-label="Claims" tabindex="0">'
-            f'<table class="dataframe emolib-table emolib-ledger"><thead><tr>{head}</tr></thead>'
-            f"<tbody>\n{body}\n</tbody></table></div>"
-        )
-
-    def _row(self, claim) -> str:
-        name = f"claim-{cell(claim.id)}"
-        printed = " ".join(filter(None, (cell(claim.published), cell(claim.unit))))
-        measured = number(claim.measured)
-        if claim.result:
-            measured = (
-                f'<a href="{cell(self.results[claim.result])}">{measured}</a>'
-                f'<br><a class="emolib-note" href="#{anchor(claim.result)}">provenance</a>'
-            )
-        why = cell(claim.why)
-        if claim.settle_with:
-            command = f"<code>{cell(claim.settle_with)}</code>"
-            why += f"<details><summary>settle it</summary>{command}</details>"
-        origin = "own" if claim.own else "quoted"
-        quoted = "" if claim.own else " (quoted)"
-        return (
-            f'<tr id="{name}" data-paper="{cell(claim.paper)}" '
-            f'data-verdict="{cell(claim.verdict)}" data-own="{origin}">'
-            f'<th scope="row"><span class="emolib-note">{self._paper(claim.paper)}, '
-            f"{cell(claim.source)}{quoted}</span><br>{cell(claim.quantity)} "
-            f'<a class="emolib-mark" href="#{name}" aria-label="Link to this claim" '
-            f'title="{cell(claim.id)}">#</a></th>'
-            f"<td>{printed}</td><td>{measured}</td><td>{badge(claim.verdict)}<div>{why}</div></td></tr>"
-        )
-
-    def _paper(self, key: str) -> str:
-        title = cell(PAPERS.get(key, key))
-        if key not in self.chapters:
-            return title
-        return f'<a href="{cell(self.chapters[key])}">{title}</a>'
 
 
 def scoreboard(table: pd.DataFrame | None = None) -> Scoreboard:
@@ -205,79 +131,3 @@ def provenance(table: pd.DataFrame) -> Table:
     columns = ["result", "runs", "accuracy (%)", "claims settled", "provenance"]
     frame = pd.DataFrame(rows, columns=columns)
     return Table(frame, f"{len(frame)} committed results: mean over seeds [95 % interval]")
-
-
-SCRIPT = """
-(() => {
-  const board = document.currentScript
-    ? document.currentScript.closest(".emolib-scoreboard")
-    : document.querySelector(".emolib-scoreboard");
-  if (!board) return;
-  const form = board.querySelector("form");
-  const status = form.querySelector("output");
-  const rows = [...board.querySelectorAll(".emolib-ledger tbody tr")];
-  const text = new Map(rows.map((row) => [row, (row.id + " " + row.textContent).toLowerCase()]));
-  const names = ["paper", "verdict", "own", "words"];
-  let own = "";  // the part of the address that this script wrote
-
-  const filter = () => {
-    const words = form.words.value.toLowerCase().split(/\\s+/).filter(Boolean);
-    let shown = 0;
-    for (const row of rows) {
-      const kept = ["paper", "verdict", "own"].every(
-        (name) => !form[name].value || form[name].value === row.dataset[name]
-      ) && words.every((word) => text.get(row).includes(word));
-      row.hidden = !kept;
-      shown += kept;
-    }
-    status.textContent = shown + " of " + rows.length + " claims";
-  };
-  const remember = () => {
-    const chosen = new URLSearchParams();
-    for (const name of names) if (form[name].value) chosen.set(name, form[name].value);
-    own = String(chosen);
-    history.replaceState(null, "", "#" + own);
-  };
-  const recall = () => {
-    const address = location.hash.slice(1);
-    const chosen = new URLSearchParams(address);
-    if (address && address === own) return;
-    if (address && !names.some((name) => chosen.has(name))) {
-      // A link to one claim: it must not be hidden by a filter.
-      const claim = document.getElementById(decodeURIComponent(address));
-      if (claim && claim.hidden) { form.reset(); filter(); claim.scrollIntoView(); }
-      return;
-    }
-    for (const name of names) {
-      form[name].value = chosen.get(name) || "";
-      if (form[name].selectedIndex === -1) form[name].value = "";
-    }
-    filter();
-  };
-
-  for (const cell of board.querySelectorAll(".emolib-counts td")) {
-    if (cell.textContent === "0") continue;
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = cell.textContent;
-    const which = [cell.dataset.paper || "all papers", cell.dataset.verdict, cell.dataset.own];
-    button.setAttribute(
-      "aria-label", "Show " + cell.textContent + " claims: " + which.filter(Boolean).join(", ")
-    );
-    button.addEventListener("click", () => {
-      form.words.value = "";
-      for (const name of ["paper", "verdict", "own"]) form[name].value = cell.dataset[name];
-      filter();
-      remember();
-      form.scrollIntoView({ block: "start" });
-    });
-    cell.replaceChildren(button);
-  }
-  form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", () => { filter(); remember(); });
-  form.addEventListener("reset", () => setTimeout(() => { filter(); remember(); }));
-  window.addEventListener("hashchange", recall);
-  form.hidden = false;
-  recall();
-})();
-"""

@@ -5,20 +5,5 @@ from emolib.claims.ledger import evaluate, judge, recount, summary, table, tally
 from emolib.claims.schema import Claim, Ledger, load, read
 from emolib.claims.verdicts import VERDICTS, ClaimError, Outcome, Verdict
 
-__all__ = [
-    "VERDICTS",
-    "Bench",
-    "Claim",
-    "ClaimError",
-    "Ledger",
-    "Outcome",
-    "Verdict",
-    "evaluate",
-    "judge",
-    "load",
-    "read",
-    "recount",
-    "summary",
-    "table",
-    "tally",
-]
+__all__ = ["VERDICTS", "Bench", "Claim", "ClaimError", "Ledger", "Outcome", "Verdict"]
+__all__ += ["evaluate", "judge", "load", "read", "recount", "summary", "table", "tally"]

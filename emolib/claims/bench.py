@@ -50,9 +50,9 @@ class Network:
         """Return the totals of one build by name: see `emolib.devices.Cost.to_dict`."""
         return self._counted("numbers", options, inputs)
 
-    def layers(self, options: Mapping[str, Any], inputs: Mapping[str, Any]) -> pd.DataFrame:
+    def layers(self, options: Mapping[str, Any]) -> pd.DataFrame:
         """Return the layers of one build: layer, type, output_shape, parameters, macs."""
-        return pd.DataFrame(self._counted("layers", options, inputs), columns=_LAYER)
+        return pd.DataFrame(self._counted("layers", options, {}), columns=_LAYER)
 
     def _counted(self, what: str, options: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
         build = json.dumps([options, inputs], sort_keys=True)

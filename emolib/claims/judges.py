@@ -73,7 +73,6 @@ class CostCheck(Check):
     scale: float = 1.0
     less: Options | None = None
     over: Options | None = None
-    over_quantity: str | None = None
     readings: list[Options] = []
     saved_from: Options | None = None
     relation: Relation = "="
@@ -99,17 +98,17 @@ class CostCheck(Check):
     def value(self, bench: "Bench") -> float:
         """The count that the check asks for, in the claim's unit."""
 
-        def count(options: Options, name: str = self.quantity) -> float:
+        def count(options: Options) -> float:
             numbers = bench.network.numbers(options, self.inputs)
-            if name not in numbers:
-                raise ClaimError(f"no cost is called {name!r}: {', '.join(numbers)}")
-            return numbers[name]
+            if self.quantity not in numbers:
+                raise ClaimError(f"no cost is called {self.quantity!r}: {', '.join(numbers)}")
+            return numbers[self.quantity]
 
         value = count(self.options)
         if self.less is not None:
             value -= count(self.less)
         if self.over is not None:
-            value /= count(self.over, self.over_quantity or self.quantity)
+            value /= count(self.over)
         if self.saved_from is not None:
             value = 100 * (1 - value / count(self.saved_from))
         return value * self.scale
@@ -130,7 +129,6 @@ class LayersCheck(Check):
     index: int = 0
     total: bool = False
     options: Options = {}
-    inputs: Options = {}
     saved_from: Options | None = None
     over: Options | None = None
 
@@ -153,7 +151,7 @@ class LayersCheck(Check):
                 here = self.model_copy(update={name: None}).value(bench)
                 there = self.model_copy(update={name: None, "options": build}).value(bench)
                 return 100 * (1 - here / there) if name == "saved_from" else there / here
-        layers = bench.network.layers(self.options, self.inputs)
+        layers = bench.network.layers(self.options)
         rows = layers[layers["type"] == self.type]
         if self.layer is not None:
             rows = rows[rows["layer"].str.fullmatch(self.layer)]
@@ -221,8 +219,8 @@ def _of(options: Mapping[str, Any]) -> str:
 class ArithmeticCheck(Check):
     """Redo the paper's arithmetic; braces hold printed numbers or ids of other claims.
 
-    Without `published_is`, the claim's published number is compared with the expression. A
-    comparison (``{a} > {b}``) is a claim by itself: it is true, false, or lost in rounding.
+    The claim's published number is compared with the expression. A comparison
+    (``{a} > {b}``) is a claim by itself: it is true, false, or lost in rounding.
     """
 
     kind: Literal["arithmetic"]
@@ -441,15 +439,14 @@ class ResultCheck(Check):
         if column not in frames[0].columns:
             known = ", ".join([*result.summary, *frames[0].columns])
             raise ClaimError(f"{result.name} has no {self.metric!r}: {known}")
+        table = sum(frames) / len(frames)  # the mean over seeds
         if self.cls is None:  # the macro average of a column
-            return sum(float(f[column].mean()) for f in frames) / len(frames), None
-        if self.cls not in frames[0].index:
+            return float(table[column].mean()), None
+        if self.cls not in table.index:
             raise ClaimError(f"{result.name} has no class {self.cls!r}")
-        mean = sum(float(f.loc[self.cls, column]) for f in frames) / len(frames)
-        if column != "recall":
-            return mean, None
-        support = int(frames[0].loc[self.cls, "support"])
-        return mean, evaluation.wilson(round(mean * support), support)
+        mean, support = float(table.loc[self.cls, column]), int(table.loc[self.cls, "support"])
+        interval = evaluation.wilson(round(mean * support), support) if column == "recall" else None
+        return mean, interval
 
     def _nearest(
         self, results: "Iterable[Result]", claim: "Claim", bench: "Bench"
@@ -569,7 +566,6 @@ class CorpusCheck(Check):
 
     kind: Literal["corpus"]
     fact: str
-    scale: float = 1.0
     relation: Literal[">", ">=", "<", "<="] | None = None
     than: str | None = None
 
@@ -585,10 +581,10 @@ class CorpusCheck(Check):
             )
             command = f"emolib data get {corpus} && emolib data check {corpus}"
             return Verdict(claim, "awaits data", why, settle_with=command)
-        value = float(fact["value"]) * self.scale
+        value = float(fact["value"])
         if self.relation:
             other = bench.facts.loc[self.than]
-            true = RELATIONS[self.relation](value, float(other["value"]) * self.scale)
+            true = RELATIONS[self.relation](value, float(other["value"]))
             both = "; ".join(f"{each['what']}: {each['value']}" for each in (fact, other))
             why = f"{both} ({fact['source']})."
             return Verdict(claim, "holds" if true else "fails", why, value)
@@ -597,7 +593,7 @@ class CorpusCheck(Check):
         if counted is None:
             return verdict
         note = "The recordings here are incomplete"
-        if counted == float(fact["value"]):
+        if counted == value:
             note = "Counted in the recordings here"
         return dataclasses.replace(verdict, notes=(f"{note}: {counted:,}.",))
 

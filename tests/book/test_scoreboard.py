@@ -90,7 +90,7 @@ def test_every_claim_of_the_five_papers_appears_once_on_a_light_page():
 def test_nothing_in_the_ledger_becomes_markup(ledger):
     text = scoreboard.scoreboard(ledger)._repr_html_()
     assert "<script>alert" not in text
-    assert "memory &lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/script&gt;" in text
+    assert "memory &lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;" in text
     assert "get a &amp;&amp; b" in text
 
 
