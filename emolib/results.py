@@ -249,16 +249,14 @@ class Result(_Model):
     @model_validator(mode="after")
     def _title_tells_the_truth(self) -> "Result":
         """Refuse a title that hides synthetic or paired data, or a leak."""
-        missing = [
-            word
-            for word, needed in (
-                ("synthetic", self.corpus == "synthetic"),
-                ("paired", self.corpus == "paired"),
-                ("leak", self.split.allow_leak is not None),
-                ("quick", self.mode == "quick"),
-            )
-            if needed and word not in self.title.lower()
-        ]
+        needed = {
+            "synthetic": self.corpus == "synthetic",
+            "paired": self.corpus == "paired",
+            "leak": self.split.allow_leak is not None,
+            "quick": self.mode == "quick",
+        }
+        title = self.title.lower()
+        missing = [word for word, must in needed.items() if must and word not in title]
         if missing:
             raise ValueError(
                 f"the title {self.title!r} must name: {', '.join(missing)}; compose it with "

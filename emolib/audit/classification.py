@@ -119,7 +119,7 @@ def _supports(item: Table, known: Granularity | None) -> tuple[Margins | None, F
     supports = {k: (v,) for k, v in item.supports.items()} if item.supports else None
     for n in sizes:
         try:
-            found = margins(item.classes, n, item.accuracy, supports)
+            recovered = margins(item.classes, n, item.accuracy, supports)
         except TooCoarse:
             text = (
                 f": with N = {n} the printed digits leave too many confusion margins "
@@ -127,8 +127,8 @@ def _supports(item: Table, known: Granularity | None) -> tuple[Margins | None, F
                 "would do."
             )
             return None, item.finding("supports", "undecided", text, n=n)
-        if found:
-            return found, _recovered(item, found, why)
+        if recovered:
+            return recovered, _recovered(item, recovered, why)
     text = (
         f": no confusion matrix with N = {' or '.join(map(str, sizes))} ({why}) "
         "prints these precisions, recalls and F1-scores"
@@ -286,13 +286,13 @@ def _deviations(
     return float(gap) / math.sqrt(variance) if variance > 0 else math.inf
 
 
-def _stratified(item: Table, found: Margins) -> Iterator[Finding]:
+def _stratified(item: Table, recovered: Margins) -> Iterator[Finding]:
     """Whether recovered supports are a stratified share of the corpus."""
     for reading, counts in item.populations.items():
-        total = sum(counts[name.lower()] for name in found.supports)
+        total = sum(counts[name.lower()] for name in recovered.supports)
         off = {}
-        for name, supports in found.supports.items():
-            expected = Fraction(found.n * counts[name.lower()], total)
+        for name, supports in recovered.supports.items():
+            expected = Fraction(recovered.n * counts[name.lower()], total)
             nearest = min(supports, key=lambda s, expected=expected: abs(s - expected))
             if abs(nearest - expected) >= 2:  # rounding moves a stratum by less than one clip
                 off[name] = [nearest, float(expected)]
@@ -305,13 +305,13 @@ def _stratified(item: Table, found: Margins) -> Iterator[Finding]:
         yield item.finding(name, level, text, reading=reading, off=off)
 
 
-def _whole_groups(item: Table, found: Margins) -> Iterator[Finding]:
+def _whole_groups(item: Table, recovered: Margins) -> Iterator[Finding]:
     """Whether recovered supports can be the clips of whole speakers."""
     groups = item.counts("group")
-    if not groups or any(len(s) > 1 for s in found.supports.values()):
+    if not groups or any(len(s) > 1 for s in recovered.supports.values()):
         return
-    names = [name.lower() for name in found.supports]
-    target = tuple(s[0] for s in found.supports.values())
+    names = [name.lower() for name in recovered.supports]
+    target = tuple(s[0] for s in recovered.supports.values())
     reachable = {(0,) * len(names)}
     for group in groups.values():
         step = tuple(group.get(name, 0) for name in names)
@@ -336,25 +336,25 @@ def _whole_groups(item: Table, found: Margins) -> Iterator[Finding]:
         yield item.finding("speakers", "impossible", text, supports=list(target))
 
 
-def _f1_average(item: Table, found: Margins) -> Iterator[Finding]:
+def _f1_average(item: Table, recovered: Margins) -> Iterator[Finding]:
     """Compare printed averages with weighted ones, once the supports are certain."""
     row = next((r for r in item.rows if r.lower() in (*MACRO_ROWS, *WEIGHTED_ROWS)), None)
     value = item.printed(row, "f1") if row else None
-    if value is None or not found.unique:
+    if value is None or not recovered.unique:
         return
-    supports = [s[0] for s in found.supports.values()]
+    supports = [s[0] for s in recovered.supports.values()]
     f1 = [
         Fraction(2 * hits[0], max(support + predicted[0], 1))
         for support, predicted, hits in zip(
-            supports, found.predicted.values(), found.hits.values(), strict=True
+            supports, recovered.predicted.values(), recovered.hits.values(), strict=True
         )
     ]
     averages = {
         "macro": sum(f1) / len(f1),
-        "weighted": sum(s * f for s, f in zip(supports, f1, strict=True)) / Fraction(found.n),
+        "weighted": sum(s * f for s, f in zip(supports, f1, strict=True)) / Fraction(recovered.n),
     }
     fits = [name for name, exact in averages.items() if agrees(value, (exact, exact))]
-    accuracy = found.correct[0] / found.n
+    accuracy = recovered.correct[0] / recovered.n
     text = (
         f": from the recovered counts, macro F1 is {percent(averages['macro'], 3)}, weighted F1 "
         f"{percent(averages['weighted'], 3)}, accuracy {percent(accuracy, 3)}; printed as "

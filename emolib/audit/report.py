@@ -85,9 +85,9 @@ def _accuracies(members: Sequence[Table]) -> list[Printed]:
     return values + [i.accuracy for i in members if i.kind == "report" and i.accuracy]
 
 
-def _test_set_size(name: str, members: Sequence[Table], found: Granularity) -> Iterator[Finding]:
+def _test_set_size(name: str, members: Sequence[Table], fit: Granularity) -> Iterator[Finding]:
     """Which N make every accuracy printed for one test set a k/N."""
-    m, n = len(found.values), found.size
+    m, n = len(fit.values), fit.size
     told = all(item.kind == "report" and (item.supports or item.sizes("")) for item in members)
     if m == 0 or (not n and told):
         return  # nothing to find out, or nothing that the report does not say itself
@@ -96,39 +96,39 @@ def _test_set_size(name: str, members: Sequence[Table], found: Granularity) -> I
         for item in members
         for unit, alternatives in item.sizes("").items()
         for size in alternatives
-        if size <= found.n_max and size not in found.sizes
+        if size <= fit.n_max and size not in fit.sizes
     }
     data: dict[str, object] = {
-        "values": list(found.values),
-        "sizes": list(found.sizes[:50]),
-        "convention": found.convention,
-        "chance": found.chance,
-        "expected_by_chance": found.expected,
-        "n_max": found.n_max,
+        "values": list(fit.values),
+        "sizes": list(fit.sizes[:50]),
+        "convention": fit.convention,
+        "chance": fit.chance,
+        "expected_by_chance": fit.expected,
+        "n_max": fit.n_max,
         "ruled_out": sorted(ruled_out),
     }
     tables = " and ".join(item.title for item in members)
     if n:
         level, data["n"] = "identified", n
         text = (
-            f"All {m} different accuracies of {tables} are k/{n}, {found.convention} "
-            f"(or of its multiples; no other N up to {found.alone_to} fits). Numbers that came "
+            f"All {m} different accuracies of {tables} are k/{n}, {fit.convention} "
+            f"(or of its multiples; no other N up to {fit.alone_to} fits). Numbers that came "
             f"about otherwise, such as means over folds, would all fit with probability "
-            f"{found.chance:.1e}; {found.expected:.1e} sizes up to {n} are expected to fit by "
+            f"{fit.chance:.1e}; {fit.expected:.1e} sizes up to {n} are expected to fit by "
             f"chance.{_stated_relation(members, n)}"
         )
-    elif not found.sizes:
+    elif not fit.sizes:
         level = "notice"
         text = (
-            f"No N up to {found.n_max} makes all {m} accuracies of {tables} a k/N: they are "
+            f"No N up to {fit.n_max} makes all {m} accuracies of {tables} a k/N: they are "
             "averages, or come from different test sets."
         )
     else:
         level = "undecided"
         text = (
             f"{m} {'accuracy' if m == 1 else 'accuracies'} of {tables} cannot decide the size of "
-            f"the test set: {len(found.sizes)} sizes up to {found.n_max} fit, the smallest "
-            f"{found.sizes[0]}, and {found.expected:.2g} up to there are expected by chance. Add "
+            f"the test set: {len(fit.sizes)} sizes up to {fit.n_max} fit, the smallest "
+            f"{fit.sizes[0]}, and {fit.expected:.2g} up to there are expected by chance. Add "
             "more numbers measured on the same clips, or precision and recall by class."
         )
         if ruled_out:
@@ -268,14 +268,14 @@ def _differences(item: Table, known: Granularity | None) -> Iterator[Finding]:
     for column in dict.fromkeys(column for _, column in item.accuracies):
         for reference, row in item.compared if n and item.kind == "accuracies" else ():
             first, second = item.printed(reference, column), item.printed(row, column)
-            if first and second and (found := difference(first, second, n)):
+            if first and second and (apart := difference(first, second, n)):
                 pairs.append(
                     {
                         "from": reference, "to": row, "column": column,
                         "points": float(100 * (second.value - first.value)),
-                        "clips": found.clips, "correct": list(found.correct),
-                        "p_best": found.p_best, "p_worst": found.p_worst,
-                        "intervals": [list(i) for i in found.intervals],
+                        "clips": apart.clips, "correct": list(apart.correct),
+                        "p_best": apart.p_best, "p_worst": apart.p_worst,
+                        "intervals": [list(i) for i in apart.intervals],
                     }
                 )  # fmt: skip
     if not pairs:

@@ -164,8 +164,8 @@ class Table:
             raise AuditError(f"{where}: a table of {self.kind} needs a column {missing[0]!r}.")
         for key, number in directives.items():
             with _at(f"{where}, line {number}: '# {key}: {self.directives[key]}'"):
-                _read(_meant(key), self.directives[key])
-                getattr(self, _PROPERTIES.get(_meant(key), "title"))
+                _read(self.directives[key], *_FORMS[_meant(key)])
+                getattr(self, _NAMING.get(_meant(key), "title"))
         layers = walk(self) if self.kind == "layers" else None
         for row, number in rows.items():
             with _at(f"{where}, line {number}: row {row!r}"):
@@ -183,7 +183,7 @@ class Table:
         for column in (c for c in self.columns if (row, c) in self.cells):
             text = self.cells[row, column]
             if is_size(column) or column == "support":
-                _read(column.split()[0], text)
+                _read(text, *(_SUPPORT if column == "support" else _FORMS["n"]))
                 continue
             value = self.printed(row, column)
             if column in ("precision", "recall", "f1", "accuracy") and not 0 <= value.value <= 1:
@@ -371,30 +371,24 @@ _FORMAT_IN_SHORT = (
     "for a classification report the columns are class, precision, recall, f1. "
     "The full format is described by help(emolib.audit.tables)."
 )
-_COUNTS = r"([^\s=,]+=\d{1,6}([\s,]+|$))+", "write neutral=96 calm=192 …"
-_MAGNITUDE = r"[\d.,]+( [kMG])?", "write 0.06 M, with k, M, G or none"
-#: What may stand above the header or in a cell of counts: how it reads, and what to write.
+#: What may stand above the header: how it reads, and what to write.
 _FORMS: dict[str, tuple[str, str]] = {
-    "title": (".*", ""),
-    "kind": (".*", ""),
+    **dict.fromkeys(("title", "kind", "test set", "quoted", "final", "baseline"), (".*", "")),
+    **dict.fromkeys(
+        ("population", "group"), (r"([^\s=,]+=\d{1,6}([\s,]+|$))+", "write neutral=96 calm=192 …")
+    ),
+    **dict.fromkeys(
+        ("params", "flops", "macs"), (r"[\d.,]+( [kMG])?", "write 0.06 M, with k, M, G or none")
+    ),
     "unit": ("(?i)(percent|%|fraction).*", "write percent or fraction"),
-    "test set": (".*", ""),
     "accuracy": (r"[~≈]? ?[\d.]+ ?%?", "write 97.5 % or 0.975"),
     "n": (r"0*[1-9][\d,]{0,6}( ?\| ?0*[1-9][\d,]{0,6})*", "write 1440, or 490|491"),
-    "population": _COUNTS,
     "share": (r"0?\.\d*[1-9]|1", "write 0.2 for a fifth"),
-    "group": _COUNTS,
-    "quoted": (".*", ""),
-    "final": (".*", ""),
-    "baseline": (".*", ""),
     "input": (r"[1-9]\d{0,6}(x[1-9]\d{0,6})*", "write 1x64x64"),
-    "params": _MAGNITUDE,
-    "flops": _MAGNITUDE,
-    "macs": _MAGNITUDE,
-    "support": (r"\d[\d,]{0,6}", "write a whole number of clips"),
 }
+_SUPPORT = (r"\d[\d,]{0,6}", "write a whole number of clips")
 #: Directives that name something in the table, by the property that looks for it.
-_PROPERTIES = {
+_NAMING = {
     "accuracy": "accuracy",
     "final": "final",
     "baseline": "compared",
@@ -402,9 +396,8 @@ _PROPERTIES = {
 }
 
 
-def _read(form: str, text: str) -> None:
+def _read(text: str, pattern: str, remedy: str) -> None:
     """Refuse a text that does not read as it must, and say how to write it."""
-    pattern, remedy = _FORMS[form]
     if not re.fullmatch(pattern, text):
         raise AuditError(f"{text[:40]!r} cannot be read; {remedy}.")
 

@@ -10,7 +10,7 @@ import math
 import operator
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -29,12 +29,7 @@ if TYPE_CHECKING:
 
 Options = dict[str, Any]
 Relation = Literal["=", ">", ">=", "<", "<="]
-RELATIONS: Mapping[str, Callable[[float, float], bool]] = {
-    ">": operator.gt,
-    ">=": operator.ge,
-    "<": operator.lt,
-    "<=": operator.le,
-}
+RELATIONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 NOT_A_RECORDING = ("synthetic", "paired")  # corpora that never settle a claim about people
 
 
