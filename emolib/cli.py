@@ -5,6 +5,7 @@ machine may read is printed as JSON with ``--json`` and goes to the standard out
 errors go to the standard error.
 """
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -623,8 +624,8 @@ def bench(
     ] = None,
 ) -> None:
     """Run the benchmarks and print the ratios they measure."""
-    folder = paths.PROJECT / "tests" / "benchmarks"
-    known = {file.stem.removeprefix("test_"): file for file in sorted(folder.glob("test_*.py"))}
+    files = sorted(paths.BENCHMARKS.glob("test_*.py"))
+    known = {file.stem.removeprefix("test_"): file for file in files}
     asked = only.split(",") if only else list(known)
     unknown = [name for name in asked if name not in known]
     if unknown:
@@ -632,9 +633,14 @@ def bench(
             f"no benchmark {', '.join(unknown)}: there are {', '.join(known)}",
             param_hint="--only",
         )
-    command = [sys.executable, "-m", "pytest", "-s", "-m", "benchmark", "-p", "no:xdist"]
+    if importlib.util.find_spec("pytest") is None:
+        raise typer.BadParameter("benchmarks need pytest: pip install 'emolib[test]'")
+    # Once installed, the settings of a project that happens to lie around are not ours.
+    settings = os.devnull if paths.INSTALLED else str(paths.PROJECT / "pyproject.toml")
+    command = [sys.executable, "-m", "pytest", "-c", settings, "-s", "-m", "benchmark"]
+    command += ["-p", "no:xdist", "-p", "no:cacheprovider"]
     command += [str(known[name]) for name in asked]
-    raise typer.Exit(subprocess.run(command, cwd=paths.PROJECT, check=False).returncode)
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
 if __name__ == "__main__":

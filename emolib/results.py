@@ -471,6 +471,8 @@ def _sd(values: Sequence[float]) -> float:
 
 def _git(*arguments: str) -> str | None:
     """Return what git says about the project, or None outside a repository."""
+    if paths.INSTALLED:  # a repository around it would be somebody else's
+        return None
     try:
         done = subprocess.run(
             ["git", "-C", str(paths.PROJECT), *arguments],
@@ -538,7 +540,12 @@ def provenance(
 
 
 def path(key: str, experiment: str) -> Path:
-    """Return where a result lies: ``data/results/<key>/<experiment>.json``."""
+    """Return where a result lies, one's own or a committed one: ``<key>/<experiment>.json``."""
+    return paths.find(_written_to(key, experiment))
+
+
+def _written_to(key: str, experiment: str) -> Path:
+    """Return where a new result goes; in an installed package not to where those of it lie."""
     for name in (key, experiment):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise ResultError(
@@ -556,7 +563,7 @@ def save(result: Result) -> Path:
         if name == "runs":
             body = "[\n" + ",\n".join(json.dumps(run, **compact) for run in value) + "\n]"
         fields.append(f"{json.dumps(name)}:{body}")
-    target = path(result.key, result.experiment)
+    target = _written_to(result.key, result.experiment)
     with paths.atomic(target) as temporary:
         temporary.write_text("{\n" + ",\n".join(fields) + "\n}\n", encoding="utf-8")
     return target
@@ -574,7 +581,7 @@ def read(file: str | os.PathLike) -> Result:
     try:
         return Result.model_validate_json(file.read_bytes())
     except FileNotFoundError:
-        have = sorted(f"{p.parent.name}/{p.stem}" for p in paths.RESULTS.glob("*/*.json"))
+        have = [f"{p.parent.name}/{p.stem}" for p in paths.files(paths.RESULTS, "*/*.json")]
         raise ResultError(
             f"{file}: no such result; there are {', '.join(have) or 'none'}. "
             "`emolib train` in full mode makes it"
@@ -590,4 +597,4 @@ def load(key: str, experiment: str) -> Result:
 
 def load_all(key: str | None = None) -> list[Result]:
     """Read all results, of one paper or of all, sorted by paper and experiment."""
-    return [read(file) for file in sorted(paths.RESULTS.glob(f"{key or '*'}/*.json"))]
+    return [read(file) for file in paths.files(paths.RESULTS, f"{key or '*'}/*.json")]

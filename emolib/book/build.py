@@ -154,7 +154,10 @@ def build(
 
 def _chosen(only: set[str]) -> tuple[list[Path], list[str]]:
     """Return the notebooks to execute and the pages to show; `only` names notebooks, if any."""
-    pages = toc_pages(paths.PROJECT / "_toc.yml")
+    toc = paths.PROJECT / "_toc.yml"
+    if not toc.is_file():
+        raise BookError(f"no {toc}: the book is built in a checkout, which has its chapters")
+    pages = toc_pages(toc)
     notebooks = sorted((paths.PROJECT / "notebooks").glob("*.ipynb"))
     here = {f"notebooks/{notebook.stem}" for notebook in notebooks}
     absent = [page for page in pages if page.startswith("notebooks/") and page not in here]

@@ -139,7 +139,7 @@ def digest_files(files: Iterable[Path], *also: object) -> str:
 
 def _committed_data() -> Iterator[Path]:
     """Yield the data that pages read: claims, results, splits, boards, registries."""
-    made = {paths.FEATURES, paths.SYNTHETIC, paths.RUNS, paths.DATA / "raw"}
+    made = {paths.DATA / name for name in ("features", "raw", "runs", "synthetic")}
     for top in sorted(paths.DATA.iterdir()) if paths.DATA.is_dir() else ():
         if top in made or top.name.startswith("."):
             continue

@@ -102,7 +102,7 @@ def result_address(key: str, experiment: str) -> str:
     The address serves the checkout and the built book, which carries a copy of the committed
     results.
     """
-    return "../" + results.path(key, experiment).relative_to(paths.PROJECT).as_posix()
+    return f"../data/results/{key}/{experiment}.json"
 
 
 def anchor(result: str) -> str:

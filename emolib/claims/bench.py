@@ -13,7 +13,6 @@ import inspect
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -85,8 +84,8 @@ def _signature(key: str) -> dict[str, Any]:
 
 def code_digest(key: str) -> str:
     """Return the digest of the code that decides what a paper's network counts."""
-    package = Path(__file__).parents[1]
-    files = (package / "devices.py", *(package / "models" / f"{n}.py" for n in (key, "layers")))
+    models = (paths.PACKAGE / "models" / f"{name}.py" for name in (key, "layers"))
+    files = (paths.PACKAGE / "devices.py", *models)
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 

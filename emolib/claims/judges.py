@@ -536,7 +536,7 @@ class StudyCheck(Check):
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Evaluate the statement row by row."""
-        file = paths.RESULTS / claim.key / f"{self.table}.csv"
+        file = paths.find(paths.RESULTS / claim.key / f"{self.table}.csv")
         if not file.exists():
             why = f"The study {self.table} has not been made ({self.data})."
             return Verdict(claim, "awaits data", why, settle_with=self.command)

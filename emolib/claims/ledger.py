@@ -91,7 +91,15 @@ def summary(*, own: bool | None = None) -> pd.DataFrame:
 
 
 def recount() -> Path:
-    """Count every network that a claim compares with, and write ``data/claims/counts.json``."""
+    """Count every network that a claim compares with, and write ``data/claims/counts.json``.
+
+    Raises
+    ------
+    ClaimError
+        In an installed package, whose counts are those of its own code.
+    """
+    if paths.INSTALLED:
+        raise ClaimError("counts are renewed in a checkout of the project, not in a package")
     lines = []
     for key in registry.PAPERS:
         bench = Bench(key, counts={})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from emolib.corpora.manifest import EMOTIONS
+from emolib.emotions import EMOTIONS
 
 #: Regions of the face as indices of the 68 iBUG points.
 REGIONS: Mapping[str, tuple[int, ...]] = MappingProxyType(

@@ -1,7 +1,6 @@
 """Counts of the networks are kept with the code that they were counted from."""
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -63,11 +62,10 @@ def test_a_recount_writes_what_the_claims_ask_for(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("changed", ["devices.py", "models/ding.py", "models/layers.py"])
 def test_a_digest_changes_with_the_code_that_counts(changed, monkeypatch, tmp_path):
-    package = Path(bench.__file__).parents[1]
     (tmp_path / "models").mkdir()
     for file in ("devices.py", "models/ding.py", "models/layers.py"):
-        (tmp_path / file).write_bytes((package / file).read_bytes())
-    monkeypatch.setattr(bench, "__file__", str(tmp_path / "claims" / "bench.py"))
+        (tmp_path / file).write_bytes((paths.PACKAGE / file).read_bytes())
+    monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     before = bench.code_digest("ding")
     (tmp_path / changed).write_text("# another")
     assert bench.code_digest("ding") != before
