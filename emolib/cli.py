@@ -399,11 +399,19 @@ def audit(
 
 
 @app.command()
-def claims(key: AnyKey = None, as_json: AsJson = False) -> None:
+def claims(
+    key: AnyKey = None,
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Count the networks again, and keep the counts.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show what the papers claim, what was measured here, and whether it holds."""
-    from emolib.claims import ledger
+    from emolib import claims
 
-    table = ledger.table(key)
+    if recount:
+        typer.echo(claims.recount(), err=True)
+    table = claims.table(key)
     if as_json:
         _print_json(table.to_dict(orient="records"))
     else:
