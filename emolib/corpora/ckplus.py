@@ -23,6 +23,7 @@ from emolib.corpora.manifest import (
     missing,
 )
 
+frames = pictures.repeated
 CLASSES = tuple(emotion for emotion in EMOTIONS if emotion not in ("neutral", "calm"))
 
 _NAME = re.compile(r"(?P<sequence>(?P<actor>S\d{3})_\d{3})_(?P<frame>\d{8})")

@@ -26,6 +26,7 @@ from emolib.corpora.manifest import (
     missing,
 )
 
+frames = pictures.repeated
 CLASSES = tuple(emotion for emotion in EMOTIONS if emotion not in ("calm", "contempt"))
 
 #: The integers of the ``emotion`` column.

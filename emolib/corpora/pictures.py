@@ -98,6 +98,16 @@ def read(rows: Iterable[dict]) -> Pictures:
     return Pictures(stacked, pd.DataFrame(kept), problems)
 
 
+def repeated(
+    clips: pd.DataFrame, k: int, seed: int = 0, *, root: str | Path | None = None
+) -> np.ndarray:
+    """Return the rows of the pictures that clips show, (n_clips, k): each shows its own k times.
+
+    What `paired.frames` is for clips that are dealt pictures; nothing is drawn here.
+    """
+    return np.repeat(clips["row"].to_numpy(int)[:, None], k, axis=1)
+
+
 def near_duplicates(pixels: np.ndarray, distance: int = 6) -> np.ndarray:
     """Number the groups of pictures that look the same.
 

@@ -32,6 +32,8 @@ def _voices(actors, prefix, corpus, emotions):
                 "actor": f"{actor:02}",
                 "emotion": ravdess.CLASSES[emotion - 1],
                 "modality": "audio",
+                "sex": "male" if actor % 2 else "female",
+                "twin": take,
             }
         )
     return build(rows)
