@@ -21,6 +21,7 @@ from emolib.corpora.manifest import (
     find,
     locate,
     missing,
+    read_name,
 )
 
 frames = pictures.repeated
@@ -37,12 +38,7 @@ def parse(path: Path) -> dict[str, str]:
     FileProblem
         If the name or the folder is not one of CK+.
     """
-    match = _NAME.fullmatch(path.stem)
-    if not match:
-        raise FileProblem(
-            "the name is not subject_sequence_frame such as S010_004_00000017",
-            "give the file its original name, or move it out of the corpus folder",
-        )
+    fields = read_name(path.stem, _NAME, {}, "subject_sequence_frame such as S010_004_00000017")
     emotion = EMOTION_WORDS.get(path.parent.name.lower())
     if emotion not in CLASSES:
         raise FileProblem(
@@ -52,11 +48,11 @@ def parse(path: Path) -> dict[str, str]:
     return {
         "clip_id": path.stem,
         "corpus": "ckplus",
-        "actor": match["actor"],
+        "actor": fields["actor"],
         "emotion": emotion,
         "modality": "image",
         "channel": "none",
-        "sequence": match["sequence"],
+        "sequence": fields["sequence"],
     }
 
 

@@ -81,7 +81,7 @@ def declare(
     )
 
 
-load = partial(streams.load, declare)
+load = streams.loader(declare)
 
 
 def _sounds(values: np.ndarray) -> np.ndarray:

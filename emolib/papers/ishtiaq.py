@@ -122,7 +122,7 @@ def declare(
     )
 
 
-load = partial(streams.load, declare)
+load = streams.loader(declare)
 
 
 # --- from stored values to the streams -------------------------------------------------------

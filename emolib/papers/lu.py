@@ -110,7 +110,7 @@ def declare(
     )
 
 
-load = partial(streams.load, declare)
+load = streams.loader(declare)
 
 
 def prepare(

@@ -145,7 +145,7 @@ def declare(
     )
 
 
-load = partial(streams.load, declare)
+load = streams.loader(declare)
 
 
 def _thinned(

@@ -7,6 +7,7 @@ the network takes it. `load` walks from the clips of a corpus to a paper's sampl
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -184,10 +185,16 @@ class Declaration:
 Declare = Callable[..., Declaration]
 
 
-def options_of(declare: Declare) -> tuple[str, ...]:
-    """Return the names of a paper's own options of `load`."""
-    parameters = inspect.signature(declare).parameters.values()
-    return tuple(one.name for one in parameters if one.kind is one.KEYWORD_ONLY)
+def loader(declare: Declare) -> Callable[..., Dataset]:
+    """Return a paper's ``load``: the one loader, with the paper's own options in its signature."""
+    made = partial(load, declare)
+    shared = inspect.signature(load).parameters.values()
+    own = inspect.signature(declare).parameters.values()
+    made.__signature__ = inspect.Signature(
+        [one for one in shared if one.name not in ("declare", "options")]
+        + [one for one in own if one.kind is one.KEYWORD_ONLY]
+    )
+    return made
 
 
 # --- the one loader ------------------------------------------------------------------------
@@ -235,8 +242,9 @@ def load(
         If the corpus has not got a medium, or is not here.
     """
     request = Request(corpus, modality, mode, root, n_jobs, seed, progress)
+    known = [name for name in inspect.signature(declare).parameters if name != "request"]
     for name in options:
-        choose("option of the data", name, options_of(declare))
+        choose("option of the data", name, known)
     choose("mode", mode, MODES)
     paper = declare(request, **options)
     streams = paper.streams

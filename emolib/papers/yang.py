@@ -106,7 +106,7 @@ def declare(
     )
 
 
-load = partial(streams.load, declare)
+load = streams.loader(declare)
 
 
 def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from emolib import evaluation, models, paths, training
 from emolib.corpora import CorpusError
 from emolib.labs import grid
 from emolib.models.yang import LADDER
-from emolib.papers import engine, face_features, streams, yang
+from emolib.papers import engine, face_features, yang
 from emolib.papers.streams import ExperimentError, Request
 
 ONE_EPOCH = replace(face_features.RECIPE, max_epochs=1, batch_size=8)
@@ -142,7 +142,7 @@ def test_full_runs_are_arguments_that_run_takes():
     import inspect
 
     known = set(inspect.signature(engine.run).parameters)
-    loads = set(streams.options_of(yang.declare))
+    loads = set(inspect.signature(yang.load).parameters)
     for name, run in yang.FULL.items():
         assert set(run) <= known, name
         assert set(run.get("data", {})) <= loads, name
