@@ -85,13 +85,15 @@ def carrying(name: str, media: Collection[str], root: str | Path | None = None) 
             raise CorpusError(lacks(name, medium))
     if len(source.kinds) == 1:
         return module.manifest(root)
+    lead = max(media, key=("text", "audio", "video").index)
     refusals = []
-    for kind in source.has[max(media, key=("text", "audio", "video").index)]:
+    for kind in source.has[lead]:
         try:
             return module.manifest(root, modality=kind)
         except CorpusError as error:
             refusals.append(error)
-    raise refusals[0]
+    films = f"; films: emolib data get {name} --part {source.film_part}"
+    raise CorpusError(f"{refusals[0]}{films if lead == 'video' and source.film_part else ''}")
 
 
 def heard(clips: pd.DataFrame, name: str, root: str | Path | None = None) -> pd.DataFrame:

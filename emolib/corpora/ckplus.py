@@ -15,12 +15,9 @@ from emolib.corpora import pictures
 from emolib.corpora.manifest import (
     EMOTION_WORDS,
     EMOTIONS,
-    IMAGE_SUFFIXES,
     FileProblem,
     build,
-    find,
     locate,
-    missing,
     read_name,
 )
 
@@ -79,15 +76,4 @@ def images(root: str | Path | None = None) -> np.ndarray:
 
 
 def _pictures(folder: Path) -> pictures.Pictures:
-    rows, problems = find(folder, parse, IMAGE_SUFFIXES)
-
-    def read() -> pictures.Pictures:
-        found = pictures.read(rows)
-        return pictures.Pictures(found.pixels, found.table, problems + found.problems)
-
-    files = [Path(line["path"]) for line in (*rows, *problems)]
-    found = pictures.cached("ckplus", files, read)
-    if found.table.empty:
-        first = f"; {found.problems[0]['path']}: {found.problems[0]['cause']}" if files else ""
-        raise missing("ckplus", folder, f"it holds no usable picture{first}")
-    return found
+    return pictures.in_folders("ckplus", folder, parse)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from emolib import paths
-from emolib.corpora.manifest import FileProblem, header
+from emolib.corpora.manifest import IMAGE_SUFFIXES, FileProblem, find, header, missing
 
 SIDE = 48
 _FORMAT = "1"  # raise it when what is stored changes
@@ -68,11 +68,47 @@ def cached(name: str, files: Iterable[Path], make: Callable[[], Pictures]) -> Pi
     )
 
 
-def read(rows: Iterable[dict]) -> Pictures:
-    """Read the picture of every row (``path``); those that cannot be used become problems."""
+def in_folders(
+    name: str, folder: Path, parse: Callable[[Path], dict], below: Iterable[str] = ("",)
+) -> Pictures:
+    """Read the pictures of a corpus that keeps each as a file, from the cache where it can.
+
+    Parameters
+    ----------
+    name
+        Key of the corpus.
+    folder
+        Its folder.
+    parse
+        As for `manifest.collect`.
+    below
+        The folders in it to look through.
+
+    Raises
+    ------
+    CorpusError
+        If none can be used.
+    """
+    rows, problems = [], []
+    for part in below:
+        some, wrong = find(
+            folder / part, lambda path, part=part: parse(Path(part, path)), IMAGE_SUFFIXES
+        )
+        rows += some
+        problems += wrong
+    files = [Path(line["path"]) for line in (*rows, *problems)]
+    found = cached(name, files, lambda: read(rows, problems))
+    if found.table.empty:
+        first = f"; {found.problems[0]['path']}: {found.problems[0]['cause']}" if files else ""
+        raise missing(name, folder, f"it holds no usable picture{first}")
+    return found
+
+
+def read(rows: Iterable[dict], problems: Iterable[dict] = ()) -> Pictures:
+    """Read the picture of every row (``path``); those that cannot be used join the problems."""
     from PIL import Image, UnidentifiedImageError
 
-    pixels, kept, problems = [], [], []
+    pixels, kept, problems = [], [], list(problems)
     for row in rows:
         path = Path(row["path"])
         try:

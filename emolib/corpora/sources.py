@@ -31,6 +31,8 @@ class Source:
         ``emolib data get`` can fetch it alone).
     has
         Medium → which modalities of its files carry it, the best first.
+    film_part
+        The part of it that ``emolib data get`` fetches films with.
     pictures_of
         The corpus whose pictures its faces are, where they are not films: the module of that
         one has `images`, and the own `frames` says which of them a clip shows.
@@ -49,6 +51,7 @@ class Source:
     terms: str
     has: Mapping[str, Sequence[str]]
     manual: str = ""
+    film_part: str = ""
     pictures_of: str = ""
     voices_of: str = ""
     one_in: int = 1

@@ -413,11 +413,16 @@ def _resized(pictures: np.ndarray, side: int) -> np.ndarray:
 
 
 def _groups(clips: pd.DataFrame, stream: Stream, request: Request) -> np.ndarray | None:
-    """Return the near-duplicates that each clip's pictures belong to, (clips, frames); or None."""
-    if not corpora.SOURCES[request.corpus].pictures_of:
+    """Return the look-alikes that each clip's pictures belong to, (clips, frames).
+
+    None of films, and of pictures whose people are known: a split by actor keeps those apart,
+    where likeness would take posed faces of two people for one.
+    """
+    lender = corpora.SOURCES[request.corpus].pictures_of
+    named = lender == request.corpus and (clips["actor"] != "").all()
+    if not lender or named:
         return None
-    groups = near_duplicates(request)
-    return groups[_numbers(clips, stream, request)]
+    return near_duplicates(request)[_numbers(clips, stream, request)]
 
 
 def near_duplicates(request: Request) -> np.ndarray:

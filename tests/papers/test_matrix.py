@@ -107,11 +107,13 @@ def test_a_corpus_reaches_the_network_or_has_no_such_medium(key, corpus, folder_
 
 
 def test_a_picture_is_shown_as_often_as_the_network_wants_frames(folder_of):
-    faces = engine.paper("ishtiaq").load("ckplus", "video", root=folder_of("ckplus"))
-    shown = faces.samples.inputs["video"]
+    load = engine.paper("ishtiaq").load
+    posed, found = (load(name, "video", root=folder_of(name)) for name in ("ckplus", "fer2013"))
+    shown = posed.samples.inputs["video"]
     assert shown.shape == (6, 3, 1, 48, 48)
     assert torch.equal(shown[:, 0], shown[:, 2])
-    assert faces.images.shape == (6, 3)
+    assert found.images.shape == (50, 3), "whose faces these are is not known: look-alikes count"
+    assert posed.images is None, "whose faces these are is known"
 
 
 def test_a_silent_film_is_heard_in_its_sound_file(recordings, tmp_path, folder_of):
