@@ -96,19 +96,21 @@ def _faces(values: np.ndarray) -> np.ndarray:
 
 def _with_altered(dataset: Dataset, augmentation: str, seed: int) -> Dataset:
     """Take stretched sounds apart from the plain ones, and put noisy faces beside them."""
-    plain, altered = dict(dataset.samples.inputs), {}
-    if "audio" in plain:
-        plain["audio"], *stretched = plain["audio"].unbind(1)
-        altered |= zip(["audio"], stretched, strict=False)
-    if "video" in plain and augmentation != "none":
-        altered["video"] = _noisy(plain["video"], seed)
+    stored = dataset.samples.inputs
+    plain = {name: values[:, 0] if name == "audio" else values for name, values in stored.items()}
+    if augmentation == "none":
+        return replace(dataset, samples=Samples(plain, dataset.samples.labels))
+    altered = {
+        name: values[:, 1] if name == "audio" else _noisy(values, seed)
+        for name, values in stored.items()
+    }
     if augmentation == "alternate":
         twins = {f"{name}_altered": values for name, values in altered.items()}
         axes = {f"{name}_altered": axes for name, axes in dataset.standardise.items()}
         samples = Samples(plain | twins, dataset.samples.labels)
         return replace(dataset, samples=samples, standardise={**dataset.standardise, **axes})
     samples, copies = (Samples(inputs, dataset.samples.labels) for inputs in (plain, altered))
-    return replace(dataset, samples=samples, copies=(copies,) if altered else ())
+    return replace(dataset, samples=samples, copies=(copies,))
 
 
 def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:

@@ -248,7 +248,8 @@ def load(
     choose("mode", mode, MODES)
     paper = declare(request, **options)
     streams = paper.streams
-    choose("modality", modality, [m for m, media in MODALITIES.items() if {*media} <= {*streams}])
+    offered = [name for name, media in MODALITIES.items() if set(media) <= set(streams)]
+    choose("modality", modality, offered)
 
     listed = corpora.carrying(corpus, request.media, root)
     if mode == "quick":
@@ -347,17 +348,14 @@ def versions(
         for recipe in recipes.values()
     ]
     first, recipe = parts[0].manifest, parts[0].recipe
+    missed = [column for column in ("missed_frames", "beyond_end") if column in first]
     described = {
         "recipe": repr(recipe),
         "digest": recipe.digest(),
         "problems": len(parts[0].problems),
-        **{
-            name: int(first[name].sum())
-            for name in ("missed_frames", "beyond_end")
-            if name in first
-        },
+        **{column: int(first[column].sum()) for column in missed},
+        "versions": {name: recipe.digest() for name, recipe in recipes.items()},
     }
-    described["versions"] = {name: recipe.digest() for name, recipe in recipes.items()}
     if len(parts) == 1:
         return first["clip_id"].tolist(), np.asarray(parts[0].values)[:, None], described
     ids = [part.manifest["clip_id"] for part in parts]
