@@ -228,6 +228,16 @@ def test_valid_counts_as_seen():
         Split("actor", "ravdess", moved).check(manifest)
 
 
+def test_actors_of_another_corpus_have_the_sex_that_it_tells_and_no_other():
+    """Odd actors are men in RAVDESS; elsewhere two digits say nothing."""
+    other = voices(8, corpus="elsewhere").drop(columns=["sex", "twin"])
+    assert make("actor", other).n_folds == 5
+    told = other.assign(sex=np.where(other["actor"].astype(int) <= 4, "male", "female"))
+    split = make("actor", told, n_folds=4)
+    for fold in range(4):
+        assert sides(split, told, "sex", fold)["test"] == {"male", "female"}
+
+
 def test_twins_in_other_modalities_stay_together_by_clip_and_are_found_when_they_do_not():
     manifest = build(pd.concat([voices(6, prefix) for prefix in ("01", "02", "03")]))
     by_clip = make("clip", manifest)

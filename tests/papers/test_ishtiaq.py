@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from emolib import models
 from emolib.errors import EmolibError
 from emolib.papers import ishtiaq
-from emolib.papers.streams import Request
+from emolib.papers.streams import ExperimentError, Request
 from emolib.training import Samples
 
 
@@ -118,6 +118,27 @@ def test_noise_falls_on_one_modality_only_and_never_on_padding():
     assert torch.equal(voices.inputs["text"], words)
     assert torch.equal(texts.inputs["text"] != 0, words != 0)
     assert texts.inputs["text"].max() == 1
+
+
+def test_free_speech_gives_its_first_words_and_short_speech_is_padded():
+    texts = ["well I would say that the dogs bark at night and sleep by day", "Dogs", "xylophone"]
+    numbers = ishtiaq._words(np.array(texts, object)[:, None])
+    assert numbers.shape == (3, ishtiaq.WORDS)
+    known = ishtiaq.tokenize(["I would"]).tolist()[0]
+    assert numbers[0, :3].tolist() == [ishtiaq.UNKNOWN, *known]
+    assert (numbers[1:, 1:] == ishtiaq.PAD).all()
+    assert numbers[2, 0] == ishtiaq.UNKNOWN
+
+
+def test_sentences_take_turns_with_emotions_however_many_there_are():
+    clips = pd.DataFrame(
+        [(e, s) for e in ("angry", "calm", "happy", "sad") for s in ("DFA", "IEO", "ITS")],
+        columns=["emotion", "statement"],
+    )
+    kept, _ = ishtiaq._one_sentence_each(clips)
+    assert kept["statement"].tolist() == ["DFA", "IEO", "ITS", "DFA"]
+    with pytest.raises(ExperimentError, match="several sentences"):
+        ishtiaq._one_sentence_each(clips.assign(statement=""))
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,5 +1,6 @@
 """What the loaders of all papers share."""
 
+import inspect
 from itertools import product
 
 import numpy as np
@@ -72,6 +73,18 @@ def test_a_quick_run_of_any_corpus_keeps_every_actor_emotion_and_part(clips, one
     assert len(few) == len(clips) / one_in
     kinds = ["actor", "emotion", "usage"]
     assert set(map(tuple, few[kinds].to_numpy())) == set(map(tuple, clips[kinds].to_numpy()))
+
+
+def test_the_signature_of_a_loader_has_the_options_of_its_paper():
+    parameters = inspect.signature(ishtiaq.load).parameters
+    assert list(parameters)[:3] == ["corpus", "modality", "mode"]
+    assert {"root", "level", "statements"} <= set(parameters)
+    assert not {"declare", "request", "options"} & set(parameters)
+
+
+def test_an_unknown_mode_is_refused_before_any_clip_is_read():
+    with pytest.raises(ExperimentError, match="unknown mode 'Full': known are quick, full"):
+        ishtiaq.load("synthetic", "audio", "Full")
 
 
 def test_a_clip_counts_only_with_every_modality_and_keeps_its_place():
