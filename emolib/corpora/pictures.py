@@ -91,9 +91,7 @@ def in_folders(
     """
     rows, problems = [], []
     for part in below:
-        some, wrong = find(
-            folder / part, lambda path, part=part: parse(Path(part, path)), IMAGE_SUFFIXES
-        )
+        some, wrong = find(folder / part, _from(part, parse), IMAGE_SUFFIXES)
         rows += some
         problems += wrong
     files = [Path(line["path"]) for line in (*rows, *problems)]
@@ -102,6 +100,10 @@ def in_folders(
         first = f"; {found.problems[0]['path']}: {found.problems[0]['cause']}" if files else ""
         raise missing(name, folder, f"it holds no usable picture{first}")
     return found
+
+
+def _from(part: str, parse: Callable[[Path], dict]) -> Callable[[Path], dict]:
+    return lambda path: parse(Path(part, path))
 
 
 def read(rows: Iterable[dict], problems: Iterable[dict] = ()) -> Pictures:

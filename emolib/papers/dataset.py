@@ -76,7 +76,8 @@ class Dataset:
             scales[name] = (mean, sd.clamp(min=1e-8))
         for copy in self.copies:
             train = train.join(copy.take(rows["train"]))
-        return tuple(_scaled(samples, scales) for samples in (train, valid, test))
+        train, valid, test = (_scaled(samples, scales) for samples in (train, valid, test))
+        return train, valid, test
 
     def counts(self, rows: np.ndarray) -> dict[str, Any]:
         """Return how many samples of each class and each actor are among `rows`."""

@@ -72,7 +72,11 @@ def declare(
                 form=_sounds,
                 standardise=(0,) if normalise == "train" else (),
             ),
-            "video": Stream({"original": FaceFrames(frames=SEGMENTS, size=SIDE)}, form=_faces),
+            "video": Stream(
+                {"original": FaceFrames(frames=SEGMENTS, size=SIDE)},
+                form=_faces,
+                pictures=(SEGMENTS, SIDE),
+            ),
         },
         prepare=prepare,
         segments=SEGMENTS,

@@ -99,6 +99,7 @@ def declare(
             "video": Stream(
                 {"original": face_recipe(frames, size, detector)},
                 form=_in_channels,
+                pictures=(frames, size),
                 describe=lambda about: (
                     of_the_original(about) | {"shown": shown, "altered": augmentation}
                 ),

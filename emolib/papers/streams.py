@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from emolib import corpora
 from emolib.corpora.manifest import subset
 from emolib.corpora.paired import folder_of
+from emolib.corpora.pictures import SIDE
 from emolib.errors import EmolibError
 from emolib.features.store import FeatureRecipe
 from emolib.models.ishtiaq import MODALITIES
@@ -95,15 +96,14 @@ class Stream:
     describe
         Turns what the result would say of the input into what it says.
     pictures
-        Pictures a clip and their side in pixels, where a corpus has pictures and no films; by
-        default those of the original's recipe.
+        Pictures a clip and their side in pixels, where a corpus has pictures and no films.
     """
 
     recipes: Mapping[str, FeatureRecipe] = field(default_factory=dict)
     form: Callable[[np.ndarray], np.ndarray] = original
     standardise: tuple[int, ...] = ()
     describe: Callable[[dict[str, Any]], dict[str, Any]] = of_the_original
-    pictures: tuple[int, int] | None = None
+    pictures: tuple[int, int] = (1, SIDE)
 
 
 def every_version(values: np.ndarray) -> np.ndarray:
@@ -190,7 +190,7 @@ def loader(declare: Declare) -> Callable[..., Dataset]:
     made = partial(load, declare)
     shared = inspect.signature(load).parameters.values()
     own = inspect.signature(declare).parameters.values()
-    made.__signature__ = inspect.Signature(
+    made.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [one for one in shared if one.name not in ("declare", "options")]
         + [one for one in own if one.kind is one.KEYWORD_ONLY]
     )
@@ -364,16 +364,10 @@ def versions(
     return manifest["clip_id"].tolist(), np.stack(values, axis=1), described
 
 
-def _size(stream: Stream) -> tuple[int, int]:
-    """Return how many pictures a clip shows, and their side."""
-    recipe = next(iter(stream.recipes.values()))
-    return stream.pictures or (recipe.frames, recipe.size)
-
-
 def _numbers(clips: pd.DataFrame, stream: Stream, request: Request) -> np.ndarray:
     """Return which pictures each clip shows, (clips, frames)."""
     module = corpora.CORPORA[request.corpus]
-    return module.frames(clips, _size(stream)[0], request.seed, root=request.root)
+    return module.frames(clips, stream.pictures[0], request.seed, root=request.root)
 
 
 def _pictures(request: Request) -> np.ndarray:
@@ -388,7 +382,7 @@ def _shown(clips: pd.DataFrame, stream: Stream, request: Request) -> Part:
 
     The corpora hold no larger ones than 48×48; others are made from them by interpolation.
     """
-    frames, side = _size(stream)
+    frames, side = stream.pictures
     used, at = np.unique(_numbers(clips, stream, request), return_inverse=True)
     values = np.array(_pictures(request)[used])
     if side != values.shape[-1]:

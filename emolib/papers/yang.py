@@ -83,7 +83,7 @@ def declare(
     if isinstance(order, str) and order != ADAPTIVE:
         raise ExperimentError(f"unknown order {order!r}: give a number, 0 ≤ p < 4, or {ADAPTIVE!r}")
     sound = mfcc_recipe(order, n_mfcc)
-    video = Stream({"original": face_recipe(frames, size)})
+    video = Stream({"original": face_recipe(frames, size)}, pictures=(frames, size))
     if spatial == "features":
         eyes = cache(lambda: _face_network(face_network, request, frames, size, device))
         video = replace(
