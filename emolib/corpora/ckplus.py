@@ -15,14 +15,13 @@ from emolib.corpora import pictures
 from emolib.corpora.manifest import (
     EMOTION_WORDS,
     EMOTIONS,
-    IMAGE_SUFFIXES,
     FileProblem,
     build,
-    find,
     locate,
-    missing,
+    read_name,
 )
 
+frames = pictures.repeated
 CLASSES = tuple(emotion for emotion in EMOTIONS if emotion not in ("neutral", "calm"))
 
 _NAME = re.compile(r"(?P<sequence>(?P<actor>S\d{3})_\d{3})_(?P<frame>\d{8})")
@@ -36,12 +35,7 @@ def parse(path: Path) -> dict[str, str]:
     FileProblem
         If the name or the folder is not one of CK+.
     """
-    match = _NAME.fullmatch(path.stem)
-    if not match:
-        raise FileProblem(
-            "the name is not subject_sequence_frame such as S010_004_00000017",
-            "give the file its original name, or move it out of the corpus folder",
-        )
+    fields = read_name(path.stem, _NAME, {}, "subject_sequence_frame such as S010_004_00000017")
     emotion = EMOTION_WORDS.get(path.parent.name.lower())
     if emotion not in CLASSES:
         raise FileProblem(
@@ -51,11 +45,11 @@ def parse(path: Path) -> dict[str, str]:
     return {
         "clip_id": path.stem,
         "corpus": "ckplus",
-        "actor": match["actor"],
+        "actor": fields["actor"],
         "emotion": emotion,
         "modality": "image",
         "channel": "none",
-        "sequence": match["sequence"],
+        "sequence": fields["sequence"],
     }
 
 
@@ -82,15 +76,4 @@ def images(root: str | Path | None = None) -> np.ndarray:
 
 
 def _pictures(folder: Path) -> pictures.Pictures:
-    rows, problems = find(folder, parse, IMAGE_SUFFIXES)
-
-    def read() -> pictures.Pictures:
-        found = pictures.read(rows)
-        return pictures.Pictures(found.pixels, found.table, problems + found.problems)
-
-    files = [Path(line["path"]) for line in (*rows, *problems)]
-    found = pictures.cached("ckplus", files, read)
-    if found.table.empty:
-        first = f"; {found.problems[0]['path']}: {found.problems[0]['cause']}" if files else ""
-        raise missing("ckplus", folder, f"it holds no usable picture{first}")
-    return found
+    return pictures.in_folders("ckplus", folder, parse)

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from emolib.corpora.manifest import EMOTIONS, CorpusError, FileProblem, build, collect, locate
+from emolib.corpora.manifest import (
+    EMOTIONS,
+    CorpusError,
+    build,
+    collect,
+    kind_of,
+    locate,
+    read_name,
+)
 
 CLASSES = tuple(emotion for emotion in EMOTIONS if emotion not in ("calm", "surprised", "contempt"))
 
@@ -57,26 +65,18 @@ def parse(path: Path) -> dict[str, str]:
     FileProblem
         If the name is not one of CREMA-D.
     """
-    match = _NAME.fullmatch(path.stem)
-    if not match:
-        raise FileProblem(
-            "the name is not actor_sentence_emotion_level such as 1001_DFA_ANG_XX",
-            "give the file its original name, or move it out of the corpus folder",
-        )
-    for field, known in (("statement", SENTENCES), ("emotion", EMOTION_CODES), ("level", LEVELS)):
-        if match[field] not in known:
-            raise FileProblem(
-                f"unknown {field} {match[field]!r} in the name", f"known are {', '.join(known)}"
-            )
+    known = {"statement": SENTENCES, "emotion": EMOTION_CODES, "level": LEVELS}
+    example = "actor_sentence_emotion_level such as 1001_DFA_ANG_XX"
+    fields = read_name(path.stem, _NAME, known, example)
     return {
         "clip_id": path.stem,
-        "actor": match["actor"],
-        "emotion": EMOTION_CODES[match["emotion"]],
-        "intensity": LEVELS[match["level"]],
-        "statement": match["statement"],
-        "modality": "audio" if path.suffix.lower() in (".wav", ".flac") else "audiovisual",
+        "actor": fields["actor"],
+        "emotion": EMOTION_CODES[fields["emotion"]],
+        "intensity": LEVELS[fields["level"]],
+        "statement": fields["statement"],
+        "modality": kind_of(path),
         "channel": "speech",
-        "text": SENTENCES[match["statement"]],
+        "text": SENTENCES[fields["statement"]],
     }
 
 

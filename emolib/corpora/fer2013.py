@@ -19,13 +19,14 @@ from emolib.corpora import pictures
 from emolib.corpora.manifest import (
     EMOTION_WORDS,
     EMOTIONS,
-    IMAGE_SUFFIXES,
     CorpusError,
+    FileProblem,
     build,
     locate,
     missing,
 )
 
+frames = pictures.repeated
 CLASSES = tuple(emotion for emotion in EMOTIONS if emotion not in ("calm", "contempt"))
 
 #: The integers of the ``emotion`` column.
@@ -37,6 +38,7 @@ FERPLUS = (
     *("unknown", "NF"),
 )
 
+_PARTS = {"test": "PublicTest", "train": "Training"}
 _TABLES = ("fer2013.csv", "icml_face_data.csv")
 _PACKED = ("", ".xz", ".gz", ".bz2", ".zip")
 _PIXELS = pictures.SIDE**2
@@ -152,19 +154,9 @@ def _pictures(folder: Path) -> pictures.Pictures:
             if path.is_file():
                 beside = [p for p in (folder / "source_rows.csv",) if p.is_file()]
                 return pictures.cached("fer2013", [path, *beside], lambda p=path: _from_table(p))
-    files = sorted(
-        path
-        for part in ("train", "test")
-        for path in (folder / part).rglob("*")
-        if path.is_file() and not path.name.startswith(".")
-    )
-    if not files:
+    if not any((folder / part).is_dir() for part in _PARTS):
         raise missing("fer2013", folder, f"neither {' nor '.join(_TABLES)} nor train/ and test/")
-    found = pictures.cached("fer2013", files, lambda: _from_folders(folder, files))
-    if found.table.empty:
-        first = found.problems[0]
-        raise missing("fer2013", folder, f"no usable picture; {first['path']}: {first['cause']}")
-    return found
+    return pictures.in_folders("fer2013", folder, _parse, _PARTS)
 
 
 def _from_table(path: Path) -> pictures.Pictures:
@@ -246,33 +238,22 @@ def _damaged(path: Path, row: int, found: str) -> CorpusError:
     )
 
 
-def _from_folders(folder: Path, files: list[Path]) -> pictures.Pictures:
-    rows, problems = [], []
-    for path in files:
-        part, word = path.relative_to(folder).parts[0], path.parent.name
-        emotion = EMOTION_WORDS.get(word.lower())
-        if path.suffix.lower() not in IMAGE_SUFFIXES or emotion not in CLASSES:
-            cause = (
-                f"{word!r} is no emotion of FER2013"
-                if emotion not in CLASSES
-                else f"not one of the file types {', '.join(IMAGE_SUFFIXES)}"
-            )
-            remedy = f"pictures lie in train/ and test/, one folder for {', '.join(CLASSES)}"
-            problems.append({"path": str(path), "cause": cause, "remedy": remedy})
-            continue
-        # Kaggle's folders keep the original part in the name: PrivateTest_10131363.jpg.
-        named = path.stem.split("_")[0]
-        usage = {"train": "Training", "test": "PublicTest"}[part]
-        rows.append(
-            {
-                "clip_id": f"fer2013-{part}-{word}-{path.stem}",
-                "path": str(path),
-                "corpus": "fer2013",
-                "emotion": emotion,
-                "modality": "image",
-                "channel": "none",
-                "usage": named if named in USAGES else usage,
-            }
+def _parse(path: Path) -> dict[str, str]:
+    """Read the columns of one picture out of its class folder, ``train/angry/Training_1.jpg``."""
+    part, word = path.parts[0], path.parent.name
+    emotion = EMOTION_WORDS.get(word.lower())
+    if emotion not in CLASSES:
+        raise FileProblem(
+            f"{word!r} is no emotion of FER2013",
+            f"pictures lie in train/ and test/, one folder for {', '.join(CLASSES)}",
         )
-    found = pictures.read(rows)
-    return pictures.Pictures(found.pixels, found.table, problems + found.problems)
+    # Kaggle's folders keep the original part in the name: PrivateTest_10131363.jpg.
+    named = path.stem.split("_")[0]
+    return {
+        "clip_id": f"fer2013-{part}-{word}-{path.stem}",
+        "corpus": "fer2013",
+        "emotion": emotion,
+        "modality": "image",
+        "channel": "none",
+        "usage": named if named in USAGES else _PARTS[part],
+    }

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatch
 from pathlib import Path
@@ -63,6 +64,47 @@ class FileProblem(EmolibError, ValueError):
     def line(self, path: str | Path) -> dict[str, str]:
         """Return the problem as a line of ``manifest.attrs["problems"]``."""
         return {"path": str(path), "cause": self.cause, "remedy": self.remedy}
+
+
+def read_name(
+    text: str, pattern: re.Pattern[str], known: Mapping[str, Iterable[str | None]], example: str
+) -> dict[str, Any]:
+    """Return the fields of a recording's name.
+
+    Parameters
+    ----------
+    text
+        The name, or the path where the folders belong to it.
+    pattern
+        What it must be, a named group a field.
+    known
+        Field → the values that it may have.
+    example
+        The form in words, with an example.
+
+    Raises
+    ------
+    FileProblem
+        If the name is not one of the corpus.
+    """
+    match = pattern.fullmatch(text)
+    if not match:
+        raise FileProblem(
+            f"the name is not {example}",
+            "give the file its original name, or move it out of the corpus folder",
+        )
+    for field, values in known.items():
+        if match[field] not in values:
+            raise FileProblem(
+                f"unknown {field} {match[field]!r} in the name",
+                f"known are {', '.join(filter(None, values))}",
+            )
+    return match.groupdict()
+
+
+def kind_of(path: Path) -> str:
+    """Return the modality of a file that is a film with sound unless it is sound alone."""
+    return "audio" if path.suffix.lower() in (".wav", ".flac") else "audiovisual"
 
 
 def subset(manifest: pd.DataFrame, mask: pd.Series) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from emolib.corpora.manifest import EMOTIONS, FileProblem, collect
+from emolib.corpora.manifest import EMOTIONS, collect, read_name
 
 CLASSES = tuple(emotion for emotion in EMOTIONS if emotion != "calm")
 EMOTION_FOLDERS = {
@@ -39,31 +39,20 @@ def parse(path: Path) -> dict[str, str]:
     FileProblem
         If the path is not one of MEAD.
     """
-    match = _PATH.fullmatch(path.with_suffix("").as_posix())
-    if not match:
-        raise FileProblem(
-            "the path is not actor/video/view/emotion/level/number, such as "
-            "M003/video/front/happy/level_1/024.mp4",
-            "keep MEAD's own folders, or move the file out of the corpus folder",
-        )
     known = {"view": (None, *VIEWS), "emotion": EMOTION_FOLDERS, "level": LEVELS}
-    for field, values in known.items():
-        if match[field] not in values:
-            raise FileProblem(
-                f"unknown {field} {match[field]!r} in the path",
-                f"known are {', '.join(filter(None, values))}",
-            )
-    take = "-".join(match[field] for field in ("actor", "emotion", "level", "statement"))
+    example = "actor/video/view/emotion/level/number: M003/video/front/happy/level_1/024.mp4"
+    fields = read_name(path.with_suffix("").as_posix(), _PATH, known, example)
+    take = "-".join(fields[field] for field in ("actor", "emotion", "level", "statement"))
     return {
-        "clip_id": f"{take}-{match['view']}" if match["view"] else f"{take}-audio",
-        "actor": match["actor"],
-        "emotion": EMOTION_FOLDERS[match["emotion"]],
-        "intensity": match["level"],
-        "statement": match["statement"],
-        "modality": "audiovisual" if match["view"] else "audio",
+        "clip_id": f"{take}-{fields['view']}" if fields["view"] else f"{take}-audio",
+        "actor": fields["actor"],
+        "emotion": EMOTION_FOLDERS[fields["emotion"]],
+        "intensity": fields["level"],
+        "statement": fields["statement"],
+        "modality": "audiovisual" if fields["view"] else "audio",
         "channel": "speech",
-        "sex": "male" if match["actor"].startswith("M") else "female",
-        "view": match["view"] or "",
+        "sex": "male" if fields["actor"].startswith("M") else "female",
+        "view": fields["view"] or "",
         "twin": take,
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from emolib import paths
-from emolib.corpora.manifest import FileProblem, header
+from emolib.corpora.manifest import IMAGE_SUFFIXES, FileProblem, find, header, missing
 
 SIDE = 48
 _FORMAT = "1"  # raise it when what is stored changes
@@ -68,11 +68,49 @@ def cached(name: str, files: Iterable[Path], make: Callable[[], Pictures]) -> Pi
     )
 
 
-def read(rows: Iterable[dict]) -> Pictures:
-    """Read the picture of every row (``path``); those that cannot be used become problems."""
+def in_folders(
+    name: str, folder: Path, parse: Callable[[Path], dict], below: Iterable[str] = ("",)
+) -> Pictures:
+    """Read the pictures of a corpus that keeps each as a file, from the cache where it can.
+
+    Parameters
+    ----------
+    name
+        Key of the corpus.
+    folder
+        Its folder.
+    parse
+        As for `manifest.collect`.
+    below
+        The folders in it to look through.
+
+    Raises
+    ------
+    CorpusError
+        If none can be used.
+    """
+    rows, problems = [], []
+    for part in below:
+        some, wrong = find(folder / part, _from(part, parse), IMAGE_SUFFIXES)
+        rows += some
+        problems += wrong
+    files = [Path(line["path"]) for line in (*rows, *problems)]
+    found = cached(name, files, lambda: read(rows, problems))
+    if found.table.empty:
+        first = f"; {found.problems[0]['path']}: {found.problems[0]['cause']}" if files else ""
+        raise missing(name, folder, f"it holds no usable picture{first}")
+    return found
+
+
+def _from(part: str, parse: Callable[[Path], dict]) -> Callable[[Path], dict]:
+    return lambda path: parse(Path(part, path))
+
+
+def read(rows: Iterable[dict], problems: Iterable[dict] = ()) -> Pictures:
+    """Read the picture of every row (``path``); those that cannot be used join the problems."""
     from PIL import Image, UnidentifiedImageError
 
-    pixels, kept, problems = [], [], []
+    pixels, kept, problems = [], [], list(problems)
     for row in rows:
         path = Path(row["path"])
         try:
@@ -96,6 +134,16 @@ def read(rows: Iterable[dict]) -> Pictures:
         kept.append(row)
     stacked = np.stack(pixels) if pixels else np.empty((0, SIDE, SIDE), np.uint8)
     return Pictures(stacked, pd.DataFrame(kept), problems)
+
+
+def repeated(
+    clips: pd.DataFrame, k: int, seed: int = 0, *, root: str | Path | None = None
+) -> np.ndarray:
+    """Return the rows of the pictures that clips show, (n_clips, k): each shows its own k times.
+
+    What `paired.frames` is for clips that are dealt pictures; nothing is drawn here.
+    """
+    return np.repeat(clips["row"].to_numpy(int)[:, None], k, axis=1)
 
 
 def near_duplicates(pixels: np.ndarray, distance: int = 6) -> np.ndarray:

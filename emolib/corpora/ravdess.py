@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from emolib.corpora.manifest import EMOTIONS, CorpusError, FileProblem, collect, locate
+from emolib.corpora.manifest import (
+    EMOTIONS,
+    CorpusError,
+    FileProblem,
+    collect,
+    locate,
+    read_name,
+)
 
 CLASSES = EMOTIONS[:8]
 
@@ -28,7 +35,7 @@ STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by t
 #: Published twice: actor 7's two happy "dogs" recordings are the same samples under two names.
 SAME_RECORDING = {"01-03-01-02-02-07": "01-03-01-02-01-07"}
 
-_NAME = re.compile(r"\d\d(-\d\d){6}")
+_NAME = re.compile("-".join(rf"(?P<{field}>\d\d)" for field in CODES))
 _SUFFIXES = {"audio": (".wav", ".flac"), "video": (".mp4",), "audiovisual": (".mp4",)}
 _SIDE_FILES = ("wav_sha256.txt", "openface_au_means.csv")
 
@@ -41,18 +48,9 @@ def parse(path: Path) -> dict[str, str]:
     FileProblem
         If the name is not one of RAVDESS, or says another modality than the file type.
     """
-    if not _NAME.fullmatch(path.stem):
-        raise FileProblem(
-            "the name is not seven two-digit numbers such as 03-01-06-01-02-01-12",
-            "give the file its original name, or move it out of the corpus folder",
-        )
-    row = {}
-    for (field, values), code in zip(CODES.items(), path.stem.split("-"), strict=True):
-        if code not in values:
-            raise FileProblem(
-                f"unknown {field} {code!r} in the name", f"known are {', '.join(values)}"
-            )
-        row[field] = values[code]
+    example = "seven two-digit numbers such as 03-01-06-01-02-01-12"
+    codes = read_name(path.stem, _NAME, CODES, example)
+    row = {field: CODES[field][code] for field, code in codes.items()}
     if path.suffix.lower() not in _SUFFIXES[row["modality"]]:
         raise FileProblem(
             f"the name says {row['modality']}, the file type is {path.suffix}",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from emolib.corpora.manifest import EMOTIONS, FileProblem, collect
+from emolib.corpora.manifest import EMOTIONS, FileProblem, collect, kind_of, read_name
 
 CLASSES = tuple(emotion for emotion in EMOTIONS if emotion not in ("calm", "contempt"))
 ACTORS = ("DC", "JE", "JK", "KL")
@@ -35,13 +35,9 @@ def parse(path: Path) -> dict[str, str]:
     FileProblem
         If the name is not one of SAVEE.
     """
-    match = _NAME.fullmatch(path.stem)
-    if not match or match["emotion"] not in EMOTION_CODES:
-        raise FileProblem(
-            f"the name is not an emotion ({', '.join(EMOTION_CODES)}) and two digits, such as a01",
-            "give the file its original name, or move it out of the corpus folder",
-        )
-    actor = match["actor"] or path.parent.name
+    example = "an emotion and two digits, such as a01"
+    fields = read_name(path.stem, _NAME, {"emotion": EMOTION_CODES}, example)
+    actor = fields["actor"] or path.parent.name
     if actor not in ACTORS:
         raise FileProblem(
             f"unknown actor {actor!r}",
@@ -49,11 +45,11 @@ def parse(path: Path) -> dict[str, str]:
             "DC_a01.wav",
         )
     return {
-        "clip_id": f"{actor}_{match['emotion']}{match['statement']}",
+        "clip_id": f"{actor}_{fields['emotion']}{fields['statement']}",
         "actor": actor,
-        "emotion": EMOTION_CODES[match["emotion"]],
-        "statement": match["statement"],
-        "modality": "audio" if path.suffix.lower() in (".wav", ".flac") else "audiovisual",
+        "emotion": EMOTION_CODES[fields["emotion"]],
+        "statement": fields["statement"],
+        "modality": kind_of(path),
         "channel": "speech",
         "sex": "male",
     }

@@ -22,6 +22,7 @@ import pandas as pd
 
 from emolib import paths
 from emolib.corpora.manifest import CorpusError, build
+from emolib.corpora.sources import SOURCES
 from emolib.errors import EmolibError
 
 KINDS = ("segment", "clip", "actor", "corpus", "official")
@@ -44,14 +45,11 @@ ALLOWS = {
     "actor": frozenset({"image", "actor"}),
     "image": frozenset({"image"}),
 }
-#: Corpora in which the same people appear under the same actor names.
-_SAME_PEOPLE = {"paired": "ravdess"}
-#: RAVDESS has 24 actors: six folds of four. Elsewhere five folds, or one for each actor.
-_ACTOR_FOLDS = {"ravdess": 6, "paired": 6, "synthetic": 6}
 _FOLDS = 5
+#: Corpora in which the same people appear under the same actor names.
+_SAME_PEOPLE = {source.name: source.voices_of for source in SOURCES.values() if source.voices_of}
 
 _NAME = re.compile(rf"(?P<corpus>.+)-(?P<kind>{'|'.join(KINDS)})(?:-seed(?P<seed>\d+))?")
-_RAVDESS_NAME = re.compile(r"\d\d(?:-\d\d){6}")
 
 
 class LeakError(EmolibError, ValueError):
@@ -247,8 +245,7 @@ class Split:
         ----------
         manifest
             The clips. Siblings are segments of one clip and frames of one ``sequence``; twins
-            are clips of one ``twin`` (without that column: RAVDESS names that differ in the
-            modality only).
+            are clips of one ``twin``.
         allow_leak
             One or several of `ALLOWS`: "segment" allows all leaks, "clip" allows shared actors
             and images.
@@ -329,11 +326,7 @@ def _identities(manifest: pd.DataFrame) -> pd.DataFrame:
     actor = manifest["actor"].astype(str)
     empty = pd.Series("", index=manifest.index)
     sequence = manifest["sequence"].astype(str) if "sequence" in manifest else empty
-    if "twin" in manifest:
-        twin = manifest["twin"].astype(str)
-    else:
-        take = manifest["clip_id"].str.fullmatch(_RAVDESS_NAME.pattern)
-        twin = manifest["clip_id"].str[3:].where(take, "")
+    twin = manifest["twin"].astype(str) if "twin" in manifest else empty
     return pd.DataFrame(
         {
             "clip_id": manifest["clip_id"],
@@ -555,8 +548,8 @@ def _stratified(rows: pd.DataFrame, generator, n_folds: int, valid: float) -> pd
 
 def _by_actor(manifest: pd.DataFrame, generator, n_folds: int | None) -> pd.DataFrame:
     actors = _actors(manifest)
-    corpora = set(manifest["corpus"])
-    usual = max(_ACTOR_FOLDS.get(corpus, _FOLDS) for corpus in corpora)
+    known = [SOURCES[name].actor_folds for name in set(manifest["corpus"]) if name in SOURCES]
+    usual = max(known, default=_FOLDS)
     n_folds = n_folds or min(usual, len(actors))
     if not 3 <= n_folds <= len(actors):
         raise CorpusError(
@@ -624,17 +617,10 @@ def _actors(manifest: pd.DataFrame) -> pd.DataFrame:
             f"{manifest.loc[nameless, 'clip_id'].iloc[0]}), so they cannot be split by actor: "
             "split FER2013 officially or by clip"
         )
-    sex = manifest["sex"].astype(str) if "sex" in manifest else _sex(manifest)
+    sex = manifest["sex"].astype(str) if "sex" in manifest else ""
     stratum = manifest["corpus"].astype(str) + " " + sex
     people = pd.DataFrame({"unit": _person(manifest), "stratum": stratum})
     return people.groupby("unit").agg(stratum=("stratum", "first")).assign(size=1)
-
-
-def _sex(manifest: pd.DataFrame) -> pd.Series:
-    """Return the sex by RAVDESS' rule (odd actors are men) for two-digit actors."""
-    number = pd.to_numeric(manifest["actor"].where(manifest["actor"].str.fullmatch(r"\d\d")))
-    sex = np.where(number.isna(), "", np.where(number % 2, "male", "female"))
-    return pd.Series(sex, manifest.index)
 
 
 def _units(rows: pd.DataFrame, stratum: str) -> pd.DataFrame:

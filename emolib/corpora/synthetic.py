@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from emolib.corpora.manifest import CorpusError, build
-from emolib.synthetic import CLASSES, RATE, WORDS, clip_facts, ensure
+from emolib.synthetic import CLASSES, RATE, WORDS, clip_facts, ensure, person
 
 __all__ = ["CLASSES", "manifest"]
 
@@ -33,8 +33,9 @@ def manifest(
     Returns
     -------
     DataFrame
-        A manifest with corpus ``synthetic``; ``clip_id`` is the RAVDESS file stem. In a leak
-        corpus ``emotion`` is the label, not what is shown (see `cues`).
+        A manifest with corpus ``synthetic`` and the further columns of RAVDESS, ``sex`` and
+        ``twin``; ``clip_id`` is the RAVDESS file stem. In a leak corpus ``emotion`` is the label,
+        not what is shown (see `cues`).
     """
     kinds = {"audiovisual": ("01", ".mp4"), "video": ("02", ".mp4"), "audio": ("03", ".wav")}
     if modality not in kinds:
@@ -62,6 +63,8 @@ def manifest(
                 "text": WORDS[facts["statement"] - 1],
                 "duration_s": _duration(home / f"03-{stem}.wav"),
                 "sample_rate": pd.NA if modality == "video" else RATE,
+                "sex": person(facts["actor"], seed).sex,
+                "twin": stem,
             }
         )
     return build(rows)

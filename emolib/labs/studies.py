@@ -19,7 +19,7 @@ from emolib import devices, evaluation, models, paths, results, training
 from emolib.corpora import splits
 from emolib.errors import EmolibError
 from emolib.labs import fusion, label_noise
-from emolib.papers import engine, ishtiaq, mostafa, yang
+from emolib.papers import engine, ishtiaq, mostafa, streams, yang
 from emolib.training import Samples
 
 LEVELS = (0.5, 1.0, 2.0)
@@ -141,7 +141,7 @@ def _disturbed(
     model = result.network(run.seed, run.fold)
     _, _, test = dataset.parts(split, run.fold)
     test = Samples(dataset.prepare(test.inputs, None), test.labels)
-    names = ishtiaq.MODALITIES[result.modality]
+    names = streams.MODALITIES[result.modality]
 
     def uar(samples: Samples, present: list[bool]) -> float:
         rows = torch.tensor([present]).expand(len(samples), -1)

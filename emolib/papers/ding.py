@@ -2,7 +2,7 @@
 
 A clip is cut into six segments. Each segment is one sample: 40 MFCC averaged over its sixth of
 the sound, and one grey face. Training is on segments; a clip's probabilities are the mean of
-its six. What the paper leaves open is an option of `load`:
+its six. What the paper leaves open is an option of `declare`:
 
 * It names no normalisation ("the default values" of librosa), so MFCC go in as they are
   (``normalise="none"``). The first coefficient is then about −700, and in some runs the
@@ -16,30 +16,17 @@ its six. What the paper leaves open is an option of `load`:
   the original or the altered one, by a coin, without more steps per epoch; "none" has neither.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
-from emolib import corpora
-from emolib.papers.engine import Dataset
-from emolib.papers.streams import (
-    Part,
-    aligned,
-    choose,
-    classes,
-    complete,
-    dealt_faces,
-    dealt_groups,
-    extracted,
-    quarter,
-    refuse_silent_pictures,
-)
+from emolib.papers import streams
+from emolib.papers.dataset import Dataset
+from emolib.papers.streams import Declaration, Request, Stream, choose
 from emolib.training import Samples, TrainingRecipe
 
 #: Section III-D: Adam 0.001 (0.9, 0.999), ε 1e-7, batch 128; stop when the validation loss has
@@ -56,92 +43,78 @@ SIDE = 64
 NOISE_SD = 0.1  # variance 0.01 on a scale of 0 to 1
 STRETCH = 0.8
 AUGMENTATIONS = ("copies", "alternate", "none")
-MODALITIES = {"audio": ("audio",), "video": ("video",), "both": ("audio", "video")}
 
 
-def load(
-    corpus: str,
-    modality: str,
-    mode: str = "full",
-    *,
-    root: str | Path | None = None,
-    normalise: str = "none",
-    augmentation: str = "copies",
-    n_jobs: int = 2,
-    seed: int = 0,
-    progress: bool = True,
-) -> Dataset:
-    """Return the samples of a corpus: six segments for each clip.
+def declare(
+    request: Request, *, normalise: str = "none", augmentation: str = "copies"
+) -> Declaration:
+    """Return what the network is given: six segments for each clip.
+
+    "audio" is (N, 40), "video" (N, 1, 64, 64).
 
     Parameters
     ----------
-    corpus
-        "ravdess" (real voices, audio only), "paired" (those voices with FER2013 faces) or
-        "synthetic" (generated videos: Haar faces and their sound).
-    modality
-        "audio" (N, 40), "video" (N, 1, 64, 64) or "both".
-    mode
-        "quick" takes one statement and repetition of the recordings: a quarter of the clips.
-    root
-        Folder of the corpus.
     normalise
         "none" or "train", see above.
     augmentation
         "copies", "alternate" or "none", see above.
-    n_jobs
-        Processes that extract features which are not stored yet.
-    seed
-        Deals pictures to voices (paired) and draws the image noise.
-
-    Raises
-    ------
-    ExperimentError
-        If the corpus has not got the modality, or an option is unknown.
     """
-    _check(corpus, modality, normalise, augmentation)
-    wanted = MODALITIES[modality]
-    manifest, sources = _SOURCES[corpus](root, seed)
-    if mode == "quick" and corpus != "synthetic":
-        manifest = quarter(manifest)
-    made = {
-        name: sources[name](manifest, augmentation != "none", n_jobs, progress) for name in wanted
-    }
-    ids = [names for parts in made.values() for names, _, _ in parts]
-    manifest, left_out = complete(manifest, ids)
-    plain, altered, said = {}, {}, {}
-    for name, parts in made.items():
-        values = [aligned(ids, array, manifest) for ids, array, _ in parts]
-        plain[name] = _flat(name, values[0])
-        if augmentation != "none":
-            altered[name] = _flat(name, values[1]) if len(values) > 1 else _noisy(plain[name], seed)
-        said[name] = parts[0][2]
-    names, labels = classes(corpus, manifest)
-    labels = labels.repeat_interleave(SEGMENTS)
-    features = {
-        "segments": SEGMENTS,
-        "clips_left_out": left_out,
-        "normalise": normalise,
-        "augmentation": augmentation,
-        **said,
-    }
-    inputs, copies = plain, ()
-    if augmentation == "copies":
-        copies = (Samples(altered, labels),)
-    elif augmentation == "alternate":
-        inputs = plain | {f"{name}_altered": values for name, values in altered.items()}
-    return Dataset(
-        samples=Samples(inputs, labels),
-        manifest=manifest,
-        n_segments=SEGMENTS,
-        classes=names,
-        prepare=prepare,
-        features=features,
-        standardise={
-            name: (0,) for name in inputs if normalise == "train" and name.startswith("audio")
+    from emolib.features.audio import Mfcc
+    from emolib.features.faces import FaceFrames
+
+    choose("normalise", normalise, ("none", "train"))
+    choose("augmentation", augmentation, AUGMENTATIONS)
+    altered = () if augmentation == "none" else (f"time_stretch={STRETCH}",)
+    return Declaration(
+        streams={
+            "audio": Stream(
+                streams.altered(partial(Mfcc, n_mfcc=N_MFCC, segments=SEGMENTS), altered),
+                form=_sounds,
+                standardise=(0,) if normalise == "train" else (),
+            ),
+            "video": Stream(
+                {"original": FaceFrames(frames=SEGMENTS, size=SIDE)},
+                form=_faces,
+                pictures=(SEGMENTS, SIDE),
+            ),
         },
-        copies=copies,
-        images=dealt_groups(manifest, SEGMENTS, seed, root) if corpus == "paired" else None,
+        prepare=prepare,
+        segments=SEGMENTS,
+        options={"segments": SEGMENTS, "normalise": normalise, "augmentation": augmentation},
+        finish=partial(_with_altered, augmentation=augmentation, seed=request.seed),
     )
+
+
+load = streams.loader(declare)
+
+
+def _sounds(values: np.ndarray) -> np.ndarray:
+    """Return (clips · 6, versions, 40)."""
+    return np.swapaxes(values, 1, 2).reshape(-1, values.shape[1], N_MFCC)
+
+
+def _faces(values: np.ndarray) -> np.ndarray:
+    """Return (clips · 6, 1, 64, 64)."""
+    return values.reshape(-1, 1, SIDE, SIDE)
+
+
+def _with_altered(dataset: Dataset, augmentation: str, seed: int) -> Dataset:
+    """Take stretched sounds apart from the plain ones, and put noisy faces beside them."""
+    stored = dataset.samples.inputs
+    plain = {name: values[:, 0] if name == "audio" else values for name, values in stored.items()}
+    if augmentation == "none":
+        return replace(dataset, samples=Samples(plain, dataset.samples.labels))
+    altered = {
+        name: values[:, 1] if name == "audio" else _noisy(values, seed)
+        for name, values in stored.items()
+    }
+    if augmentation == "alternate":
+        twins = {f"{name}_altered": values for name, values in altered.items()}
+        axes = {f"{name}_altered": axes for name, axes in dataset.standardise.items()}
+        samples = Samples(plain | twins, dataset.samples.labels)
+        return replace(dataset, samples=samples, standardise={**dataset.standardise, **axes})
+    samples, copies = (Samples(inputs, dataset.samples.labels) for inputs in (plain, altered))
+    return replace(dataset, samples=samples, copies=(copies,))
 
 
 def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:
@@ -158,73 +131,6 @@ def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dic
     return given
 
 
-def _check(corpus: str, modality: str, normalise: str, augmentation: str) -> None:
-    choose("corpus", corpus, _SOURCES)
-    choose("modality", modality, MODALITIES)
-    choose("normalise", normalise, ("none", "train"))
-    choose("augmentation", augmentation, AUGMENTATIONS)
-    refuse_silent_pictures(corpus, modality)
-
-
-# --- where audio and video come from -------------------------------------------------------
-# A source is called with (manifest, altered?, n_jobs, progress) and returns one or two parts,
-# the original and, where it is not made from the original afterwards, the altered one. A part
-# is (clip ids, values (clips, 6, …), description).
-
-Source = Callable[[pd.DataFrame, bool, int, bool], list[Part]]
-
-
-def _mfcc(manifest: pd.DataFrame, altered: bool, n_jobs: int, progress: bool) -> list[Part]:
-    from emolib.features import audio
-
-    stretched = f"time_stretch={STRETCH}"
-    recipes = [
-        audio.Mfcc(n_mfcc=N_MFCC, segments=SEGMENTS, pooling="mean", augment=augment)
-        for augment in (None, stretched)[: 1 + altered]
-    ]
-    return [extracted(manifest, recipe, n_jobs, progress) for recipe in recipes]
-
-
-def _faces(manifest: pd.DataFrame, altered: bool, n_jobs: int, progress: bool) -> list[Part]:
-    from emolib.features import faces
-
-    recipe = faces.FaceFrames(frames=SEGMENTS, size=SIDE, grey=True, detector="haar")
-    return [extracted(manifest, recipe, n_jobs, progress)]
-
-
-def _pictures(root: str | Path | None, seed: int) -> Source:
-    """Return the source of FER2013 pictures for the clips of the paired corpus."""
-
-    def source(manifest: pd.DataFrame, altered: bool, n_jobs: int, progress: bool) -> list[Part]:
-        return [dealt_faces(manifest, SEGMENTS, SIDE, seed, root)]
-
-    return source
-
-
-def _ravdess(root, seed) -> tuple[pd.DataFrame, Mapping[str, Source]]:
-    return corpora.load("ravdess", root), {"audio": _mfcc}
-
-
-def _paired(root, seed) -> tuple[pd.DataFrame, Mapping[str, Source]]:
-    return corpora.load("paired", root), {"audio": _mfcc, "video": _pictures(root, seed)}
-
-
-def _synthetic(root, seed) -> tuple[pd.DataFrame, Mapping[str, Source]]:
-    return corpora.load("synthetic", root), {"audio": _mfcc, "video": _faces}
-
-
-_SOURCES = {"ravdess": _ravdess, "paired": _paired, "synthetic": _synthetic}
-
-
-# --- from arrays per clip to tensors per segment -------------------------------------------
-
-
-def _flat(name: str, values: np.ndarray) -> Tensor:
-    """Return (clips · 6, 40) float32, or (clips · 6, 1, 64, 64) uint8."""
-    shape = (-1, N_MFCC) if name == "audio" else (-1, 1, SIDE, SIDE)
-    return torch.from_numpy(np.ascontiguousarray(values)).reshape(shape)
-
-
 def _noisy(pictures: Tensor, seed: int) -> Tensor:
     """Add Gaussian noise of variance 0.01 (of a scale of 0 to 1) to uint8 pictures."""
     generator = torch.Generator().manual_seed(seed)
@@ -239,6 +145,7 @@ def _noisy(pictures: Tensor, seed: int) -> Tensor:
 # --- the full runs -------------------------------------------------------------------------
 
 _SEEDS = (0, 1, 2)
+_EACH = ("audio", "video", "both")
 _AUDIO = {"corpus": "ravdess", "modality": "audio", "seeds": _SEEDS}
 _STANDARDISED = {"data": {"normalise": "train"}, "note": "standardised MFCC"}
 #: The three modalities under one protocol. Until the paper's stopping rule ends it, a run takes
@@ -269,6 +176,6 @@ FULL: dict[str, dict[str, Any]] = {
     },
     "audio-clip-standardised": {**_AUDIO, **_STANDARDISED, "split": "clip", "allow_leak": "clip"},
     "audio-actor-standardised": {**_AUDIO, **_STANDARDISED, "split": "actor"},
-    **{f"paired-{one}-actor": {**_STOPPED, "modality": one} for one in MODALITIES},
-    **{f"paired-{one}-actor-short": {**_SHORT, "modality": one} for one in MODALITIES},
+    **{f"paired-{one}-actor": {**_STOPPED, "modality": one} for one in _EACH},
+    **{f"paired-{one}-actor-short": {**_SHORT, "modality": one} for one in _EACH},
 }

@@ -12,97 +12,25 @@ import inspect
 import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from emolib import corpora, evaluation, models, paths, registry, results, training
 from emolib.corpora import manifest as manifests
 from emolib.corpora import splits
+from emolib.papers import augment
+from emolib.papers.dataset import Dataset
 from emolib.papers.streams import ExperimentError
-from emolib.training import Samples, TrainingRecipe
+from emolib.training import TrainingRecipe
 
 #: Kinds of split that leak by design: `run` wants the leak named before it uses them.
 LEAKING = ("segment", "clip")
 QUICK_EPOCHS = 3
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """What a paper trains on: samples as tensors, and the clips they come from.
-
-    Attributes
-    ----------
-    samples
-        Rows in the order clip 0 segment 0, clip 0 segment 1, …: clips · n_segments in all.
-    manifest
-        One row for each clip.
-    n_segments
-        Samples per clip.
-    classes
-        Names of the labels 0, 1, ….
-    prepare, augment
-        As in `training.fit`.
-    features
-        What the inputs are: recipes, digests, counts of clips left out (goes into the result).
-    standardise
-        Input name → axes. The input is brought to mean 0 and sd 1 over these axes with the
-        statistics of the training rows alone.
-    copies
-        Augmented twins of all samples, row by row; those of the training rows join training.
-    images
-        Per clip the numbers of the images it shows (clips, k), where images are dealt to
-        clips, so that the split can be checked for shared ones.
-    """
-
-    samples: Samples
-    manifest: pd.DataFrame
-    n_segments: int
-    classes: tuple[str, ...]
-    prepare: Callable | None = None
-    augment: Callable | None = None
-    features: dict[str, Any] = field(default_factory=dict)
-    standardise: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    copies: tuple[Samples, ...] = ()
-    images: np.ndarray | None = None
-
-    def parts(self, split: splits.Split, fold: int = 0) -> tuple[Samples, Samples, Samples]:
-        """Return training, validation and test samples of one fold, as `run` uses them.
-
-        Training includes the copies; all three are standardised with the training rows'
-        statistics where the data set asks for it.
-        """
-        return _parts(self, self.rows(split, fold))
-
-    def rows(self, split: splits.Split, fold: int = 0) -> dict[str, np.ndarray]:
-        """Return the sample numbers of each part of a fold, ascending."""
-        return {
-            part: np.sort(split.indices(self.manifest, fold, part, self.n_segments))
-            for part in splits.PARTS
-        }
-
-    def counts(self, rows: np.ndarray) -> dict[str, Any]:
-        """Return how many samples of each class and each actor are among `rows`."""
-        clips = self.manifest.iloc[rows // self.n_segments]
-        by_class = clips["emotion"].value_counts()
-        return {
-            "n": len(rows),
-            "clips": int(clips["clip_id"].nunique()),
-            "by_class": {name: int(by_class.get(name, 0)) for name in self.classes},
-            "by_actor": {
-                name: int(n) for name, n in clips["actor"].value_counts().sort_index().items()
-            },
-        }
-
-    def actors(self, split: splits.Split, fold: int = 0, part: str = "test") -> np.ndarray:
-        """Return the actor of each clip of a part, in the order of its samples."""
-        rows = split.indices(self.manifest, fold, part, self.n_segments)[:: self.n_segments]
-        return self.manifest["actor"].to_numpy()[rows // self.n_segments]
 
 
 @dataclass(frozen=True)
@@ -425,7 +353,7 @@ def _run_one(plan: _Plan, seed: int, fold: int, one_thread: bool, progress: bool
         torch.set_num_threads(1)
     dataset, file = plan.dataset, _file(plan, seed, fold)
     rows = dataset.rows(plan.split, fold)
-    train, valid, test = _parts(dataset, rows)
+    train, valid, test = dataset.take(rows)
     training.seed_everything(seed)
     model = models.build(plan.key, n_classes=len(dataset.classes), **plan.options)
     checkpoint = file.with_suffix(".pt")
@@ -473,26 +401,6 @@ def _run_one(plan: _Plan, seed: int, fold: int, one_thread: bool, progress: bool
         temporary.write_text(made.model_dump_json())
     checkpoint.unlink(missing_ok=True)
     return made
-
-
-def _parts(dataset: Dataset, rows: Mapping[str, np.ndarray]) -> tuple[Samples, Samples, Samples]:
-    """Return training (with augmented copies), validation and test samples, standardised."""
-    train, valid, test = (dataset.samples.take(rows[part]) for part in ("train", "valid", "test"))
-    scales = {}
-    for name, axes in dataset.standardise.items():
-        values = train.inputs[name].double()
-        mean, sd = values.mean(axes, keepdim=True), values.std(axes, keepdim=True, correction=0)
-        scales[name] = (mean, sd.clamp(min=1e-8))
-    for copy in dataset.copies:
-        train = train.join(copy.take(rows["train"]))
-    return tuple(_scaled(samples, scales) for samples in (train, valid, test))
-
-
-def _scaled(samples: Samples, scales: Mapping[str, tuple]) -> Samples:
-    inputs = dict(samples.inputs)
-    for name, (mean, sd) in scales.items():
-        inputs[name] = ((inputs[name].double() - mean) / sd).float()
-    return replace(samples, inputs=inputs)
 
 
 def judge(
@@ -561,6 +469,7 @@ def _digest(
         for file in (
             training.__file__,
             evaluation.__file__,
+            augment.__file__,
             Path(models.__file__).with_name("layers.py"),
             Path(models.__file__).with_name(Path(module.__file__).name),
             module.__file__,

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from emolib import models, paths, training
+from emolib.papers.augment import augmenter, mirror
 from emolib.training import Samples, TrainingRecipe
 
 #: A tenth of the pictures validates. No paper says anything of this step, so it is kept short.
@@ -139,7 +140,7 @@ def _train(
         samples.take(order[:cut]),
         recipe,
         seed=seed,
-        augment=_mirrored,
+        augment=augmenter([("video", mirror)]),
         prepare=lambda inputs, _: {"video": normalised(inputs["video"])},
         device=device,
         progress=progress,
@@ -153,13 +154,3 @@ def _train(
             },
             temporary,
         )
-
-
-def _mirrored(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-    """Turn every other picture round: a mirrored face shows the same emotion."""
-    video = inputs["video"]
-    n = len(video)
-    turn = torch.rand(n, generator=generator, device=generator.device).to(video.device) < 0.5
-    return inputs | {
-        "video": torch.where(turn.view(-1, *[1] * (video.ndim - 1)), video.flip(-1), video)
-    }

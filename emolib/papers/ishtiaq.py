@@ -20,10 +20,9 @@ One sample is one clip: its mel spectrogram, face frames and words. The paper's 
 sampling through which words, which say nothing about emotion in RAVDESS, can pretend to.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,25 +31,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from emolib import corpora
 from emolib.corpora.manifest import subset
-from emolib.models.ishtiaq import MODALITIES, tokenize
-from emolib.papers.engine import Dataset, ExperimentError
-from emolib.papers.mostafa import ALTERED_SOUND, LogMel
-from emolib.papers.streams import (
-    Part,
-    aligned,
-    augmenter,
-    below,
-    choose,
-    classes,
-    complete,
-    dealt_faces,
-    dealt_groups,
-    extracted,
-    one_version,
-    versions,
-)
+from emolib.models.ishtiaq import PAD, UNKNOWN, tokenize
+from emolib.papers import augment, streams
+from emolib.papers.augment import Change, faces_to_input
+from emolib.papers.mostafa import ALTERED_SOUND, WAVEFORM, LogMel
+from emolib.papers.streams import Declaration, ExperimentError, Request, Stream, choose, fewer
 from emolib.training import Samples, TrainingRecipe
 
 #: Algorithm 1: AdamW, cosine annealing, clipping at 1.0, the best validation accuracy is kept.
@@ -68,12 +54,89 @@ FUSION_RECIPE = replace(RECIPE, lr=5e-4, mixup=0.0)
 FRAMES, SIDE = 3, 48
 STEPS, BANDS = 64, 64
 TRIM_DB = 40.0
-WORDS = 8  # the longest sentence of the corpora has eight
+WORDS = 8  # the longest sentence of acted corpora has eight; of longer ones the first are read
 FLOOR_DB = 80.0
-WAVEFORM = "waveform"
-AUGMENTATIONS = (WAVEFORM, "mask", "move", "mirror")
+#: name → (input, change), in the order of application.
+CHANGES: dict[str, tuple[str, Change]] = {
+    "move": ("audio", augment.displace),
+    "mask": ("audio", partial(augment.mask, bands=8, frames=10)),
+    "mirror": ("video", augment.mirror),
+}
+AUGMENTATIONS = (WAVEFORM, *CHANGES)
 LEVELS = ("clip", "band", "absolute")
 STATEMENTS = ("balanced", "confounded")
+
+
+def declare(
+    request: Request,
+    *,
+    augmentation: tuple[str, ...] = (WAVEFORM, "mask", "mirror"),
+    level: str = "clip",
+    statements: str = "balanced",
+) -> Declaration:
+    """Return what the network is given, one sample for each clip.
+
+    "audio" is (N, versions, 64, 64), "video" (N, 3, 1, 48, 48), "text" (N, 8).
+
+    Parameters
+    ----------
+    augmentation
+        Names in `AUGMENTATIONS`, see above; "waveform" adds the altered versions to draw from (in
+        full runs: they take minutes to make).
+    level
+        "clip", "band" or "absolute", see above.
+    statements
+        "balanced": every emotion in every sentence; "confounded": each emotion in one sentence
+        only, the sentences taking turns.
+    """
+    from emolib.features.faces import FaceFrames
+
+    for name in augmentation:
+        choose("augmentation", name, AUGMENTATIONS)
+    choose("level", level, LEVELS)
+    choose("statements", statements, STATEMENTS)
+    altered = ALTERED_SOUND if WAVEFORM in augmentation and request.mode == "full" else ()
+    return Declaration(
+        streams={
+            "audio": Stream(
+                streams.altered(partial(LogMel, n_mels=BANDS), altered),
+                form=partial(_voices, level=level),
+                standardise=(0, 1, 3) if level != "clip" else (),
+                describe=lambda about: about | {"then": f"the spoken part, {STEPS} frames"},
+            ),
+            "video": Stream(
+                {"original": FaceFrames()}, form=_faces, describe=_taken, pictures=(FRAMES, SIDE)
+            ),
+            "text": Stream(
+                form=_words, describe=lambda _: {"recipe": f"word numbers, {WORDS} a clip"}
+            ),
+        },
+        prepare=prepare,
+        augment=augment.augmenter(
+            [change for name, change in CHANGES.items() if name in augmentation]
+        ),
+        options={"augmentation": list(augmentation), "level": level, "statements": statements},
+        # Two neighbours differ in what is said: words need more than one sentence.
+        quick=partial(fewer, kind=(), order=("repetition", "intensity", "statement"), at_once=2),
+        select=_one_sentence_each if statements == "confounded" else streams.as_they_are,
+    )
+
+
+load = streams.loader(declare)
+
+
+# --- from stored values to the streams -------------------------------------------------------
+
+
+def _voices(decibels: np.ndarray, level: str = "clip") -> np.ndarray:
+    """Return the spoken parts of spectrograms, (clips, versions, 64, 64), at their level."""
+    values = np.stack([[spoken(one) for one in clip] for clip in decibels])
+    if level == "clip":
+        values -= values.mean((-1, -2), keepdims=True)
+        values /= values.std((-1, -2), keepdims=True).clip(min=1e-3)
+    elif level == "band":
+        values -= values.mean(-1, keepdims=True)
+    return values
 
 
 def spoken(decibels: np.ndarray, steps: int = STEPS) -> np.ndarray:
@@ -101,106 +164,44 @@ def _decibels(power: np.ndarray) -> np.ndarray:
     return 10 * np.log10(np.maximum(power, 1e-10))
 
 
-def load(
-    corpus: str,
-    modality: str,
-    mode: str = "full",
-    *,
-    root: str | Path | None = None,
-    augmentation: tuple[str, ...] = (WAVEFORM, "mask", "mirror"),
-    level: str = "clip",
-    statements: str = "balanced",
-    n_jobs: int = 2,
-    seed: int = 0,
-    progress: bool = True,
-) -> Dataset:
-    """Return the samples of a corpus, one for each clip.
+def _faces(values: np.ndarray) -> np.ndarray:
+    """Return uint8 (clips, 3, 1, 48, 48): of six filmed faces at 64×64, as for Ding, every other.
 
-    Parameters
-    ----------
-    corpus
-        "ravdess" (real voices: audio, text), "paired" (those voices with FER2013 faces) or
-        "synthetic" (generated videos: Haar faces, their sound and words).
-    modality
-        "audio" (N, versions, 64, 64), "video" (N, 3, 1, 48, 48), "text" (N, 8), "both" (the first
-        two), "audio and text", "video and text" or "all".
-    mode
-        "quick" takes one repetition of the normal intensity of the recordings.
-    root
-        Folder of the corpus.
-    augmentation
-        Names in `AUGMENTATIONS`, see above; "waveform" adds the altered versions to draw from (in
-        full runs: they take minutes to make).
-    level
-        "clip", "band" or "absolute", see above.
-    statements
-        "balanced": every emotion in both sentences; "confounded": every other emotion in one
-        sentence only, the rest in the other.
-    n_jobs
-        Processes that extract features which are not stored yet.
-    seed
-        Deals pictures to voices (paired).
-
-    Raises
-    ------
-    ExperimentError
-        If the corpus has not got the modality, or an option is unknown.
+    Pictures have that number and size already.
     """
-    choose("corpus", corpus, _SOURCES)
-    choose("modality", modality, MODALITIES)
-    for name in augmentation:
-        choose("augmentation", name, AUGMENTATIONS)
-    choose("level", level, LEVELS)
-    choose("statements", statements, STATEMENTS)
-    sources = dict(_SOURCES[corpus])
-    if missing := [name for name in MODALITIES[modality] if name not in sources]:
+    faces = streams.original(values)
+    if faces.shape[1] != FRAMES:
+        every = torch.from_numpy(np.ascontiguousarray(faces[:, :: faces.shape[1] // FRAMES]))
+        small = F.interpolate(every.float(), (SIDE, SIDE), mode="area")  # (N, 3, 48, 48)
+        faces = small.round().to(torch.uint8).numpy()
+    return faces[:, :, None]
+
+
+def _taken(about: dict[str, Any]) -> dict[str, Any]:
+    filmed = {"taken": f"{FRAMES} frames at {SIDE}×{SIDE}"} if "digest" in about else {}
+    return streams.of_the_original(about) | filmed
+
+
+def _words(texts: np.ndarray) -> np.ndarray:
+    """Return the numbers of the first eight words of each text, (clips, 8)."""
+    numbers = tokenize(texts[:, 0].tolist())[:, :WORDS]
+    return F.pad(numbers, (0, WORDS - numbers.shape[1]), value=PAD).numpy()
+
+
+# --- what words tell -------------------------------------------------------------------------
+
+
+def _one_sentence_each(clips: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return the clips that stay when emotions take turns with the sentences."""
+    sentences = sorted(set(clips["statement"]))
+    if len(sentences) < 2:
         raise ExperimentError(
-            f"{corpus} has no {missing[0]} in this book: use modality='audio' or 'text', or "
-            "corpus='paired' (RAVDESS voices with FER2013 faces) or 'synthetic'"
+            "statements='confounded' needs a corpus with several sentences, known by name: use "
+            "statements='balanced', or corpus='ravdess'"
         )
-    manifest = corpora.load(corpus, root)
-    if mode == "quick" and corpus != "synthetic":
-        few = (manifest["repetition"] == "01") & (manifest["intensity"] == "normal")
-        manifest = subset(manifest, few)
-    if statements == "confounded":
-        manifest = subset(manifest, _one_sentence_each(manifest))
-    altered = ALTERED_SOUND if WAVEFORM in augmentation and mode == "full" else ()
-    # The voices of the paired corpus are those of RAVDESS: their spectrograms are made once.
-    whole = corpora.load("ravdess", below(root, "ravdess")) if corpus == "paired" else None
-    sources["audio"] = partial(_mel, level=level, altered=altered, whole=whole)
-    made = {
-        name: sources[name](manifest, root, seed, n_jobs, progress) for name in MODALITIES[modality]
-    }
-    manifest, left_out = complete(manifest, [ids for ids, _, _ in made.values()])
-    inputs = {
-        name: torch.from_numpy(aligned(ids, values, manifest))
-        for name, (ids, values, _) in made.items()
-    }
-    names, labels = classes(corpus, manifest)
-    return Dataset(
-        samples=Samples(inputs, labels),
-        manifest=manifest,
-        n_segments=1,
-        classes=names,
-        prepare=prepare,
-        augment=_augmenter(augmentation),
-        features={
-            "clips_left_out": left_out,
-            "augmentation": list(augmentation),
-            "level": level,
-            "statements": statements,
-            **{name: said for name, (_, _, said) in made.items()},
-        },
-        standardise={"audio": (0, 1, 3)} if "audio" in inputs and level != "clip" else {},
-        images=dealt_groups(manifest, FRAMES, seed, root) if corpus == "paired" else None,
-    )
-
-
-def _one_sentence_each(manifest: pd.DataFrame) -> pd.Series:
-    """Return which clips stay when emotions take turns with the two sentences."""
-    emotions = sorted(set(manifest["emotion"]))
-    own = manifest["emotion"].map(lambda emotion: 1 + emotions.index(emotion) % 2)
-    return manifest["statement"].astype(int) == own  # "01" in RAVDESS, "1" in the synthetic corpus
+    emotions = sorted(set(clips["emotion"]))
+    own = {emotion: sentences[i % len(sentences)] for i, emotion in enumerate(emotions)}
+    return subset(clips, clips["statement"] == clips["emotion"].map(own)), 0
 
 
 def mutual_information(one: Sequence, other: Sequence) -> float:
@@ -227,72 +228,10 @@ def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dic
     """Draw a version of each voice, (B, 1, 64, 64), and scale grey values 0…255 to [-1, 1]."""
     ready = dict(inputs)
     if "audio" in ready:
-        ready["audio"] = one_version(ready["audio"], generator)[:, None]
+        ready["audio"] = augment.one_version(ready["audio"], generator)[:, None]
     if "video" in ready:
-        ready["video"] = ready["video"].float() / 127.5 - 1
+        ready["video"] = faces_to_input(ready["video"])
     return ready
-
-
-def _augmenter(names: tuple[str, ...]) -> Callable | None:
-    return augmenter([change for name, change in _CHANGES.items() if name in names])
-
-
-def _mirrored(video: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror all faces of half of the clips."""
-    which = torch.rand(len(video), generator=generator, device=generator.device) < 0.5
-    return torch.where(which.view(-1, 1, 1, 1, 1), video.flip(-1), video)
-
-
-def _moved(
-    spectrograms: Tensor,
-    generator: torch.Generator,
-    *,
-    frames: int = 4,
-    bands: int = 1,
-    stretch: float = 0.1,
-) -> Tensor:
-    """Take each of ``(B, 1, n_mels, T)`` from elsewhere: no value is made up.
-
-    Time is stretched about its end, where the words are, and moved by up to `frames`; mel bands
-    move by up to `bands`, as if the speaker's mouth were a little larger or smaller. What comes
-    from beyond an edge is the edge.
-    """
-    n, _, n_mels, steps = spectrograms.shape
-    device = generator.device
-    by, up = (
-        torch.randint(-most, most + 1, (n, 1), generator=generator, device=device)
-        for most in (frames, bands)
-    )
-    rate = 1 + stretch * (2 * torch.rand(n, 1, generator=generator, device=device) - 1)
-    before_end = torch.arange(steps - 1, -1, -1, device=device)  # (T,)
-    at = (steps - 1 - before_end * rate).round().long() - by  # (B, T)
-    moved = spectrograms.gather(3, at.clamp(0, steps - 1)[:, None, None].expand_as(spectrograms))
-    band = (torch.arange(n_mels, device=device) - up).clamp(0, n_mels - 1)  # (B, n_mels)
-    return moved.gather(2, band[:, None, :, None].expand_as(moved))
-
-
-def _masked(spectrograms: Tensor, generator: torch.Generator) -> Tensor:
-    """Blank up to 8 bands and up to 10 frames of each (SpecAugment, Park et al. 2019)."""
-    n, device = len(spectrograms), generator.device
-    for axis, widest in ((2, 8), (3, 10)):
-        size = spectrograms.shape[axis]
-        start, width = (
-            torch.randint(most, (n, 1), generator=generator, device=device)
-            for most in (size, widest + 1)
-        )
-        at = torch.arange(size, device=device)
-        hidden = (at >= start) & (at < start + width)  # (B, size)
-        shape = (n, 1, size, 1) if axis == 2 else (n, 1, 1, size)
-        spectrograms = spectrograms.masked_fill(hidden.view(shape), 0.0)
-    return spectrograms
-
-
-#: name → (input, change), in the order of application.
-_CHANGES: dict[str, tuple[str, Callable]] = {
-    "move": ("audio", _moved),
-    "mask": ("audio", _masked),
-    "mirror": ("video", _mirrored),
-}
 
 
 def noisy(samples: Samples, modality: str, level: float, seed: int = 0) -> Samples:
@@ -304,68 +243,10 @@ def noisy(samples: Samples, modality: str, level: float, seed: int = 0) -> Sampl
     values = samples.inputs[modality]
     if modality == "text":
         lost = torch.rand(values.shape, generator=generator) < level
-        changed = torch.where(lost & (values != 0), torch.ones_like(values), values)
+        changed = values.masked_fill(lost & (values != PAD), UNKNOWN)
     else:
         changed = values + level * torch.randn(values.shape, generator=generator)
     return replace(samples, inputs={**samples.inputs, modality: changed})
-
-
-# --- where sound, faces and words come from --------------------------------------------------
-# A source is called with (manifest, root, seed, n_jobs, progress) and returns clip ids, values
-# (clips, …) and a description.
-
-Source = Callable[[pd.DataFrame, Any, int, int, bool], Part]
-
-
-def _mel(
-    manifest: pd.DataFrame,
-    root,
-    seed: int,
-    n_jobs: int,
-    progress: bool,
-    *,
-    level: str = "clip",
-    altered: tuple[str, ...] = (),
-    whole: pd.DataFrame | None = None,
-) -> Part:
-    """Return the spectrograms of all clips, (clips, 1 + altered, 64, 64)."""
-    recipes = {name or "original": LogMel(n_mels=BANDS, augment=name) for name in (None, *altered)}
-    ids, values, said = versions(manifest if whole is None else whole, recipes, n_jobs, progress)
-    values = np.stack([[spoken(one) for one in clip] for clip in values])
-    if level == "clip":
-        values -= values.mean((-1, -2), keepdims=True)
-        values /= values.std((-1, -2), keepdims=True).clip(min=1e-3)
-    elif level == "band":
-        values -= values.mean(-1, keepdims=True)
-    return ids, values, {**said, "then": f"the spoken part, {STEPS} frames"}
-
-
-def _faces(manifest: pd.DataFrame, root, seed: int, n_jobs: int, progress: bool) -> Part:
-    """Find six faces a clip at 64×64, as for Ding, and take every other one at 48×48."""
-    from emolib.features.faces import FaceFrames
-
-    ids, values, said = extracted(manifest, FaceFrames(), n_jobs, progress)
-    every = values.shape[1] // FRAMES
-    faces = torch.from_numpy(np.ascontiguousarray(values[:, ::every])).float()  # (N, 3, 64, 64)
-    small = F.interpolate(faces, (SIDE, SIDE), mode="area").round().to(torch.uint8)
-    return ids, small.numpy()[:, :, None], {**said, "taken": f"{FRAMES} frames at {SIDE}×{SIDE}"}
-
-
-def _pictures(manifest: pd.DataFrame, root, seed: int, n_jobs: int, progress: bool) -> Part:
-    ids, values, said = dealt_faces(manifest, FRAMES, SIDE, seed, root)
-    return ids, values[:, :, None], said
-
-
-def _words(manifest: pd.DataFrame, root, seed: int, n_jobs: int, progress: bool) -> Part:
-    numbers = tokenize(manifest["text"], length=WORDS).numpy()
-    return manifest["clip_id"].tolist(), numbers, {"recipe": f"word numbers, {WORDS} a clip"}
-
-
-_SOURCES: dict[str, dict[str, Source]] = {
-    "ravdess": {"audio": _mel, "text": _words},
-    "paired": {"audio": _mel, "video": _pictures, "text": _words},
-    "synthetic": {"audio": _mel, "video": _faces, "text": _words},
-}
 
 
 # --- the full runs ---------------------------------------------------------------------------

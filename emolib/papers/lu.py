@@ -17,35 +17,20 @@ their stored answers (`emolib.labs.fusion`). What the paper leaves open is decid
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from emolib import corpora
 from emolib.corpora.manifest import subset
 from emolib.corpora.ravdess import CLASSES
 from emolib.models.lu import FACE, FRAMES, SPEECH
-from emolib.papers.engine import Dataset, ExperimentError
-from emolib.papers.streams import (
-    aligned,
-    below,
-    choose,
-    classes,
-    complete,
-    dealt_faces,
-    dealt_groups,
-    extracted,
-    one_version,
-    quarter,
-    refuse_silent_pictures,
-    versions,
-)
-from emolib.training import Samples, TrainingRecipe
+from emolib.papers import streams
+from emolib.papers.augment import faces_to_input, one_version, uniform, warp
+from emolib.papers.streams import Declaration, Request, Stream, choose, of_the_original, original
+from emolib.training import TrainingRecipe
 
 #: One cycle of the learning rate, up to the end of the range that the paper searched. Rate (2e-3
 #: or 1e-2), epochs (12 or 30) and dropout (0.1, 0.2 or 0.5) were chosen with S2 on the validation
@@ -62,16 +47,11 @@ N_MFCC = 40
 #: much the pitch changes is not said.
 ALTERED_SOUND = ("noise=20", "pitch_shift=2", "time_stretch=0.8")
 DEGREES, LIGHT = 5.0, 0.2
-MODALITIES = {"audio": ("audio",), "video": ("video",), "both": ("audio", "video")}
-CORPORA = ("ravdess", "paired", "synthetic")
 
 
-def load(
-    corpus: str,
-    modality: str,
-    mode: str = "full",
+def declare(
+    request: Request,
     *,
-    root: str | Path | None = None,
     size: int = SIDE,
     frames: int = FRAMES,
     shown: int | None = 5,
@@ -79,26 +59,15 @@ def load(
     augmentation: bool = True,
     omit: str | None = None,
     detector: str = "haar",
-    n_jobs: int = 2,
-    seed: int = 0,
-    progress: bool = True,
-) -> Dataset:
-    """Return the samples of a corpus: one for each clip.
+) -> Declaration:
+    """Return what the networks are given: one sample for each clip.
+
+    "audio" is MFCC, stored (N, variants, 40, T) and given to the network as (B, 40, T); altered
+    sounds are made in full runs only. "video" is faces, stored uint8 (N, frames, 1 or 3, size,
+    size) and given in [-1, 1] with three channels.
 
     Parameters
     ----------
-    corpus
-        "ravdess" (real voices, audio only), "paired" (those voices with FER2013 faces) or
-        "synthetic" (generated videos: their faces and their sound).
-    modality
-        "audio": MFCC, stored (N, variants, 40, T) and given to the network as (B, 40, T).
-        "video": faces, stored uint8 (N, frames, 1 or 3, size, size) and given in [-1, 1] with
-        three channels. "both".
-    mode
-        "quick" takes one statement and repetition of the recordings, a quarter of the clips, and
-        leaves the altered sounds out.
-    root
-        Folder of the corpus.
     size, frames
         Side of a face in pixels, and faces a clip.
     shown
@@ -112,55 +81,37 @@ def load(
         An emotion whose clips are left out (Fig. 9).
     detector
         "haar" or "mtcnn" (the paper's; slower on a CPU); for filmed faces.
-    n_jobs
-        Processes that extract features which are not stored yet.
-    seed
-        Deals pictures to voices (paired).
-
-    Raises
-    ------
-    ExperimentError
-        If the corpus has not got the modality or the emotion, or an option is unknown.
     """
-    _check(corpus, modality)
-    manifest = corpora.load(corpus, root)
-    # The voices of the paired corpus are those of RAVDESS: both share one store of features.
-    voices = corpora.load("ravdess", below(root, "ravdess")) if corpus == "paired" else manifest
-    if mode == "quick" and corpus != "synthetic":
-        manifest = quarter(manifest)
-    if omit is not None:
-        manifest = _without(manifest, omit)
-    values: dict[str, tuple[list[str], np.ndarray]] = {}
-    said: dict[str, Any] = {}
-    if "audio" in MODALITIES[modality]:
-        altered = ALTERED_SOUND if augmentation and mode == "full" else ()
-        *values["audio"], said["audio"] = _sound(voices, altered, steps, n_jobs, progress)
-    if "video" in MODALITIES[modality]:
-        if corpus == "paired":
-            ids, faces, said["video"] = dealt_faces(manifest, frames, size, seed, root)
-            values["video"] = ids, faces[:, :, None]
-        else:
-            recipe = face_recipe(frames, size, detector)
-            *values["video"], said["video"] = extracted(manifest, recipe, n_jobs, progress)
-        said["video"] |= {"shown": shown, "altered": augmentation}
-    manifest, left_out = complete(manifest, [ids for ids, _ in values.values()])
-    names, labels = classes(corpus, manifest)
-    return Dataset(
-        samples=Samples(
-            {name: torch.from_numpy(aligned(*pair, manifest)) for name, pair in values.items()},
-            labels,
-        ),
-        manifest=manifest,
-        n_segments=1,
-        classes=names,
+    choose("detector", detector, ("haar", "mtcnn"))
+    altered = ALTERED_SOUND if augmentation and request.mode == "full" else ()
+    return Declaration(
+        streams={
+            "audio": Stream(
+                streams.altered(partial(mfcc_recipe, steps=steps), altered),
+                form=partial(as_sequence, steps=steps),
+                standardise=(0, 1, 3),
+                describe=lambda about: {
+                    "mfcc": N_MFCC,
+                    "steps": steps or 1,
+                    "digests": about["versions"],
+                },
+            ),
+            "video": Stream(
+                {"original": face_recipe(frames, size, detector)},
+                form=_in_channels,
+                pictures=(frames, size),
+                describe=lambda about: (
+                    of_the_original(about) | {"shown": shown, "altered": augmentation}
+                ),
+            ),
+        },
         prepare=partial(prepare, shown=shown),
-        augment=alter_faces if augmentation and "video" in values else None,
-        features={"clips_left_out": left_out, **said},
-        standardise={"audio": (0, 1, 3)} if "audio" in values else {},
-        images=dealt_groups(manifest, frames, seed, root)
-        if corpus == "paired" and "video" in values
-        else None,
+        augment=alter_faces if augmentation and "video" in request.media else None,
+        select=partial(_without, emotion=omit),
     )
+
+
+load = streams.loader(declare)
 
 
 def prepare(
@@ -189,7 +140,7 @@ def prepare(
         faces = inputs["video"]
         if generator is not None and shown is not None and shown < faces.shape[1]:
             faces = faces[:, _some(faces.shape[1], shown, generator)]
-        given["video"] = (faces.float() / 127.5 - 1).expand(-1, -1, 3, -1, -1)
+        given["video"] = faces_to_input(faces).expand(-1, -1, 3, -1, -1)
     return given
 
 
@@ -215,33 +166,21 @@ def alter_faces(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[s
     video = inputs["video"]
     n, _, channels, side, _ = video.shape
 
-    def draw(least: float, most: float) -> Tensor:
-        share = torch.rand(n, generator=generator, device=generator.device).to(video.device)
-        return least + (most - least) * share
-
-    angle = torch.deg2rad(draw(-DEGREES, DEGREES))
-    mirror = torch.where(draw(0, 1) < 0.5, -1.0, 1.0)
+    angle = torch.deg2rad(uniform(n, -DEGREES, DEGREES, generator))
+    mirror = torch.where(uniform(n, 0, 1, generator) < 0.5, -1.0, 1.0)
     cos, sin = angle.cos(), angle.sin()
     zero = torch.zeros_like(cos)
-    matrix = torch.stack([cos * mirror, -sin, zero, sin * mirror, cos, zero], 1).view(n, 2, 3)
-    grid = F.affine_grid(matrix, (n, 1, side, side), align_corners=False)
     # Three equal channels are turned once; all frames of a clip share its grid.
     grey = channels > 1 and video.stride(2) == 0
     pictures = video[:, :, :1] if grey else video
-    turned = F.grid_sample(
-        pictures.reshape(n, -1, side, side), grid, padding_mode="border", align_corners=False
-    ).view(pictures.shape)
+    flat = pictures.reshape(n, -1, side, side)
+    turned = warp(flat, cos * mirror, -sin, zero, sin * mirror, cos, zero).view(pictures.shape)
     contrast, light = (
-        d.view(n, 1, 1, 1, 1) for d in (draw(1 - LIGHT, 1 + LIGHT), draw(-LIGHT, LIGHT))
+        uniform(n, middle - LIGHT, middle + LIGHT, generator).view(n, 1, 1, 1, 1).to(video)
+        for middle in (1, 0)
     )
     changed = (turned * contrast + light).clamp(-1, 1)
     return inputs | {"video": changed.expand(-1, -1, channels, -1, -1)}
-
-
-def _check(corpus: str, modality: str) -> None:
-    choose("corpus", corpus, CORPORA)
-    choose("modality", modality, MODALITIES)
-    refuse_silent_pictures(corpus, modality)
 
 
 # --- sound ---------------------------------------------------------------------------------
@@ -261,14 +200,6 @@ def as_sequence(values: np.ndarray, steps: int | None = None) -> np.ndarray:
     return np.swapaxes(values, -1, -2) if steps is None else values
 
 
-def _sound(manifest: pd.DataFrame, altered, steps, n_jobs: int, progress: bool):
-    """Return (clips, variants, 40, T), the original first."""
-    recipes = {augment or "original": mfcc_recipe(augment, steps) for augment in (None, *altered)}
-    ids, values, said = versions(manifest, recipes, n_jobs, progress)
-    said = {"mfcc": N_MFCC, "steps": steps or 1, "digests": said["versions"]}
-    return ids, as_sequence(values, steps), said
-
-
 # --- faces ---------------------------------------------------------------------------------
 
 
@@ -280,16 +211,20 @@ def face_recipe(frames: int = FRAMES, size: int = SIDE, detector: str = "haar"):
     return FaceFrames(frames=frames, size=size, grey=False, detector=detector, align=aligned)
 
 
-# --- from arrays per clip to tensors -------------------------------------------------------
+def _in_channels(values: np.ndarray) -> np.ndarray:
+    """Return (clips, frames, channels, size, size): pictures are grey, filmed faces are not."""
+    faces = original(values)
+    return faces if faces.ndim == 5 else faces[:, :, None]
 
 
-def _without(manifest: pd.DataFrame, emotion: str) -> pd.DataFrame:
-    known = sorted(set(manifest["emotion"]))
-    if emotion not in known:
-        raise ExperimentError(
-            f"no clip is {emotion!r}, so it cannot be omitted: {', '.join(known)}"
-        )
-    return subset(manifest, manifest["emotion"] != emotion)
+# --- clips ---------------------------------------------------------------------------------
+
+
+def _without(clips: pd.DataFrame, emotion: str | None) -> tuple[pd.DataFrame, int]:
+    if emotion is not None:
+        choose("emotion to omit", emotion, sorted(set(clips["emotion"])))
+        clips = subset(clips, clips["emotion"] != emotion)
+    return clips, 0
 
 
 # --- the full runs -------------------------------------------------------------------------

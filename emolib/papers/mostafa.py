@@ -1,7 +1,7 @@
 """Mostafa et al.: how their two networks are trained, how they can be bettered, and the full runs.
 
 One sample is one face (48×48, grey) or one utterance (a mel spectrogram in decibels). What the
-paper leaves open is an option of `load`, or of `TrainingRecipe`:
+paper leaves open is an option of `declare`, or of `TrainingRecipe`:
 
 * Faces are scaled to [-1, 1] (Section III-A). Some of FER2013's training pictures are
   near-duplicates of test pictures; ``without_twins`` leaves those out, and counts them.
@@ -14,37 +14,23 @@ paper leaves open is an option of `load`, or of `TrainingRecipe`:
   ``"stretch-and-shift"`` does the like on the spectrogram, by another amount for every sample.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from emolib import corpora
 from emolib.corpora.manifest import subset
 from emolib.features.audio import MelSpectrogram
-from emolib.papers.engine import Dataset, ExperimentError
-from emolib.papers.streams import (
-    Part,
-    aligned,
-    augmenter,
-    choose,
-    classes,
-    complete,
-    dealt_faces,
-    dealt_groups,
-    extracted,
-    one_version,
-    quarter,
-    versions,
-)
-from emolib.training import Samples, TrainingRecipe
+from emolib.papers import augment, streams
+from emolib.papers.augment import Change, faces_to_input
+from emolib.papers.streams import Declaration, ExperimentError, Request, Stream, choose
+from emolib.training import TrainingRecipe
 
 #: Section III-A: Adam, cross-entropy; early stopping on the validation loss, learning rate
 #: lowered on a plateau, best weights kept. The paper gives no numbers; these are Keras's usual.
@@ -70,7 +56,6 @@ VOICES = TrainingRecipe(
 SIDE = 48
 #: Section III-B names pitch shift and time stretch; by how much is ours.
 ALTERED_SOUND = ("pitch_shift=-2", "pitch_shift=2", "time_stretch=0.9", "time_stretch=1.1")
-MODALITIES = {"audio": ("audio",), "video": ("video",), "both": ("audio", "video")}
 LEVELS = ("clip", "absolute")
 
 
@@ -95,35 +80,34 @@ class LogMel(MelSpectrogram):
         return librosa.power_to_db(self.mel_power(samples, rate)).astype(np.float32)
 
 
-def load(
-    corpus: str,
-    modality: str,
-    mode: str = "full",
+#: name → (input, change); the order is the order of application.
+AUGMENTATIONS: dict[str, tuple[str, Change]] = {
+    "flip": ("video", augment.mirror),
+    "move": ("video", augment.move),
+    "cutout": ("video", augment.cutout),
+    "stretch-and-shift": ("audio", augment.stretch_and_shift),
+    "mask": ("audio", partial(augment.mask, bands=10, frames=16)),
+}
+#: The name of what happens before the spectrogram is made: `ALTERED_SOUND`.
+WAVEFORM = "waveform"
+
+
+def declare(
+    request: Request,
     *,
-    root: str | Path | None = None,
     share: float = 1.0,
     without_twins: bool = False,
     augmentation: tuple[str, ...] = (),
     level: str = "clip",
-    n_jobs: int = 2,
-    seed: int = 0,
-    progress: bool = True,
-) -> Dataset:
-    """Return the samples of a corpus: one face, one spectrogram, or one of each.
+) -> Declaration:
+    """Return what the networks are given: one face, one spectrogram, or one of each.
+
+    "video" is (N, 1, 48, 48), "audio" (N, versions, 64, 94).
 
     Parameters
     ----------
-    corpus
-        "fer2013" (faces), "ravdess" (voices), "paired" (those voices with those faces) or
-        "synthetic" (generated videos: a Haar face and its sound).
-    modality
-        "video" (N, 1, 48, 48), "audio" (N, versions, 64, 94) or "both".
-    mode
-        "quick" takes one statement and repetition of the recordings, and every fortieth picture.
-    root
-        Folder of the corpus.
     share
-        Part of FER2013's training pictures to use, stratified by emotion.
+        Part of the official training pictures to use, stratified by emotion.
     without_twins
         Leave out training pictures that look like one of the official test.
     augmentation
@@ -131,73 +115,66 @@ def load(
         versions of `ALTERED_SOUND` to draw from (in full runs: they take minutes to make).
     level
         "clip" brings every spectrogram to mean 0 and sd 1; "absolute" keeps its loudness.
-    n_jobs
-        Processes that extract features which are not stored yet.
-    seed
-        Chooses the share, and deals pictures to voices (paired).
-
-    Raises
-    ------
-    ExperimentError
-        If the corpus has not got the modality, or an option is unknown.
     """
-    _check(corpus, modality, augmentation, level, share)
-    manifest, sources = _SOURCES[corpus](root, seed)
-    if missing := [name for name in MODALITIES[modality] if name not in sources]:
-        raise ExperimentError(
-            f"{corpus} has no {missing[0]}: use modality={next(iter(sources))!r}, or "
-            "corpus='paired' or 'synthetic' for both"
-        )
-    left_out = 0
-    if corpus == "fer2013":
-        manifest, left_out = _thinned(manifest, root, mode, share, without_twins, seed)
-    elif mode == "quick" and corpus != "synthetic":
-        manifest = quarter(manifest)
-    if WAVEFORM in augmentation and mode == "full":
-        sources["audio"] = partial(_mel, altered=ALTERED_SOUND)
-    made = {name: sources[name](manifest, n_jobs, progress) for name in MODALITIES[modality]}
-    manifest, incomplete = complete(manifest, [ids for ids, _, _ in made.values()])
-    inputs = {
-        name: torch.from_numpy(aligned(ids, values, manifest))
-        for name, (ids, values, _) in made.items()
-    }
-    names, labels = classes(corpus, manifest)
-    changes = [change for name, change in AUGMENTATIONS.items() if name in augmentation]
-    return Dataset(
-        samples=Samples(inputs, labels),
-        manifest=manifest,
-        n_segments=1,
-        classes=names,
-        prepare=_preparer(level),
-        augment=augmenter(changes),
-        features={
-            "clips_left_out": left_out + incomplete,
-            "share": share,
-            "without_twins": without_twins,
-            "augmentation": list(augmentation),
-            "level": level,
-            **{name: said for name, (_, _, said) in made.items()},
-        },
-        images=_image_groups(corpus, manifest, root, seed),
-    )
+    from emolib.features.faces import FaceFrames
 
-
-def _check(corpus: str, modality: str, augmentation, level: str, share: float) -> None:
-    choose("corpus", corpus, _SOURCES)
-    choose("modality", modality, MODALITIES)
     choose("level", level, LEVELS)
     for name in augmentation:
         choose("augmentation", name, (*AUGMENTATIONS, WAVEFORM))
     if not 0 < share <= 1:
         raise ExperimentError(f"share={share} must lie above 0 and not above 1")
+    altered = ALTERED_SOUND if WAVEFORM in augmentation and request.mode == "full" else ()
+    return Declaration(
+        streams={
+            "audio": Stream(
+                streams.altered(LogMel, altered), form=streams.every_version, describe=dict
+            ),
+            "video": Stream({"original": FaceFrames(frames=1, size=SIDE)}),
+        },
+        prepare=partial(prepare, level=level),
+        augment=augment.augmenter(
+            [one for name, one in AUGMENTATIONS.items() if name in augmentation]
+        ),
+        options={
+            "share": share,
+            "without_twins": without_twins,
+            "augmentation": list(augmentation),
+            "level": level,
+        },
+        select=partial(_thinned, request=request, share=share, without_twins=without_twins),
+    )
+
+
+load = streams.loader(declare)
+
+
+def _thinned(
+    clips: pd.DataFrame, request: Request, share: float, without_twins: bool
+) -> tuple[pd.DataFrame, int]:
+    """Return the pictures to use, and how many training pictures have a twin in the test."""
+    if share == 1 and not without_twins:
+        return clips, 0
+    training = clips["usage"] == "Training"
+    if not training.any():
+        raise ExperimentError(
+            f"{request.corpus} has no official training part: leave share=1 and "
+            "without_twins=False, or use corpus='fer2013'"
+        )
+    kept = pd.Series(True, index=clips.index)
+    if without_twins:
+        groups = streams.near_duplicates(request)
+        pictures = corpora.load(request.corpus, request.root)
+        tested = pictures.loc[pictures["usage"] != "Training", "row"].to_numpy(int)
+        kept &= ~(training & np.isin(groups[clips["row"].to_numpy(int)], groups[tested]))
+    twins = int((~kept).sum())
+    if share < 1:
+        part = clips[kept & training].groupby("emotion")
+        part = part.sample(frac=share, random_state=request.seed)
+        kept &= ~training | clips.index.isin(part.index)
+    return subset(clips, kept), twins
 
 
 # --- from stored values to inputs ----------------------------------------------------------
-
-
-def faces_to_input(pixels: Tensor) -> Tensor:
-    """Scale grey values 0…255 to [-1, 1] (Section III-A)."""
-    return pixels.float() / 127.5 - 1
 
 
 def decibels_to_input(decibels: Tensor, level: str = "clip") -> Tensor:
@@ -208,185 +185,18 @@ def decibels_to_input(decibels: Tensor, level: str = "clip") -> Tensor:
     return (decibels - mean) / decibels.std((1, 2, 3), keepdim=True).clamp(min=1e-3)
 
 
-def _preparer(level: str) -> Callable:
-    def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:
-        ready = {}
-        if "audio" in inputs:
-            sounds = one_version(inputs["audio"], generator)[:, None]
-            ready["audio"] = decibels_to_input(sounds, level)
-        if "video" in inputs:
-            ready["video"] = faces_to_input(inputs["video"])
-        return ready
-
-    return prepare
-
-
-# --- augmentation: what a batch goes through in training -----------------------------------
-
-
-def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    drawn = torch.rand(n, generator=generator, device=generator.device)
-    return low + (high - low) * drawn
-
-
-def flip(faces: Tensor, generator: torch.Generator) -> Tensor:
-    """Mirror half of the faces."""
-    mirrored = torch.rand(len(faces), generator=generator, device=generator.device) < 0.5
-    return torch.where(mirrored[:, None, None, None], faces.flip(-1), faces)
-
-
-def move(faces: Tensor, generator: torch.Generator) -> Tensor:
-    """Shift by up to 8 %, turn by up to 12°, scale by up to 12 %: each face its own way."""
-    n = len(faces)
-    angle = _uniform(n, -12, 12, generator).deg2rad()
-    scale = _uniform(n, 0.88, 1.12, generator)
-    cos, sin = angle.cos() / scale, angle.sin() / scale
-    dx, dy = (_uniform(n, -0.16, 0.16, generator) for _ in "xy")  # of half a side
-    matrix = torch.stack([torch.stack([cos, -sin, dx], 1), torch.stack([sin, cos, dy], 1)], 1)
-    grid = F.affine_grid(matrix, list(faces.shape), align_corners=False)  # (B, 48, 48, 2)
-    return F.grid_sample(faces, grid, padding_mode="border", align_corners=False)
-
-
-def cutout(faces: Tensor, generator: torch.Generator) -> Tensor:
-    """Blank a square of a third of the side in half of the faces (DeVries & Taylor 2017)."""
-    n, side, half = len(faces), faces.shape[-1], faces.shape[-1] // 6
-    row, column = (_uniform(n, 0, side, generator)[:, None] for _ in "rc")
-    at = torch.arange(side, device=faces.device)
-    hidden = ((at - row).abs() < half)[:, :, None] & ((at - column).abs() < half)[:, None, :]
-    hit = torch.rand(n, generator=generator, device=generator.device) < 0.5
-    return faces.masked_fill((hidden & hit[:, None, None])[:, None], 0.0)
-
-
-def stretch_and_shift(spectrograms: Tensor, generator: torch.Generator) -> Tensor:
-    """Stretch time by 0.8 to 1.25, move bands by up to 4 of 64 and time by up to a fifth.
-
-    The paper's time stretch and pitch shift, done on the spectrogram.
-    """
-    n = len(spectrograms)
-    zeros, ones = torch.zeros(n), torch.ones(n)
-    stretch = torch.exp(_uniform(n, -0.223, 0.223, generator)).cpu()
-    later, higher = _uniform(n, -0.4, 0.4, generator).cpu(), _uniform(n, -0.125, 0.125, generator)
-    matrix = torch.stack(
-        [torch.stack([stretch, zeros, later], 1), torch.stack([zeros, ones, higher.cpu()], 1)], 1
-    ).to(spectrograms)
-    grid = F.affine_grid(matrix, list(spectrograms.shape), align_corners=False)
-    return F.grid_sample(spectrograms, grid, padding_mode="border", align_corners=False)
-
-
-def mask(spectrograms: Tensor, generator: torch.Generator) -> Tensor:
-    """Blank up to 10 bands and up to 16 frames of each spectrogram (SpecAugment, Park 2019)."""
-    n, masked = len(spectrograms), spectrograms
-    for axis, widest in ((2, 10), (3, 16)):
-        size = spectrograms.shape[axis]
-        width = _uniform(n, 0, widest, generator)[:, None]
-        start = _uniform(n, 0, size, generator)[:, None] - width / 2
-        at = torch.arange(size, device=spectrograms.device)
-        hidden = (at >= start) & (at < start + width)  # (B, size)
-        shape = (n, 1, size, 1) if axis == 2 else (n, 1, 1, size)
-        masked = masked.masked_fill(hidden.view(shape), 0.0)
-    return masked
-
-
-#: name → (input, change); the order is the order of application.
-AUGMENTATIONS: dict[str, tuple[str, Callable]] = {
-    "flip": ("video", flip),
-    "move": ("video", move),
-    "cutout": ("video", cutout),
-    "stretch-and-shift": ("audio", stretch_and_shift),
-    "mask": ("audio", mask),
-}
-
-
-#: The name of what happens before the spectrogram is made: `ALTERED_SOUND`.
-WAVEFORM = "waveform"
-
-
-# --- where faces and voices come from ------------------------------------------------------
-# A source is called with (manifest, n_jobs, progress) and returns clip ids, values (clips, 1, …)
-# and a description.
-
-Source = Callable[[pd.DataFrame, int, bool], Part]
-
-
-def _mel(
-    manifest: pd.DataFrame, n_jobs: int, progress: bool, altered: tuple[str, ...] = ()
-) -> Part:
-    """Return the spectrograms of all clips, (clips, 1 + altered, 64, 94)."""
-    recipes = {augment or "original": LogMel(augment=augment) for augment in (None, *altered)}
-    return versions(manifest, recipes, n_jobs, progress)
-
-
-def _faces(manifest: pd.DataFrame, n_jobs: int, progress: bool) -> Part:
-    from emolib.features.faces import FaceFrames
-
-    return extracted(manifest, FaceFrames(frames=1, size=SIDE), n_jobs, progress)
-
-
-def _fer2013_faces(root: str | Path | None) -> Source:
-    from emolib.corpora import fer2013
-
-    def source(manifest: pd.DataFrame, n_jobs: int, progress: bool) -> Part:
-        values = fer2013.images(root)[manifest["row"].to_numpy(int)][:, None]
-        return manifest["clip_id"].tolist(), values, {"recipe": "FER2013 pictures, 48×48 grey"}
-
-    return source
-
-
-def _paired_faces(root: str | Path | None, seed: int) -> Source:
-    def source(manifest: pd.DataFrame, n_jobs: int, progress: bool) -> Part:
-        return dealt_faces(manifest, 1, SIDE, seed, root)
-
-    return source
-
-
-_SOURCES: dict[str, Callable] = {
-    "fer2013": lambda root, seed: (
-        corpora.load("fer2013", root),
-        {"video": _fer2013_faces(root)},
-    ),
-    "ravdess": lambda root, seed: (corpora.load("ravdess", root), {"audio": _mel}),
-    "paired": lambda root, seed: (
-        corpora.load("paired", root),
-        {"audio": _mel, "video": _paired_faces(root, seed)},
-    ),
-    "synthetic": lambda root, seed: (
-        corpora.load("synthetic", root),
-        {"audio": _mel, "video": _faces},
-    ),
-}
-
-
-def _thinned(
-    manifest: pd.DataFrame, root, mode: str, share: float, without_twins: bool, seed: int
-) -> tuple[pd.DataFrame, int]:
-    """Return the pictures to use, and how many training pictures have a twin in the test."""
-    training = manifest["usage"] == "Training"
-    kept = pd.Series(True, index=manifest.index)
-    if without_twins:
-        groups = _groups(root)[manifest["row"].to_numpy(int)]
-        kept &= ~(training & np.isin(groups, groups[~training]))
-    twins = int((~kept).sum())
-    if mode == "quick":
-        kept &= manifest.groupby(["usage", "emotion"]).cumcount() % 40 == 0
-    if share < 1:
-        part = manifest[kept & training].groupby("emotion").sample(frac=share, random_state=seed)
-        kept &= ~training | manifest.index.isin(part.index)
-    return subset(manifest, kept), twins
-
-
-def _groups(folder: str | Path | None) -> np.ndarray:
-    from emolib.corpora import fer2013, pictures
-
-    return pictures.near_duplicates(fer2013.images(folder))
-
-
-def _image_groups(corpus: str, manifest: pd.DataFrame, root, seed: int) -> np.ndarray | None:
-    """Return the groups of near-duplicates that each clip's picture belongs to."""
-    if corpus == "fer2013":
-        return _groups(root)[manifest["row"].to_numpy(int)]
-    if corpus == "paired":
-        return dealt_groups(manifest, 1, seed, root)
-    return None
+def prepare(
+    inputs: dict[str, Tensor], generator: torch.Generator | None, *, level: str = "clip"
+) -> dict[str, Tensor]:
+    """Draw a version of each voice and normalise it, (B, 1, 64, 94); scale faces to [-1, 1]."""
+    ready = {}
+    if "audio" in inputs:
+        ready["audio"] = decibels_to_input(
+            augment.one_version(inputs["audio"], generator)[:, None], level
+        )
+    if "video" in inputs:
+        ready["video"] = faces_to_input(inputs["video"])
+    return ready
 
 
 # --- the full runs -------------------------------------------------------------------------

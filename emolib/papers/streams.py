@@ -1,10 +1,13 @@
-"""From clips to arrays: what the loaders of all papers share.
+"""A paper declares its streams; one loader makes them of any corpus that has the medium.
 
-A paper's `load` takes a manifest, has one or more inputs made of each clip, keeps the clips
-that have them all, and brings the values into the manifest's order.
+A stream is one named input of a network: which recipes make it of a clip, and the form in which
+the network takes it. `load` walks from the clips of a corpus to a paper's samples.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,17 @@ from torch.nn import functional as F
 
 from emolib import corpora
 from emolib.corpora.manifest import subset
+from emolib.corpora.paired import folder_of
+from emolib.corpora.pictures import SIDE
 from emolib.errors import EmolibError
 from emolib.features.store import FeatureRecipe
+from emolib.models.ishtiaq import MODALITIES
+from emolib.papers.dataset import Dataset
+from emolib.training import Samples
 
-#: Clip ids, values (clips, …), and what goes into the result about them.
+MODES = ("quick", "full")
+
+#: Clip ids, values (clips, versions, …), and what goes into the result about them.
 Part = tuple[list[str], np.ndarray, dict[str, Any]]
 
 
@@ -40,21 +50,259 @@ def choose(what: str, value: object, known: Iterable) -> None:
         raise ExperimentError(f"unknown {what} {value!r}: known are {', '.join(map(str, known))}")
 
 
-def refuse_silent_pictures(corpus: str, modality: str) -> None:
-    """Refuse to look for faces in RAVDESS's sound files."""
-    if corpus == "ravdess" and modality != "audio":
-        raise ExperimentError(
-            "the RAVDESS recordings of this book are its sound files: use modality='audio', or "
-            "corpus='paired' (RAVDESS voices with FER2013 faces) for pictures"
+# --- what a paper declares -----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `load` is asked for, as a declaration sees it; fields are the parameters of `load`."""
+
+    corpus: str
+    modality: str
+    mode: str = "full"
+    root: str | Path | None = None
+    n_jobs: int = 2
+    seed: int = 0
+    progress: bool = True
+
+    @property
+    def media(self) -> tuple[str, ...]:
+        """Names of the inputs, in the network's order."""
+        return MODALITIES.get(self.modality, ())
+
+
+def original(values: np.ndarray) -> np.ndarray:
+    """Return the first version of each clip, (clips, …)."""
+    return values[:, 0]
+
+
+def of_the_original(about: dict[str, Any]) -> dict[str, Any]:
+    """Say of a stream what its original is made by."""
+    return {name: value for name, value in about.items() if name != "versions"}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One named input of a network.
+
+    Attributes
+    ----------
+    recipes
+        Name → recipe of each version of a clip, the original first. Words need none.
+    form
+        Turns the values of all clips, (clips, versions, …), into the input.
+    standardise
+        Axes over which the input is brought to mean 0 and sd 1; none: left as it is.
+    describe
+        Turns what the result would say of the input into what it says.
+    pictures
+        Pictures a clip and their side in pixels, where a corpus has pictures and no films.
+    """
+
+    recipes: Mapping[str, FeatureRecipe] = field(default_factory=dict)
+    form: Callable[[np.ndarray], np.ndarray] = original
+    standardise: tuple[int, ...] = ()
+    describe: Callable[[dict[str, Any]], dict[str, Any]] = of_the_original
+    pictures: tuple[int, int] = (1, SIDE)
+
+
+def every_version(values: np.ndarray) -> np.ndarray:
+    """Return all versions of each clip, for `augment.one_version` to draw from."""
+    return values
+
+
+def altered(
+    recipe: Callable[..., FeatureRecipe], augmentations: Iterable[str]
+) -> dict[str, FeatureRecipe]:
+    """Return the recipes of a clip as it is and of its altered versions, for `Stream.recipes`."""
+    return {name or "original": recipe(augment=name) for name in (None, *augmentations)}
+
+
+def as_they_are(clips: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Leave no clip out."""
+    return clips, 0
+
+
+def fewer(
+    clips: pd.DataFrame,
+    one_in: int,
+    *,
+    kind: tuple[str, ...] = ("intensity",),
+    order: tuple[str, ...] = ("statement", "repetition"),
+    at_once: int = 1,
+) -> pd.DataFrame:
+    """Return about one clip in `one_in`, for quick runs: some of every actor and emotion.
+
+    Parameters
+    ----------
+    one_in
+        See `emolib.corpora.sources.Source`; 1 keeps all.
+    kind
+        Columns besides actor and emotion of which every value stays.
+    order
+        Columns by which the clips of one kind are counted; the first of them stays, …
+    at_once
+        … or so many neighbours.
+    """
+    counted = clips.sort_values(list(order), kind="stable")
+    number = counted.groupby(["usage", "actor", "emotion", *kind], sort=False).cumcount()
+    return subset(clips, number.sort_index() % (at_once * one_in) < at_once)
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What sets one paper's data apart from another's.
+
+    Attributes
+    ----------
+    streams
+        Name of the input → how it is made.
+    prepare, augment
+        As in `training.fit`.
+    segments
+        Samples a clip; `Stream.form` then gives the segments of all clips one after the other.
+    options
+        What the result says about the options, beside the streams.
+    quick
+        Called with the clips and `Source.one_in`; returns those of a quick run.
+    select
+        Called with the clips; returns those to use, and how many others are left out as unfit.
+    finish
+        Called with the data set; returns it as the paper wants it.
+    """
+
+    streams: Mapping[str, Stream]
+    prepare: Callable | None = None
+    augment: Callable | None = None
+    segments: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+    quick: Callable[[pd.DataFrame, int], pd.DataFrame] = fewer
+    select: Callable[[pd.DataFrame], tuple[pd.DataFrame, int]] = as_they_are
+    finish: Callable[[Dataset], Dataset] = lambda dataset: dataset
+
+
+#: A paper's `declare`: called with a request and the paper's own options.
+Declare = Callable[..., Declaration]
+
+
+def loader(declare: Declare) -> Callable[..., Dataset]:
+    """Return a paper's ``load``: the one loader, with the paper's own options in its signature."""
+    made = partial(load, declare)
+    shared = inspect.signature(load).parameters.values()
+    own = inspect.signature(declare).parameters.values()
+    made.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [one for one in shared if one.name not in ("declare", "options")]
+        + [one for one in own if one.kind is one.KEYWORD_ONLY]
+    )
+    return made
+
+
+# --- the one loader ------------------------------------------------------------------------
+
+
+def load(
+    declare: Declare,
+    corpus: str,
+    modality: str,
+    mode: str = "full",
+    *,
+    root: str | Path | None = None,
+    n_jobs: int = 2,
+    seed: int = 0,
+    progress: bool = True,
+    **options: Any,
+) -> Dataset:
+    """Return a paper's samples of any corpus that has what its streams need.
+
+    Parameters
+    ----------
+    declare
+        The paper's.
+    corpus
+        A key of `emolib.corpora.CORPORA`. Faces are those of its films, or its pictures, shown
+        as often as the network wants frames; sound is that of the films or of sound files.
+    modality
+        A key of `MODALITIES`.
+    mode
+        "quick" takes a part of the clips, see `fewer`.
+    root
+        Folder of the corpus.
+    n_jobs
+        Processes that extract features which are not stored yet.
+    seed
+        Seeds what is drawn once, such as the pictures dealt to voices (paired).
+    options
+        The paper's own, see its `declare`.
+
+    Raises
+    ------
+    ExperimentError
+        If the modality, the mode or an option is unknown.
+    CorpusError
+        If the corpus has not got a medium, or is not here.
+    """
+    request = Request(corpus, modality, mode, root, n_jobs, seed, progress)
+    known = [name for name in inspect.signature(declare).parameters if name != "request"]
+    for name in options:
+        choose("option of the data", name, known)
+    choose("mode", mode, MODES)
+    paper = declare(request, **options)
+    streams = paper.streams
+    offered = [name for name, media in MODALITIES.items() if set(media) <= set(streams)]
+    choose("modality", modality, offered)
+
+    listed = corpora.carrying(corpus, request.media, root)
+    if mode == "quick":
+        listed = paper.quick(listed, corpora.SOURCES[corpus].one_in)
+    chosen, unfit = paper.select(listed)
+    parts = {name: _values(name, streams[name], listed, chosen, request) for name in request.media}
+    clips, left_out = complete(chosen, [ids for ids, _, _ in parts.values()])
+    inputs = {
+        name: torch.from_numpy(
+            np.ascontiguousarray(streams[name].form(aligned(ids, values, clips)))
         )
+        for name, (ids, values, _) in parts.items()
+    }
+    names, labels = classes(corpus, clips)
+    return paper.finish(
+        Dataset(
+            samples=Samples(inputs, labels.repeat_interleave(paper.segments)),
+            manifest=clips,
+            n_segments=paper.segments,
+            classes=names,
+            prepare=paper.prepare,
+            augment=paper.augment,
+            features={
+                "clips_left_out": unfit + left_out,
+                **paper.options,
+                **{name: streams[name].describe(part[2]) for name, part in parts.items()},
+            },
+            standardise={n: streams[n].standardise for n in inputs if streams[n].standardise},
+            images=_groups(clips, streams["video"], request) if "video" in inputs else None,
+        )
+    )
+
+
+def _values(
+    medium: str, stream: Stream, listed: pd.DataFrame, chosen: pd.DataFrame, request: Request
+) -> Part:
+    """Return the values of one stream, of the clips that have them.
+
+    What is stored is made of all clips that are listed, so that runs with other options find it.
+    """
+    source = corpora.SOURCES[request.corpus]
+    if medium == "text":
+        return chosen["clip_id"].tolist(), chosen["text"].to_numpy()[:, None], {}
+    if medium == "video" and source.pictures_of:
+        return _shown(chosen, stream, request)
+    if medium == "audio":
+        if source.voices_of and request.mode == "full":  # one store for both corpora
+            listed = corpora.load(source.voices_of, folder_of(source.voices_of, request.root))
+        listed = corpora.heard(listed, request.corpus, request.root)
+    return versions(listed, stream.recipes, request.n_jobs, request.progress)
 
 
 # --- which clips ---------------------------------------------------------------------------
-
-
-def quarter(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Return the clips of one statement and one repetition: for quick runs."""
-    return subset(manifest, (manifest["statement"] == "01") & (manifest["repetition"] == "01"))
 
 
 def complete(manifest: pd.DataFrame, ids: Iterable[Iterable[str]]) -> tuple[pd.DataFrame, int]:
@@ -72,82 +320,6 @@ def classes(corpus: str, manifest: pd.DataFrame) -> tuple[tuple[str, ...], Tenso
     return names, torch.tensor([names.index(emotion) for emotion in manifest["emotion"]])
 
 
-# --- values of each clip -------------------------------------------------------------------
-
-
-def extracted(manifest: pd.DataFrame, recipe: FeatureRecipe, n_jobs: int, progress: bool) -> Part:
-    """Return a recipe's features of all clips that have them, from the store where it can."""
-    from emolib.features import store
-
-    features = store.extract(manifest, recipe, n_jobs=n_jobs, progress=progress)
-    said = {"recipe": repr(recipe), "digest": recipe.digest(), "problems": len(features.problems)}
-    for column in ("missed_frames", "beyond_end"):
-        if column in features.manifest:
-            said[column] = int(features.manifest[column].sum())
-    return features.manifest["clip_id"].tolist(), np.asarray(features.values), said
-
-
-def versions(
-    manifest: pd.DataFrame, recipes: Mapping[str, FeatureRecipe], n_jobs: int, progress: bool
-) -> Part:
-    """Return several versions of each clip, (clips, versions, …), of clips that have them all.
-
-    Parameters
-    ----------
-    recipes
-        Name → recipe; the original comes first.
-    """
-    parts = [extracted(manifest, recipe, n_jobs, progress) for recipe in recipes.values()]
-    manifest, _ = complete(manifest, [ids for ids, _, _ in parts])
-    values = np.stack([aligned(ids, array, manifest) for ids, array, _ in parts], axis=1)
-    digests = {name: said["digest"] for name, (_, _, said) in zip(recipes, parts, strict=True)}
-    return manifest["clip_id"].tolist(), values, {**parts[0][2], "versions": digests}
-
-
-def one_version(values: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Draw one version of each sample in training, and take the original outside of it.
-
-    Parameters
-    ----------
-    values
-        Shape (B, versions, …), the original first.
-    generator
-        None outside training.
-
-    Returns
-    -------
-    Tensor
-        Shape (B, …).
-    """
-    n, count = values.shape[:2]
-    if generator is None or count == 1:
-        return values[:, 0]
-    which = torch.randint(count, (n,), generator=generator, device=generator.device)
-    return values[torch.arange(n, device=values.device), which.to(values.device)]
-
-
-def augmenter(changes: Sequence[tuple[str, Callable]]) -> Callable | None:
-    """Return an ``augment`` for `training.fit` that applies changes in order, or None for none.
-
-    Parameters
-    ----------
-    changes
-        (input, change): ``change(values, generator)`` returns the changed values of that input;
-        a batch without the input is left as it is.
-    """
-    if not changes:
-        return None
-
-    def augment(inputs: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
-        changed = dict(inputs)
-        for name, change in changes:
-            if name in changed:
-                changed[name] = change(changed[name], generator)
-        return changed
-
-    return augment
-
-
 def aligned(ids: Iterable[str], values: np.ndarray, manifest: pd.DataFrame) -> np.ndarray:
     """Return the values in the order of the manifest, all of whose clips must be among `ids`."""
     at = pd.Index(ids).get_indexer(manifest["clip_id"])
@@ -156,39 +328,97 @@ def aligned(ids: Iterable[str], values: np.ndarray, manifest: pd.DataFrame) -> n
     return np.ascontiguousarray(values[at])
 
 
-def below(root: str | Path | None, name: str) -> Path | None:
-    """Return the folder `name` in `root`, or None to look where corpora usually lie."""
-    return Path(root) / name if root else None
+# --- values of each clip -------------------------------------------------------------------
 
 
-# --- pictures dealt to voices (the paired corpus) ------------------------------------------
-
-
-def dealt_faces(
-    manifest: pd.DataFrame, frames: int, size: int, seed: int, root: str | Path | None
+def versions(
+    manifest: pd.DataFrame, recipes: Mapping[str, FeatureRecipe], n_jobs: int, progress: bool
 ) -> Part:
-    """Return the FER2013 pictures of paired clips: uint8 (clips, frames, size, size).
+    """Return the versions of each clip, from the store where it can, of clips that have them all.
 
-    FER2013 holds no larger faces than 48×48; others are made from them by interpolation.
+    Parameters
+    ----------
+    recipes
+        Name → recipe; the original comes first.
     """
-    from emolib.corpora import fer2013, paired
+    from emolib.features import store
 
-    rows = paired.frames(manifest, frames, seed, root=root)
-    values = np.array(fer2013.images(below(root, "fer2013"))[rows])
-    if size != values.shape[-1]:
-        resized = F.interpolate(
-            torch.from_numpy(values).float(), (size, size), mode="bilinear", align_corners=False
+    parts = [
+        store.extract(manifest, recipe, n_jobs=n_jobs, progress=progress)
+        for recipe in recipes.values()
+    ]
+    first, recipe = parts[0].manifest, parts[0].recipe
+    missed = [column for column in ("missed_frames", "beyond_end") if column in first]
+    described = {
+        "recipe": repr(recipe),
+        "digest": recipe.digest(),
+        "problems": len(parts[0].problems),
+        **{column: int(first[column].sum()) for column in missed},
+        "versions": {name: recipe.digest() for name, recipe in recipes.items()},
+    }
+    if len(parts) == 1:
+        return first["clip_id"].tolist(), np.asarray(parts[0].values)[:, None], described
+    ids = [part.manifest["clip_id"] for part in parts]
+    manifest, _ = complete(manifest, ids)
+    values = [aligned(names, part.values, manifest) for names, part in zip(ids, parts, strict=True)]
+    return manifest["clip_id"].tolist(), np.stack(values, axis=1), described
+
+
+def _numbers(clips: pd.DataFrame, stream: Stream, request: Request) -> np.ndarray:
+    """Return which pictures each clip shows, (clips, frames)."""
+    module = corpora.CORPORA[request.corpus]
+    return module.frames(clips, stream.pictures[0], request.seed, root=request.root)
+
+
+def _pictures(request: Request) -> np.ndarray:
+    """Return all pictures of a corpus, or those that its clips are dealt from."""
+    lender = corpora.SOURCES[request.corpus].pictures_of
+    root = request.root if lender == request.corpus else folder_of(lender, request.root)
+    return corpora.CORPORA[lender].images(root)
+
+
+def _shown(clips: pd.DataFrame, stream: Stream, request: Request) -> Part:
+    """Return the pictures that clips show: uint8 (clips, 1, frames, side, side).
+
+    The corpora hold no larger ones than 48×48; others are made from them by interpolation.
+    """
+    frames, side = stream.pictures
+    used, at = np.unique(_numbers(clips, stream, request), return_inverse=True)
+    values = np.array(_pictures(request)[used])
+    if side != values.shape[-1]:
+        values = np.concatenate(
+            [_resized(part, side) for part in np.split(values, range(1024, len(values), 1024))]
         )
-        values = resized.round().clamp(0, 255).to(torch.uint8).numpy()
-    said = {"recipe": f"{frames} FER2013 pictures a clip, {size}×{size}", "seed": seed}
-    return manifest["clip_id"].tolist(), values, said
+    values = values[at.reshape(len(clips), frames)]
+    lender = corpora.SOURCES[corpora.SOURCES[request.corpus].pictures_of]
+    described: dict[str, Any] = {"recipe": f"{lender.title} pictures, {side}×{side} grey"}
+    if lender.name != request.corpus:
+        recipe = f"{frames} {lender.title} pictures a clip, {side}×{side}"
+        described = {"recipe": recipe, "seed": request.seed}
+    return clips["clip_id"].tolist(), values[:, None], described
 
 
-def dealt_groups(
-    manifest: pd.DataFrame, frames: int, seed: int, root: str | Path | None
-) -> np.ndarray:
-    """Return the groups of near-duplicates that each clip's pictures belong to, (clips, frames)."""
-    from emolib.corpora import fer2013, paired, pictures
+def _resized(pictures: np.ndarray, side: int) -> np.ndarray:
+    floats = torch.from_numpy(pictures)[:, None].float()
+    larger = F.interpolate(floats, (side, side), mode="bilinear", align_corners=False)
+    return larger.round().clamp(0, 255).to(torch.uint8).numpy()[:, 0]
 
-    groups = pictures.near_duplicates(fer2013.images(below(root, "fer2013")))
-    return groups[paired.frames(manifest, frames, seed, root=root)]
+
+def _groups(clips: pd.DataFrame, stream: Stream, request: Request) -> np.ndarray | None:
+    """Return the look-alikes that each clip's pictures belong to, (clips, frames).
+
+    None of films, and of pictures whose people are known: a split by actor keeps those apart,
+    where likeness would take posed faces of two people for one.
+    """
+    lender = corpora.SOURCES[request.corpus].pictures_of
+    named = lender == request.corpus and (clips["actor"] != "").all()
+    if not lender or named:
+        return None
+    return near_duplicates(request)[_numbers(clips, stream, request)]
+
+
+def near_duplicates(request: Request) -> np.ndarray:
+    """Return the number of the group of look-alikes of every picture of a corpus."""
+    from emolib.corpora import pictures
+
+    return pictures.near_duplicates(_pictures(request))

@@ -1,7 +1,7 @@
 """Yang, Lv, Liu: how their network is trained, and the full runs the book shows.
 
 One sample is one clip: MFCC of 3.6 s of sound, and a few faces of the same 3.6 s. The paper
-says little of how it was done; every gap is filled here in the open, and is an option of `load`
+says little of how it was done; every gap is filled here in the open, and is an option of `declare`
 where it may matter:
 
 * No optimiser, batch size, number of epochs or stopping rule: `RECIPE`.
@@ -18,32 +18,21 @@ where it may matter:
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 
 from emolib import corpora
+from emolib.corpora.paired import folder_of
 from emolib.models import yang as network
-from emolib.papers import face_features
-from emolib.papers.engine import Dataset, ExperimentError
-from emolib.papers.streams import (
-    aligned,
-    below,
-    choose,
-    classes,
-    complete,
-    dealt_faces,
-    dealt_groups,
-    extracted,
-    quarter,
-    refuse_silent_pictures,
-)
-from emolib.training import Samples, TrainingRecipe
+from emolib.papers import face_features, streams
+from emolib.papers.streams import Declaration, ExperimentError, Request, Stream, choose
+from emolib.training import TrainingRecipe
 
 #: The paper names none of this. Compared with a shorter recipe on validation actors, with ordinary
 #: MFCC (a gain within the noise); the number of epochs was set, not searched.
@@ -55,40 +44,25 @@ RECIPE = TrainingRecipe(
 FRAMES = 6
 SIZE = 48
 ADAPTIVE = "adaptive"
-MODALITIES = {"audio": ("audio",), "video": ("video",), "both": ("audio", "video")}
 
 
-def load(
-    corpus: str,
-    modality: str,
-    mode: str = "full",
+def declare(
+    request: Request,
     *,
-    root: str | Path | None = None,
     order: float | str = ADAPTIVE,
     n_mfcc: int = 10,
     frames: int = FRAMES,
     size: int = SIZE,
     spatial: str = "features",
     face_network: str = "mobilenetv2",
-    n_jobs: int = 2,
-    seed: int = 0,
     device: str = "auto",
-    progress: bool = True,
-) -> Dataset:
-    """Return the samples of a corpus: one for each clip.
+) -> Declaration:
+    """Return what the network is given: one sample for each clip.
+
+    "audio" is (N, n_mfcc, 311), "video" (N, frames, …).
 
     Parameters
     ----------
-    corpus
-        "ravdess" (real voices, audio only), "paired" (those voices with FER2013 faces) or
-        "synthetic" (generated videos: Haar faces and their sound).
-    modality
-        "audio" (N, n_mfcc, 311), "video" (N, frames, …) or "both".
-    mode
-        "quick" takes one statement and repetition of the recordings, a quarter of the clips, and
-        leaves the face network untrained.
-    root
-        Folder of the corpus.
     order
         Of the fractional Fourier transform: a number for all frames, or "adaptive".
     n_mfcc
@@ -96,61 +70,43 @@ def load(
     frames, size
         Faces of a clip and their side in pixels.
     spatial
-        "features": video is (N, frames, width), made once by a face network that stays as it is.
+        "features": video is (N, frames, width), made once by a face network that stays as it is:
+        untrained in quick runs and where no pictures are left over that no clip shows.
         "pixels": video is uint8 (N, frames, size, size) and becomes (N, frames, 3, size, size).
     face_network
         Whose features: "mobilenetv2" or "shufflenetv2".
-    n_jobs
-        Processes that extract features which are not stored yet.
-    seed
-        Deals pictures to voices (paired) and seeds the face network.
     device
         Where the face network is trained.
-
-    Raises
-    ------
-    ExperimentError
-        If the corpus has not got the modality, or an option is unknown.
     """
-    _check(corpus, modality, spatial, face_network, order)
-    manifest = corpora.load(corpus, root)
-    if mode == "quick" and corpus != "synthetic":
-        manifest = quarter(manifest)
-    values: dict[str, tuple[list[str], np.ndarray]] = {}
-    said: dict[str, Any] = {}
-    if "audio" in MODALITIES[modality]:
-        *values["audio"], said["audio"] = _mfcc(manifest, order, n_mfcc, n_jobs, progress)
-    if "video" in MODALITIES[modality]:
-        if corpus == "paired":
-            part = dealt_faces(manifest, frames, size, seed, root)
-        else:
-            part = extracted(manifest, face_recipe(frames, size), n_jobs, progress)
-        *values["video"], said["video"] = part
-    manifest, left_out = complete(manifest, [ids for ids, _ in values.values()])
-    inputs = {name: aligned(*pair, manifest) for name, pair in values.items()}
-    standardise = {"audio": (0, 2)} if "audio" in inputs else {}
-    if "video" in inputs and spatial == "features":
-        untrained = mode == "quick" or corpus != "paired"
-        eyes = (
-            face_features.untrained(face_network, seed)
-            if untrained
-            else _face_network(face_network, root, frames, size, seed, device, progress)
+    choose("spatial", spatial, ("features", "pixels"))
+    choose("face_network", face_network, network.Spatial.WIDTHS)
+    if isinstance(order, str) and order != ADAPTIVE:
+        raise ExperimentError(f"unknown order {order!r}: give a number, 0 ≤ p < 4, or {ADAPTIVE!r}")
+    sound = mfcc_recipe(order, n_mfcc)
+    video = Stream({"original": face_recipe(frames, size)}, pictures=(frames, size))
+    if spatial == "features":
+        eyes = cache(lambda: _face_network(face_network, request, frames, size, device))
+        video = replace(
+            video,
+            form=lambda values: eyes().features(streams.original(values)),
+            # One scale for all channels: one that is silent in training has none of its own.
+            standardise=(0, 1, 2),
+            describe=lambda about: streams.of_the_original(about) | {"features": eyes().said},
         )
-        inputs["video"] = eyes.features(inputs["video"])
-        # One scale for all channels: one that is silent in training has none of its own.
-        standardise["video"] = (0, 1, 2)
-        said["video"] |= {"features": eyes.said}
-    names, labels = classes(corpus, manifest)
-    return Dataset(
-        samples=Samples({name: torch.from_numpy(array) for name, array in inputs.items()}, labels),
-        manifest=manifest,
-        n_segments=1,
-        classes=names,
+    return Declaration(
+        streams={
+            "audio": Stream(
+                {"original": sound},
+                standardise=(0, 2),
+                describe=partial(_named, recipe=sound),
+            ),
+            "video": video,
+        },
         prepare=prepare,
-        features={"clips_left_out": left_out, **said},
-        standardise=standardise,
-        images=dealt_groups(manifest, frames, seed, root) if corpus == "paired" else None,
     )
+
+
+load = streams.loader(declare)
 
 
 def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:
@@ -159,16 +115,6 @@ def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dic
     if video is not None and video.dtype == torch.uint8:
         return inputs | {"video": face_features.normalised(video)}
     return inputs
-
-
-def _check(corpus: str, modality: str, spatial: str, face_network: str, order) -> None:
-    choose("corpus", corpus, ("ravdess", "paired", "synthetic"))
-    choose("modality", modality, MODALITIES)
-    choose("spatial", spatial, ("features", "pixels"))
-    choose("face_network", face_network, network.Spatial.WIDTHS)
-    if isinstance(order, str) and order != ADAPTIVE:
-        raise ExperimentError(f"unknown order {order!r}: give a number, 0 ≤ p < 4, or {ADAPTIVE!r}")
-    refuse_silent_pictures(corpus, modality)
 
 
 # --- sound ---------------------------------------------------------------------------------
@@ -181,19 +127,17 @@ def mfcc_recipe(order: float | str = ADAPTIVE, n_mfcc: int = 10):
     return FrftMfcc(order=None if order == ADAPTIVE else float(order), n_mfcc=n_mfcc)
 
 
-def _mfcc(manifest: pd.DataFrame, order, n_mfcc: int, n_jobs: int, progress: bool):
-    recipe = mfcc_recipe(order, n_mfcc)
-    ids, values, said = extracted(manifest, recipe, n_jobs, progress)
+def _named(about: Mapping[str, Any], recipe) -> dict[str, Any]:
+    """Say what front end it is: at order 1 nothing of it is fractional."""
     options = asdict(recipe)
     if recipe.order is not None:
         del options["orders"]  # candidates of the adaptive order only
-    said = {
+    return {
         "front_end": "MFCC" if recipe.order == 1 else "FrFT-MFCC",
         **options,
-        "digest": said["digest"],
-        "problems": said["problems"],
+        "digest": about["digest"],
+        "problems": about["problems"],
     }
-    return ids, values, said
 
 
 # --- faces ---------------------------------------------------------------------------------
@@ -214,31 +158,32 @@ def spare_pictures(root: str | Path | None = None, frames: int = FRAMES, seed: i
     ndarray of int
         Rows of ``fer2013.images()``, ascending.
     """
-    from emolib.corpora import fer2013, pictures
-
-    groups = pictures.near_duplicates(fer2013.images(below(root, "fer2013")))
-    shown = dealt_groups(corpora.load("paired", root), frames, seed, root)
-    return np.flatnonzero(~np.isin(groups, shown))
+    request = Request("paired", "video", root=root, seed=seed)
+    groups = streams.near_duplicates(request)
+    clips = corpora.load("paired", root)
+    shown = corpora.CORPORA["paired"].frames(clips, frames, seed, root=root)
+    return np.flatnonzero(~np.isin(groups, groups[shown]))
 
 
 def _face_network(
-    name: str, root, frames: int, size: int, seed: int, device: str, progress: bool
+    name: str, request: Request, frames: int, size: int, device: str
 ) -> face_features.FaceNetwork:
-    from emolib.corpora import fer2013
-
+    if request.mode == "quick" or request.corpus != "paired":
+        return face_features.untrained(name, request.seed)
     if size != SIZE:
         raise ExperimentError(
             f"the frozen face network is made from FER2013 pictures of {SIZE}×{SIZE}: leave "
             f"size={SIZE}, or train it with the rest (spatial='pixels')"
         )
-    rows = spare_pictures(root, frames, seed)
-    emotions = (
-        fer2013.manifest(below(root, "fer2013"))["emotion"].map(fer2013.CLASSES.index).to_numpy()
-    )
-    pictures = np.array(fer2013.images(below(root, "fer2013"))[rows])
+    from emolib.corpora import fer2013
+
+    rows = spare_pictures(request.root, frames, request.seed)
+    folder = folder_of("fer2013", request.root)
+    emotions = fer2013.manifest(folder)["emotion"].map(fer2013.CLASSES.index).to_numpy()
     return face_features.trained(
-        name, pictures, emotions[rows], seed=seed, device=device, progress=progress
-    )
+        name, np.array(fer2013.images(folder)[rows]), emotions[rows],
+        seed=request.seed, device=device, progress=request.progress,
+    )  # fmt: skip
 
 
 # --- the full runs -------------------------------------------------------------------------

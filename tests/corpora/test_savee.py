@@ -21,7 +21,7 @@ def test_all_seven_emotions_have_a_code():
 @pytest.mark.parametrize(
     ("path", "cause"),
     [
-        ("DC/x01.wav", "not an emotion"),
+        ("DC/x01.wav", "unknown emotion 'x'"),
         ("DC/a1.wav", "not an emotion"),
         ("XY/a01.wav", "unknown actor 'XY'"),
         ("ZZ_a01.wav", "unknown actor 'ZZ'"),

@@ -32,6 +32,8 @@ def _voices(actors, prefix, corpus, emotions):
                 "actor": f"{actor:02}",
                 "emotion": ravdess.CLASSES[emotion - 1],
                 "modality": "audio",
+                "sex": "male" if actor % 2 else "female",
+                "twin": take,
             }
         )
     return build(rows)
@@ -224,6 +226,16 @@ def test_valid_counts_as_seen():
     moved.loc[(table["fold"] == fold) & (table["clip_id"] == one.iloc[0]), "part"] = "valid"
     with pytest.raises(LeakError, match="ravdess 01"):
         Split("actor", "ravdess", moved).check(manifest)
+
+
+def test_actors_of_another_corpus_have_the_sex_that_it_tells_and_no_other():
+    """Odd actors are men in RAVDESS; elsewhere two digits say nothing."""
+    other = voices(8, corpus="elsewhere").drop(columns=["sex", "twin"])
+    assert make("actor", other).n_folds == 5
+    told = other.assign(sex=np.where(other["actor"].astype(int) <= 4, "male", "female"))
+    split = make("actor", told, n_folds=4)
+    for fold in range(4):
+        assert sides(split, told, "sex", fold)["test"] == {"male", "female"}
 
 
 def test_twins_in_other_modalities_stay_together_by_clip_and_are_found_when_they_do_not():

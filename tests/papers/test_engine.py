@@ -12,6 +12,7 @@ import torch
 from emolib import models, paths, results
 from emolib.corpora import manifest as manifests
 from emolib.corpora import splits
+from emolib.errors import EmolibError
 from emolib.papers import ding, engine
 from emolib.papers.engine import Dataset, ExperimentError
 from emolib.registry import UnknownPaperError
@@ -34,7 +35,8 @@ def dataset(corpus="ravdess", modality="audio", mode="quick", *, cue="emotion", 
         clip = f"03-01-{number:02d}-01-{take // 3 + 1:02d}-{take % 3 + 1:02d}-{actor + 1:02d}"
         rows.append(
             {"clip_id": clip, "path": "", "corpus": "ravdess", "actor": f"{actor + 1:02d}",
-             "emotion": emotion, "modality": "audio", "channel": "speech"}
+             "emotion": emotion, "modality": "audio", "channel": "speech",
+             "sex": ("female", "male")[(actor + 1) % 2]}
         )  # fmt: skip
         source = np.random.default_rng([number] if cue == "emotion" else [number, actor])
         sounds.append(5 * source.normal(size=40) + rng.normal(size=(SEGMENTS, 40)))
@@ -211,7 +213,7 @@ def test_standardisation_uses_the_training_rows_alone():
     loud = data.samples.inputs["audio"].clone()
     loud[100:] *= 50  # validation and test must not move the statistics
     changed = replace(data, samples=Samples({"audio": loud}, data.samples.labels))
-    (train, *_), (again, _, test) = (engine._parts(d, rows) for d in (data, changed))
+    (train, *_), (again, _, test) = (d.take(rows) for d in (data, changed))
     torch.testing.assert_close(train.inputs["audio"].mean(0), torch.zeros(40), atol=1e-5, rtol=0)
     torch.testing.assert_close(train.inputs["audio"].std(0, False), torch.ones(40))
     assert torch.equal(train.inputs["audio"], again.inputs["audio"])
@@ -222,7 +224,7 @@ def test_copies_join_the_training_rows_only():
     data = dataset()
     copy = Samples({"audio": data.samples.inputs["audio"] + 100}, data.samples.labels)
     rows = {"train": np.array([4, 5]), "valid": np.array([8]), "test": np.array([9])}
-    train, valid, test = engine._parts(replace(data, copies=(copy,)), rows)
+    train, valid, test = replace(data, copies=(copy,)).take(rows)
     assert len(train) == 4 and len(valid) == len(test) == 1
     assert torch.equal(train.inputs["audio"][2:], data.samples.inputs["audio"][[4, 5]] + 100)
 
@@ -264,13 +266,13 @@ LOAD = ding.load  # the real one: the fixture above replaces it in the module
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("ravdess", "both"), "corpus='paired'"),
-        (("mead", "audio"), "unknown corpus 'mead': known are ravdess"),
-        (("ravdess", "sound"), "unknown modality 'sound'"),
+        (("fer2013", "both"), "FER2013 has no voices: it has faces"),
+        (("meat", "audio"), "unknown corpus 'meat': known are ravdess"),
+        (("ravdess", "text"), "unknown modality 'text': known are audio, video, both"),
     ],
 )
 def test_data_that_are_not_there_are_refused(arguments, message):
-    with pytest.raises(ExperimentError, match=message):
+    with pytest.raises(EmolibError, match=message):
         LOAD(*arguments)
 
 

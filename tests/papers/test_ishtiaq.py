@@ -8,13 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emolib import models
+from emolib.errors import EmolibError
 from emolib.papers import ishtiaq
-from emolib.papers.engine import ExperimentError
+from emolib.papers.streams import ExperimentError, Request
 from emolib.training import Samples
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def augmenter(*names: str):
+    return ishtiaq.declare(Request("ravdess", "audio"), augmentation=names).augment
 
 
 def tone(seconds: float, rate: int = 16_000) -> np.ndarray:
@@ -57,12 +62,9 @@ def test_loudness_survives_in_the_spectrogram():
     assert loud.max() - soft.max() == pytest.approx(20, abs=0.1)
 
 
-def test_levels_take_away_what_they_say(monkeypatch):
+def test_levels_take_away_what_they_say():
     decibels = np.random.default_rng(0).normal(-30, 5, (3, 5, 64, 94)).astype(np.float32)
-    monkeypatch.setattr(ishtiaq, "versions", lambda *_: (list("abc"), decibels, {}))
-    made = {
-        level: ishtiaq._mel(None, None, 0, 1, False, level=level)[1] for level in ishtiaq.LEVELS
-    }
+    made = {level: ishtiaq._voices(decibels, level) for level in ishtiaq.LEVELS}
     assert made["clip"].shape == (3, 5, 64, 64)
     np.testing.assert_allclose(made["clip"].mean((2, 3)), 0, atol=1e-4)
     np.testing.assert_allclose(made["clip"].std((2, 3)), 1, atol=1e-4)
@@ -90,7 +92,7 @@ def test_augmentation_keeps_shapes_and_invents_no_values(seed):
     video = torch.rand(4, 3, 1, 8, 8, generator=generator(seed))
     text = torch.ones(4, 8, dtype=torch.long)
     inputs = {"audio": audio, "video": video, "text": text}
-    changed = ishtiaq._augmenter(("move", "mask", "mirror"))(inputs, generator(seed))
+    changed = augmenter("move", "mask", "mirror")(inputs, generator(seed))
     assert torch.equal(changed["text"], text)
     for i in range(4):
         assert set(changed["audio"][i].flatten().tolist()) <= {0.0, *audio[i].flatten().tolist()}
@@ -101,11 +103,11 @@ def test_augmentation_keeps_shapes_and_invents_no_values(seed):
 
 def test_augmentation_depends_on_its_generator_alone():
     inputs = {"audio": torch.randn(4, 1, 40, 64)}
-    augment = ishtiaq._augmenter(("move", "mask"))
+    augment = augmenter("move", "mask")
     one, two, other = (augment(inputs, generator(seed))["audio"] for seed in (1, 1, 2))
     assert torch.equal(one, two)
     assert not torch.equal(one, other)
-    assert ishtiaq._augmenter(("waveform",)) is None  # drawn in `prepare`
+    assert augmenter("waveform") is None  # drawn in `prepare`
 
 
 def test_noise_falls_on_one_modality_only_and_never_on_padding():
@@ -116,6 +118,27 @@ def test_noise_falls_on_one_modality_only_and_never_on_padding():
     assert torch.equal(voices.inputs["text"], words)
     assert torch.equal(texts.inputs["text"] != 0, words != 0)
     assert texts.inputs["text"].max() == 1
+
+
+def test_free_speech_gives_its_first_words_and_short_speech_is_padded():
+    texts = ["well I would say that the dogs bark at night and sleep by day", "Dogs", "xylophone"]
+    numbers = ishtiaq._words(np.array(texts, object)[:, None])
+    assert numbers.shape == (3, ishtiaq.WORDS)
+    known = ishtiaq.tokenize(["I would"]).tolist()[0]
+    assert numbers[0, :3].tolist() == [ishtiaq.UNKNOWN, *known]
+    assert (numbers[1:, 1:] == ishtiaq.PAD).all()
+    assert numbers[2, 0] == ishtiaq.UNKNOWN
+
+
+def test_sentences_take_turns_with_emotions_however_many_there_are():
+    clips = pd.DataFrame(
+        [(e, s) for e in ("angry", "calm", "happy", "sad") for s in ("DFA", "IEO", "ITS")],
+        columns=["emotion", "statement"],
+    )
+    kept, _ = ishtiaq._one_sentence_each(clips)
+    assert kept["statement"].tolist() == ["DFA", "IEO", "ITS", "DFA"]
+    with pytest.raises(ExperimentError, match="several sentences"):
+        ishtiaq._one_sentence_each(clips.assign(statement=""))
 
 
 @settings(max_examples=30, deadline=None)
@@ -134,7 +157,7 @@ def test_one_sentence_each_halves_a_balanced_collection_and_tells_one_bit(senten
         columns=["emotion", "statement"],
     )
     assert ishtiaq.mutual_information(clips["statement"], clips["emotion"]) == 0
-    kept = clips[ishtiaq._one_sentence_each(clips)]
+    kept, _ = ishtiaq._one_sentence_each(clips)
     assert len(kept) == len(clips) // 2
     assert ishtiaq.mutual_information(kept["statement"], kept["emotion"]) == 1
 
@@ -142,16 +165,15 @@ def test_one_sentence_each_halves_a_balanced_collection_and_tells_one_bit(senten
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (("ravdess", "video"), {}, "corpus='paired'"),
-        (("ravdess", "both"), {}, "has no video"),
-        (("savee", "audio"), {}, "ravdess, paired, synthetic"),
+        (("savee", "text"), {}, "SAVEE has no words: it has voices .* ravdess, cremad, paired"),
+        (("ckplus", "all"), {}, "CK. has no voices: it has faces"),
         (("ravdess", "audio"), {"statements": "odd"}, "balanced, confounded"),
         (("ravdess", "audio"), {"augmentation": ("mask", "echo")}, "unknown augmentation 'echo'"),
         (("ravdess", "audio"), {"level": "loud"}, "clip, band, absolute"),
     ],
 )
 def test_what_cannot_be_loaded_is_refused_with_a_way_out(arguments, options, message):
-    with pytest.raises(ExperimentError, match=message):
+    with pytest.raises(EmolibError, match=message):
         ishtiaq.load(*arguments, **options)
 
 

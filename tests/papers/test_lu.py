@@ -102,8 +102,8 @@ def test_a_mean_over_time_becomes_a_sequence_of_one_step():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"corpus": "savee"}, "unknown corpus 'savee': known are ravdess, paired, synthetic"),
-        ({"corpus": "ravdess", "modality": "both"}, "use modality='audio', or corpus='paired'"),
+        ({"detector": "viola"}, "unknown detector 'viola': known are haar, mtcnn"),
+        ({"sizes": 32}, "unknown option of the data 'sizes': known are size, frames, shown"),
         ({"modality": "text"}, "unknown modality 'text'"),
     ],
 )
@@ -118,7 +118,7 @@ def test_an_emotion_can_be_omitted_and_an_unknown_one_not(recordings):
                    progress=False)  # fmt: skip
     assert "happy" not in data.classes
     assert len(data.classes) == 7
-    with pytest.raises(ExperimentError, match="no clip is 'bored'"):
+    with pytest.raises(ExperimentError, match="unknown emotion to omit 'bored': known are angry"):
         lu.load("ravdess", "audio", "quick", root=recordings / "ravdess", omit="bored")
 
 

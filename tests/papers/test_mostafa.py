@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from emolib import corpora, models
-from emolib.corpora import splits
-from emolib.papers import mostafa
+from emolib.corpora import CorpusError, splits
+from emolib.papers import augment, mostafa
 from emolib.papers.engine import ExperimentError
 from emolib.papers.mostafa import AUGMENTATIONS, FULL
 
@@ -35,7 +35,7 @@ def test_an_augmentation_keeps_shape_and_range_and_follows_its_seed(change):
 
 def test_flipping_mirrors_whole_faces_or_leaves_them():
     faces = batch("video", 40)
-    flipped = mostafa.flip(faces, torch.Generator().manual_seed(0))
+    flipped = augment.mirror(faces, torch.Generator().manual_seed(0))
     kinds = [
         "same" if torch.equal(after, before) else "mirror"
         for before, after in zip(faces, flipped, strict=True)
@@ -59,22 +59,17 @@ def test_the_gain_of_a_microphone_does_not_count_unless_asked_for():
     assert not torch.allclose(absolute, mostafa.decibels_to_input(decibels + 12, "absolute"))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("cremad", "audio"), "unknown corpus"),
-        (("ravdess", "smell"), "unknown modality"),
-    ],
-)
-def test_an_unknown_corpus_or_modality_is_refused(arguments, said):
-    with pytest.raises(ExperimentError, match=said):
-        mostafa.load(*arguments)
+@pytest.mark.realdata
+def test_films_that_are_not_in_the_folder_are_missed_with_what_is(recordings):
+    with pytest.raises(CorpusError, match="no audiovisual speech clip, only audio speech"):
+        mostafa.load("ravdess", "video", root=recordings / "ravdess")
 
 
 @pytest.mark.realdata
-def test_a_modality_that_a_corpus_has_not_got_is_refused_with_those_it_has(recordings):
-    with pytest.raises(ExperimentError, match="has no video: use modality='audio'"):
-        mostafa.load("ravdess", "video", root=recordings / "ravdess")
+@pytest.mark.parametrize("options", [{"share": 0.5}, {"without_twins": True}])
+def test_options_of_official_parts_need_a_corpus_that_has_them(options, recordings):
+    with pytest.raises(ExperimentError, match="ravdess has no official training part"):
+        mostafa.load("ravdess", "audio", "quick", **options)
 
 
 def test_an_unknown_augmentation_or_share_is_refused():
@@ -85,7 +80,7 @@ def test_an_unknown_augmentation_or_share_is_refused():
 
 
 def test_a_voice_is_drawn_among_its_versions_in_training_and_is_itself_in_the_test():
-    ready = mostafa._preparer("clip")
+    ready = mostafa.prepare
     sounds = {"audio": torch.randn(64, 5, 64, 94)}
     tested = ready(sounds, None)["audio"]
     assert tested.shape == (64, 1, 64, 94)

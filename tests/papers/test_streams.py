@@ -1,12 +1,15 @@
 """What the loaders of all papers share."""
 
+import inspect
+from itertools import product
+
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from emolib.papers import engine, streams
-from emolib.papers.engine import ExperimentError
+from emolib.corpora import manifest as manifests
+from emolib.papers import engine, ishtiaq, streams
+from emolib.papers.streams import ExperimentError, Request
 
 MANIFEST = pd.DataFrame(
     {
@@ -24,8 +27,64 @@ def test_an_unknown_choice_is_refused_with_what_is_known():
         streams.choose("fruit", "nut", ("fig", "plum"))
 
 
-def test_a_quick_run_takes_one_statement_and_repetition():
-    assert streams.quarter(MANIFEST)["clip_id"].tolist() == ["c"]
+def recordings(**columns) -> pd.DataFrame:
+    """Every combination of the columns' values as a clip."""
+    rows = [dict(zip(columns, values, strict=True)) for values in product(*columns.values())]
+    common = {"path": "", "corpus": "ravdess", "modality": "audio"}
+    return manifests.build(common | row | {"clip_id": str(i)} for i, row in enumerate(rows))
+
+
+RAVDESS = recordings(
+    actor=("01", "02"), emotion=("happy", "sad"), intensity=("normal", "strong"),
+    statement=("01", "02"), repetition=("01", "02"),
+)  # fmt: skip
+
+
+def test_a_quick_run_takes_one_statement_and_repetition_of_ravdess():
+    few = streams.fewer(RAVDESS, 4)
+    assert len(few) == len(RAVDESS) / 4
+    assert set(few["statement"]) == set(few["repetition"]) == {"01"}
+    assert set(few["intensity"]) == {"normal", "strong"}
+
+
+def test_words_are_learnt_from_more_than_one_sentence_in_a_quick_run_too():
+    few = ishtiaq.declare(Request("ravdess", "text", "quick")).quick(RAVDESS, 4)
+    assert len(few) == len(RAVDESS) / 4
+    assert set(few["statement"]) == {"01", "02"}
+    assert set(few["intensity"]) == {"normal"}
+
+
+@pytest.mark.parametrize("one_in", [1, 3, 12])
+@pytest.mark.parametrize(
+    "clips",
+    [
+        recordings(
+            actor=("1001", "1002"), emotion=("happy", "sad"), statement=tuple("ABCDEFGHIJKL")
+        ),
+        recordings(actor=("a", "b"), emotion=("happy", "sad"), session=tuple("123456789abc")),
+        recordings(
+            emotion=("happy", "sad"), usage=("Training", "PublicTest"), row=tuple(range(24))
+        ),
+    ],
+    ids=["other statements", "free speech", "pictures"],
+)
+def test_a_quick_run_of_any_corpus_keeps_every_actor_emotion_and_part(clips, one_in):
+    few = streams.fewer(clips, one_in)
+    assert len(few) == len(clips) / one_in
+    kinds = ["actor", "emotion", "usage"]
+    assert set(map(tuple, few[kinds].to_numpy())) == set(map(tuple, clips[kinds].to_numpy()))
+
+
+def test_the_signature_of_a_loader_has_the_options_of_its_paper():
+    parameters = inspect.signature(ishtiaq.load).parameters
+    assert list(parameters)[:3] == ["corpus", "modality", "mode"]
+    assert {"root", "level", "statements"} <= set(parameters)
+    assert not {"declare", "request", "options"} & set(parameters)
+
+
+def test_an_unknown_mode_is_refused_before_any_clip_is_read():
+    with pytest.raises(ExperimentError, match="unknown mode 'Full': known are quick, full"):
+        ishtiaq.load("synthetic", "audio", "Full")
 
 
 def test_a_clip_counts_only_with_every_modality_and_keeps_its_place():
@@ -39,29 +98,6 @@ def test_a_clip_counts_only_with_every_modality_and_keeps_its_place():
 def test_a_clip_without_values_is_named_and_gets_none_of_another_clip():
     with pytest.raises(ValueError, match="no values for clip b"):
         streams.aligned(["a", "c"], np.array([1, 3]), MANIFEST)
-
-
-def test_training_draws_among_versions_and_tests_see_the_original():
-    values = torch.arange(5).repeat(2000, 1)[..., None]  # (B, versions, 1)
-    assert streams.one_version(values, None).unique().tolist() == [0]
-    drawn = streams.one_version(values, torch.Generator().manual_seed(0))
-    assert drawn.shape == (2000, 1)
-    shares = torch.bincount(drawn.flatten(), minlength=5) / 2000
-    assert (shares - 0.2).abs().max() < 0.05
-
-
-def test_changes_are_made_in_order_and_only_to_inputs_that_are_there():
-    changes = [
-        ("audio", lambda x, _: x + 1),
-        ("video", lambda x, _: x * 0),
-        ("audio", lambda x, _: x * 2),
-    ]
-    given = {"audio": torch.ones(3)}
-    changed = streams.augmenter(changes)(given, torch.Generator())
-    assert set(changed) == {"audio"}
-    assert changed["audio"].tolist() == [4.0] * 3
-    assert given["audio"].tolist() == [1.0] * 3
-    assert streams.augmenter([]) is None
 
 
 def test_classes_are_in_the_corpus_order_and_only_those_that_occur():

@@ -12,7 +12,7 @@ from emolib.corpora import CorpusError
 from emolib.labs import grid
 from emolib.models.yang import LADDER
 from emolib.papers import engine, face_features, yang
-from emolib.papers.engine import ExperimentError
+from emolib.papers.streams import ExperimentError, Request
 
 ONE_EPOCH = replace(face_features.RECIPE, max_epochs=1, batch_size=8)
 
@@ -63,8 +63,6 @@ def test_features_of_another_width_fit_a_network_built_for_them():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"corpus": "savee"}, "unknown corpus 'savee': known are ravdess, paired, synthetic"),
-        ({"corpus": "ravdess", "modality": "both"}, "use modality='audio', or corpus='paired'"),
         ({"modality": "text"}, "unknown modality 'text'"),
         ({"spatial": "frames"}, "unknown spatial 'frames': known are features, pixels"),
         ({"face_network": "vgg"}, "unknown face_network 'vgg'"),
@@ -81,10 +79,13 @@ def test_an_order_that_is_an_angle_is_refused_before_any_clip_is_read():
         yang.mfcc_recipe(4.5)
 
 
-def test_only_order_one_is_called_mfcc(monkeypatch):
-    said = {"digest": "0" * 16, "problems": 0}
-    monkeypatch.setattr(yang, "extracted", lambda *_: (["a"], np.zeros((1, 10, 311)), said))
-    said = {order: yang._mfcc(None, order, 10, 1, False)[2] for order in (1.0, 0.9, "adaptive")}
+def test_only_order_one_is_called_mfcc():
+    about = {"recipe": "FrftMfcc(…)", "digest": "0" * 16, "problems": 0}
+    asked = Request("ravdess", "audio")
+    said = {
+        order: yang.declare(asked, order=order).streams["audio"].describe(about)
+        for order in (1.0, 0.9, "adaptive")
+    }
     assert "frft" not in str(said[1.0]).lower()
     assert said[0.9]["front_end"] == said["adaptive"]["front_end"] == "FrFT-MFCC"
     assert said["adaptive"]["order"] is None

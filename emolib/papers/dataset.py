@@ -1,0 +1,105 @@
+"""What a paper trains on: samples as tensors, and the clips they come from."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from emolib.corpora import splits
+from emolib.training import Samples
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a paper trains on: samples as tensors, and the clips they come from.
+
+    Attributes
+    ----------
+    samples
+        Rows in the order clip 0 segment 0, clip 0 segment 1, …: clips · n_segments in all.
+    manifest
+        One row for each clip.
+    n_segments
+        Samples per clip.
+    classes
+        Names of the labels 0, 1, ….
+    prepare, augment
+        As in `training.fit`.
+    features
+        What the inputs are: recipes, digests, counts of clips left out (goes into the result).
+    standardise
+        Input name → axes. The input is brought to mean 0 and sd 1 over these axes with the
+        statistics of the training rows alone.
+    copies
+        Augmented twins of all samples, row by row; those of the training rows join training.
+    images
+        Per clip the numbers of the images it shows (clips, k), where images are dealt to
+        clips, so that the split can be checked for shared ones.
+    """
+
+    samples: Samples
+    manifest: pd.DataFrame
+    n_segments: int
+    classes: tuple[str, ...]
+    prepare: Callable | None = None
+    augment: Callable | None = None
+    features: dict[str, Any] = field(default_factory=dict)
+    standardise: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    copies: tuple[Samples, ...] = ()
+    images: np.ndarray | None = None
+
+    def parts(self, split: splits.Split, fold: int = 0) -> tuple[Samples, Samples, Samples]:
+        """Return training, validation and test samples of one fold, as `run` uses them.
+
+        Training includes the copies; all three are standardised with the training rows'
+        statistics where the data set asks for it.
+        """
+        return self.take(self.rows(split, fold))
+
+    def rows(self, split: splits.Split, fold: int = 0) -> dict[str, np.ndarray]:
+        """Return the sample numbers of each part of a fold, ascending."""
+        return {
+            part: np.sort(split.indices(self.manifest, fold, part, self.n_segments))
+            for part in splits.PARTS
+        }
+
+    def take(self, rows: Mapping[str, np.ndarray]) -> tuple[Samples, Samples, Samples]:
+        """Return training, validation and test samples of the rows of each part."""
+        train, valid, test = (self.samples.take(rows[part]) for part in splits.PARTS)
+        scales = {}
+        for name, axes in self.standardise.items():
+            values = train.inputs[name].double()
+            mean, sd = values.mean(axes, keepdim=True), values.std(axes, keepdim=True, correction=0)
+            scales[name] = (mean, sd.clamp(min=1e-8))
+        for copy in self.copies:
+            train = train.join(copy.take(rows["train"]))
+        train, valid, test = (_scaled(samples, scales) for samples in (train, valid, test))
+        return train, valid, test
+
+    def counts(self, rows: np.ndarray) -> dict[str, Any]:
+        """Return how many samples of each class and each actor are among `rows`."""
+        clips = self.manifest.iloc[rows // self.n_segments]
+        by_class = clips["emotion"].value_counts()
+        return {
+            "n": len(rows),
+            "clips": int(clips["clip_id"].nunique()),
+            "by_class": {name: int(by_class.get(name, 0)) for name in self.classes},
+            "by_actor": {
+                name: int(n) for name, n in clips["actor"].value_counts().sort_index().items()
+            },
+        }
+
+    def actors(self, split: splits.Split, fold: int = 0, part: str = "test") -> np.ndarray:
+        """Return the actor of each clip of a part, in the order of its samples."""
+        rows = split.indices(self.manifest, fold, part, self.n_segments)[:: self.n_segments]
+        return self.manifest["actor"].to_numpy()[rows // self.n_segments]
+
+
+def _scaled(samples: Samples, scales: Mapping[str, tuple[Tensor, Tensor]]) -> Samples:
+    inputs = dict(samples.inputs)
+    for name, (mean, sd) in scales.items():
+        inputs[name] = ((inputs[name].double() - mean) / sd).float()
+    return replace(samples, inputs=inputs)
