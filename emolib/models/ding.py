@@ -8,22 +8,9 @@ layers of its Fig. 3.
 import torch
 from torch import Tensor, nn
 
-from emolib.models.layers import expect
+from emolib.models.layers import AUDIO_VISUAL, ModelError, choose, given
 
-MODALITIES = ("audio", "video", "both")
 IMAGE = 64  # pixels on a side (Section III-A)
-
-# What the tests build: the paper's network first, then one step along each of its ablations.
-VARIANTS: list[dict] = [
-    {},
-    {"modality": "audio"},
-    {"modality": "video"},
-    {"n_classes": 7, "hidden": 14, "dropout": 0.5},  # SAVEE
-    {"padding": "same"},
-    {"audio_kernel": 2, "video_kernel": 2, "dropout": 0.0},
-    {"audio_kernel": 12, "video_kernel": 12, "padding": "same", "dropout": 0.9},
-    {"n_mfcc": 20, "hidden_activation": False},
-]
 
 
 class Ding(nn.Module):
@@ -65,16 +52,10 @@ class Ding(nn.Module):
         hidden_activation: bool = True,
     ):
         super().__init__()
-        if modality not in MODALITIES:
-            raise ValueError(f"modality {modality!r}: choose one of {', '.join(MODALITIES)}")
-        if padding not in ("valid", "same"):
-            raise ValueError(f"padding {padding!r}: choose 'valid' (the paper's) or 'same'")
+        choose("modality", modality, AUDIO_VISUAL)
+        choose("padding", padding, ("valid", "same"))
         self.modality = modality
         self.n_mfcc = n_mfcc
-        self._remedy = (
-            f"this network was built with modality={modality!r}, and the dense layer behind the "
-            "concatenation needs all of it; pass it, or build the network of the other modality"
-        )
         pad = 0 if padding == "valid" else padding  # P of eq. 6
         width = 0  # of Z_concat
 
@@ -137,16 +118,17 @@ class Ding(nn.Module):
 
         Raises
         ------
-        ValueError
+        ModelError
             If a modality that the network was built with is missing or has another shape.
         """
+        # The dense layer behind the concatenation needs all that the network was built for.
+        shapes = {"audio": (self.n_mfcc,), "video": (1, IMAGE, IMAGE)}
+        inputs = given(self.modality, shapes, complete=True, audio=audio, video=video)
         embeddings = []
-        if self.modality in ("video", "both"):
-            video = expect("video", video, (1, IMAGE, IMAGE), self._remedy)
-            embeddings.append(self.spatial(video))  # Z_spatial  (B, 2304)
-        if self.modality in ("audio", "both"):
-            audio = expect("audio", audio, (self.n_mfcc,), self._remedy)
-            embeddings.append(self.temporal(audio.unsqueeze(1)))  # Z_temporal (B, 224)
+        if "video" in inputs:
+            embeddings.append(self.spatial(inputs["video"]))  # Z_spatial  (B, 2304)
+        if "audio" in inputs:
+            embeddings.append(self.temporal(inputs["audio"].unsqueeze(1)))  # Z_temporal (B, 224)
         together = torch.cat(embeddings, dim=1) if len(embeddings) > 1 else embeddings[0]
         return self.fusion(together)  # (B, n_classes)
 
@@ -157,16 +139,11 @@ def _side_after(side: int, kernel: int, padding: str, n_layers: int, what: str) 
     for _ in range(n_layers):
         side = (side if padding == "same" else side - kernel + 1) // 2
         if side < 1:
-            raise ValueError(
+            raise ModelError(
                 f"{what}={kernel} without padding leaves nothing of {start} values after "
                 f"{n_layers} convolutions: use padding='same' or a smaller kernel"
             )
     return side
-
-
-def build(n_classes: int = 8, **options) -> Ding:
-    """Build the network; `options` are the parameters of `Ding`."""
-    return Ding(n_classes, **options)
 
 
 def example_inputs(
