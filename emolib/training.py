@@ -680,11 +680,7 @@ def _logits(model: nn.Module, samples: Samples, batch_size: int, prepare: Prepar
 
 
 def predict(
-    model: nn.Module,
-    samples: Samples,
-    *,
-    batch_size: int = 512,
-    prepare: Prepare | None = None,
+    model: nn.Module, samples: Samples, *, batch_size: int = 512, prepare: Prepare | None = None
 ) -> np.ndarray:
     """Return class probabilities (N, C), float32, of all rows in order.
 

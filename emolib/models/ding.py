@@ -11,6 +11,48 @@ from torch import Tensor, nn
 from emolib.models.layers import AUDIO_VISUAL, ModelError, choose, given
 
 IMAGE = 64  # pixels on a side (Section III-A)
+_P = {"valid": 0, "same": "same"}  # P of eq. 6
+
+
+def spatial_network(kernel: int, padding: str, dropout: float) -> nn.Sequential:
+    """Return III-A, spatial modelling: a face ``(B, 1, 64, 64)`` → Z_spatial ``(B, 2304)``.
+
+    Each convolution is paired with a ReLU (eq. 5) and halved by max pooling (eq. 6, whose
+    quotient has to be rounded down).
+    """
+    pad = _P[padding]
+    return nn.Sequential(  # (B, 1, 64, 64)                                        #1
+        nn.Conv2d(1, 16, kernel, padding=pad),  # (B, 16, 62, 62)                  #2
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # (B, 16, 31, 31)                                        #3
+        nn.Conv2d(16, 32, kernel, padding=pad),  # (B, 32, 29, 29)                 #4
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # (B, 32, 14, 14)                                        #5
+        nn.Conv2d(32, 64, kernel, padding=pad),  # (B, 64, 12, 12)                 #6
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # (B, 64, 6, 6)                                          #7
+        nn.Dropout(dropout),  # Fig. 3: before layer #8
+        nn.Flatten(),  # (B, 2304)                                                 #8
+    )
+
+
+def temporal_network(kernel: int, padding: str, dropout: float) -> nn.Sequential:
+    """Return III-B, temporal features: MFCC ``(B, 1, 40)`` → Z_temporal ``(B, 224)``.
+
+    The 1D kernel slides over the cepstral index: the MFCC were averaged over time before, so no
+    time is left to convolve over.
+    """
+    pad = _P[padding]
+    return nn.Sequential(  # (B, 1, 40)                                            #9
+        nn.Conv1d(1, 16, kernel, padding=pad),  # (B, 16, 36)                      #10
+        nn.ReLU(),
+        nn.MaxPool1d(2),  # (B, 16, 18)                                            #11
+        nn.Conv1d(16, 32, kernel, padding=pad),  # (B, 32, 14)                     #12
+        nn.ReLU(),
+        nn.MaxPool1d(2),  # (B, 32, 7)                                             #13
+        nn.Dropout(dropout),  # Fig. 3: before layer #14
+        nn.Flatten(),  # (B, 224)                                                  #14
+    )
 
 
 class Ding(nn.Module):
@@ -53,47 +95,16 @@ class Ding(nn.Module):
     ):
         super().__init__()
         choose("modality", modality, AUDIO_VISUAL)
-        choose("padding", padding, ("valid", "same"))
+        choose("padding", padding, tuple(_P))
         self.modality = modality
         self.n_mfcc = n_mfcc
-        pad = 0 if padding == "valid" else padding  # P of eq. 6
         width = 0  # of Z_concat
-
-        # III-A, spatial modelling. Each convolution is paired with a ReLU (eq. 5) and halved
-        # by max pooling (eq. 6, whose quotient has to be rounded down).
         if modality in ("video", "both"):
-            side = _side_after(IMAGE, video_kernel, padding, n_layers=3, what="video_kernel")
-            self.spatial = nn.Sequential(  # (B, 1, 64, 64)                            #1
-                nn.Conv2d(1, 16, video_kernel, padding=pad),  # (B, 16, 62, 62)    #2
-                nn.ReLU(),
-                nn.MaxPool2d(2),  # (B, 16, 31, 31)                                    #3
-                nn.Conv2d(16, 32, video_kernel, padding=pad),  # (B, 32, 29, 29)   #4
-                nn.ReLU(),
-                nn.MaxPool2d(2),  # (B, 32, 14, 14)                                    #5
-                nn.Conv2d(32, 64, video_kernel, padding=pad),  # (B, 64, 12, 12)   #6
-                nn.ReLU(),
-                nn.MaxPool2d(2),  # (B, 64, 6, 6)                                      #7
-                nn.Dropout(dropout),  # Fig. 3: before layer #8
-                nn.Flatten(),  # (B, 2304)                                             #8
-            )
-            width += 64 * side * side
-
-        # III-B, temporal features. The 1D kernel slides over the cepstral index: the MFCC were
-        # averaged over time before, so no time is left to convolve over.
+            self.spatial = spatial_network(video_kernel, padding, dropout)
+            width += 64 * _side_after(IMAGE, video_kernel, padding, 3, "video_kernel") ** 2
         if modality in ("audio", "both"):
-            length = _side_after(n_mfcc, audio_kernel, padding, n_layers=2, what="audio_kernel")
-            self.temporal = nn.Sequential(  # (B, 1, 40)                               #9
-                nn.Conv1d(1, 16, audio_kernel, padding=pad),  # (B, 16, 36)        #10
-                nn.ReLU(),
-                nn.MaxPool1d(2),  # (B, 16, 18)                                        #11
-                nn.Conv1d(16, 32, audio_kernel, padding=pad),  # (B, 32, 14)       #12
-                nn.ReLU(),
-                nn.MaxPool1d(2),  # (B, 32, 7)                                         #13
-                nn.Dropout(dropout),  # Fig. 3: before layer #14
-                nn.Flatten(),  # (B, 224)                                              #14
-            )
-            width += 32 * length
-
+            self.temporal = temporal_network(audio_kernel, padding, dropout)
+            width += 32 * _side_after(n_mfcc, audio_kernel, padding, 2, "audio_kernel")
         # III-C, interplay.
         self.fusion = nn.Sequential(  # (B, 2528)                                      #15
             nn.Linear(width, hidden),  # eq. 8: (B, 16)                                #16

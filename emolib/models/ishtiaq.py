@@ -9,6 +9,7 @@ shows: standard convolutions with max pooling, LSTM and a deeper transformer, of
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -129,7 +130,7 @@ def cnn(
     activation: str,
     steps: Sequence[int | tuple[int, int]],
     downsample: str,
-    stem: str | None = None,
+    stem: str,
 ) -> nn.Sequential:
     """Return the CNN backbone (III-A.1): ``(B, c_in, H, W)`` → ``(B, 256, H', W')``.
 
@@ -146,11 +147,15 @@ def cnn(
         "pool": a max pooling behind the layer does, which keeps the widest maps four times as
         large and makes memory traffic, not arithmetic, what a step waits for.
     stem
-        The first layer, if it is another than the rest: MobileNet begins with a standard one,
-        since a depthwise layer on a single channel is a single filter.
+        The first layer: MobileNet begins with a standard one, since a depthwise layer on a
+        single channel is a single filter.
     """
+    choose("convolution", convolution, tuple(CONVOLUTIONS))
+    choose("stem", stem, tuple(CONVOLUTIONS))
+    choose("activation", activation, tuple(ACTIVATIONS))
+    choose("downsample", downsample, ("stride", "pool"))
     layers: list[nn.Module] = []
-    kinds = (stem or convolution, *[convolution] * (len(WIDTHS) - 1))
+    kinds = (stem, *[convolution] * (len(WIDTHS) - 1))
     for kind, c_out, step in zip(kinds, WIDTHS, steps, strict=True):
         stride = step if downsample == "stride" else 1
         layers.append(CONVOLUTIONS[kind](c_in, c_out, stride=stride, activation=activation))
@@ -169,6 +174,8 @@ class Temporal(nn.Module):
 
     def __init__(self, c_in: int, d_model: int, recurrent: str, pooling: str = "last"):
         super().__init__()
+        choose("recurrent", recurrent, tuple(RECURRENT))
+        choose("pooling", pooling, ("last", "mean"))
         self.pooling = pooling
         self.recurrent = RECURRENT[recurrent](c_in, HIDDEN, batch_first=True)
         self.project = nn.Linear(HIDDEN, d_model)
@@ -352,10 +359,10 @@ class MFusHER(nn.Module):
         n_modalities: int,
         d_model: int,
         *,
-        heads: int,
-        d_ff: int,
         depth: int,
         dropout: float,
+        heads: int = 4,
+        d_ff: int = 1024,
         queries: int = 1,
     ):
         super().__init__()
@@ -431,8 +438,8 @@ class Ishtiaq(nn.Module):
         Channels of a face frame: 1 (grey) or 3.
     n_words
         Size of the vocabulary.
-    d_model, heads, d_ff, dropout, queries
-        See `MFusHER`.
+    d_model, dropout, **fusion
+        Width of the embeddings, and heads, d_ff and queries of `MFusHER`.
     modality_dropout
         Rate at which a training sample loses one of its modalities.
     """
@@ -453,11 +460,9 @@ class Ishtiaq(nn.Module):
         colours: int = 1,
         n_words: int = len(VOCABULARY),
         d_model: int = 256,
-        heads: int = 4,
-        d_ff: int = 1024,
         dropout: float = 0.2,
-        queries: int = 1,
         modality_dropout: float = 0.0,
+        **fusion: int,
     ):
         super().__init__()
         choose("modality", modality, tuple(MODALITIES))
@@ -466,37 +471,26 @@ class Ishtiaq(nn.Module):
         convolution = convolution or own["convolution"]
         downsample = downsample or own["downsample"]
         recurrent = recurrent or own["recurrent"]
-        choose("convolution", convolution, tuple(CONVOLUTIONS))
-        choose("recurrent", recurrent, tuple(RECURRENT))
-        choose("activation", activation, tuple(ACTIVATIONS))
-        choose("downsample", downsample, ("stride", "pool"))
-        choose("stem", stem or convolution, tuple(CONVOLUTIONS))
-        choose("pooling", pooling, ("last", "mean"))
         self.modality, self.modality_dropout = modality, modality_dropout
         self.colours, self.modalities = colours, MODALITIES[modality]
-        words = {"recurrent": recurrent, "pooling": pooling}
-        visual = words | {
+        temporal = {"recurrent": recurrent, "pooling": pooling}
+        visual = temporal | {
             "convolution": convolution,
             "activation": activation,
             "downsample": downsample,
-            "stem": stem,
+            "stem": stem or convolution,
         }
-        makers = {
-            "audio": lambda: AudioEncoder(d_model, **visual),
-            "video": lambda: VideoEncoder(d_model, colours=colours, **visual),
-            "text": lambda: TextEncoder(d_model, n_words=n_words, **words),
+        encoders = {
+            "audio": partial(AudioEncoder, d_model, **visual),
+            "video": partial(VideoEncoder, d_model, colours=colours, **visual),
+            "text": partial(TextEncoder, d_model, n_words=n_words, **temporal),
         }
-        self.encoders = nn.ModuleDict({name: makers[name]() for name in self.modalities})
+        self.encoders = nn.ModuleDict({name: encoders[name]() for name in self.modalities})
         self.fusion = None
         if len(self.modalities) > 1:
+            depth = depth or own["depth"]
             self.fusion = MFusHER(
-                len(self.modalities),
-                d_model,
-                heads=heads,
-                d_ff=d_ff,
-                depth=depth or own["depth"],
-                dropout=dropout,
-                queries=queries,
+                len(self.modalities), d_model, depth=depth, dropout=dropout, **fusion
             )
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(d_model, n_classes)
@@ -579,6 +573,9 @@ class Ishtiaq(nn.Module):
         return present
 
 
+PARTS = (MFusHER,)  # which `Ishtiaq` passes further options on to
+
+
 def count_parts(model: Ishtiaq) -> dict[str, int]:
     """Return the parameters of each part of a network; they sum to its total.
 
@@ -587,7 +584,7 @@ def count_parts(model: Ishtiaq) -> dict[str, int]:
 
     Examples
     --------
-    >>> light, heavy = (count_parts(build(design=d)) for d in ("light", "heavy"))
+    >>> light, heavy = (count_parts(Ishtiaq(design=d)) for d in ("light", "heavy"))
     >>> light["audio convolution"], heavy["audio convolution"]
     (45065, 387360)
     """

@@ -13,15 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emolib.models.layers import (
-    AUDIO_VISUAL,
-    ModelError,
-    choose,
-    conv_bn,
-    fuse,
-    given,
-    per_frame,
-)
+from emolib.models.layers import AUDIO_VISUAL, ModelError, choose, conv_bn, fuse, given, per_frame
 
 FRAMES, IMAGE = 15, 224  # Section III-A.1
 

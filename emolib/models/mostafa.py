@@ -426,8 +426,6 @@ class Mostafa(nn.Module):
             of both modalities decides by one of them where the other is missing.
         """
         decisions = self.streams(audio, video)
-        if self.modality != "both":
-            return decisions[self.modality]
         if len(decisions) == 2:
             return fuse(decisions["video"], decisions["audio"], self.fusion)
         return next(iter(decisions.values()))

@@ -11,14 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emolib.models.layers import (
-    AUDIO_VISUAL,
-    attend,
-    choose,
-    given,
-    lose_a_modality,
-    per_frame,
-)
+from emolib.models.layers import AUDIO_VISUAL, attend, choose, given, lose_a_modality, per_frame
 
 FUSIONS = ("attention", "concatenation", "intermediate")
 FRAMES, IMAGE = 15, 224
