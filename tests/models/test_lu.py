@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from emolib import evaluation
 from emolib.models import layers, lu
 
 
@@ -288,6 +289,13 @@ def test_every_fusion_is_symmetric_and_a_distribution(p, q, rule):
     fused = layers.fuse(p.log(), q.log(), rule)
     torch.testing.assert_close(fused, layers.fuse(q.log(), p.log(), rule))
     torch.testing.assert_close(fused.exp().sum(), torch.tensor(1.0, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("rule", evaluation.FUSIONS)
+def test_networks_fuse_as_the_evaluation_does(rule):
+    p, q = torch.rand(2, 5, 6, dtype=torch.float64).softmax(-1)
+    fused = evaluation.fuse([p.numpy(), q.numpy()], rule)
+    np.testing.assert_allclose(layers.fuse(p.log(), q.log(), rule).exp(), fused)
 
 
 @settings(max_examples=40, deadline=None)
