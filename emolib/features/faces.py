@@ -123,7 +123,7 @@ def mtcnn_faces(
     smallest = _SMALLEST
     while smallest * (1 + 1e-6) < min_face:
         smallest /= _PYRAMID
-    found = []
+    per_image = []
     for start in range(0, len(images), _BATCH):
         batch = [_shrunk(image, max_side) for image in images[start : start + _BATCH]]
         if len({image.shape for image, _ in batch}) > 1:
@@ -140,8 +140,8 @@ def mtcnn_faces(
                 for b, p, q in zip(box, probability, point, strict=True):
                     edges = tuple(float(edge) / scale for edge in b)
                     faces.append(Face(edges, float(p), np.asarray(q, np.float32) / scale))
-            found.append(sorted(faces, key=lambda face: -face.side))
-    return found
+            per_image.append(sorted(faces, key=lambda face: -face.side))
+    return per_image
 
 
 def track(candidates: Sequence[Sequence[Face]]) -> list[Face | None]:
@@ -300,14 +300,14 @@ class FaceFrames(FeatureRecipe):
             One row of a manifest.
         """
         chain = self.follow(frames, row)
-        found = [i for i, face in enumerate(chain) if face is not None]
-        crops = {i: self._cut(frames[i], chain[i]) for i in found}
-        nearest = [min(found, key=lambda j, i=i: abs(j - i)) for i in range(self.frames)]
+        seen = [i for i, face in enumerate(chain) if face is not None]
+        crops = {i: self._cut(frames[i], chain[i]) for i in seen}
+        nearest = [min(seen, key=lambda j, i=i: abs(j - i)) for i in range(self.frames)]
         values = np.stack([crops[i] for i in nearest])
         variance = noise_variance(self.augment)
         if variance:
             values = add_image_noise(values, variance, self.generator(row))
-        return values, {"missed_frames": self.frames - len(found)}
+        return values, {"missed_frames": self.frames - len(seen)}
 
     def follow(self, frames: np.ndarray, row: Mapping) -> list[Face | None]:
         """Return the speaker's face in each frame, (frames, height, width, 3); None where missed.

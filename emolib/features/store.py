@@ -269,7 +269,9 @@ def _workers(n_jobs: int | None) -> Iterator[None]:
         get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
 
-def _compute_chunk(recipe: FeatureRecipe, start: int, rows: Sequence[Mapping]):
+def _compute_chunk(
+    recipe: FeatureRecipe, start: int, rows: Sequence[Mapping]
+) -> tuple[int, dict[str, np.ndarray]]:
     """Compute a few clips in a worker process: (start, {values, positions, notes, problems})."""
     values, positions, notes, problems = [], [], [], []
     for position, row in enumerate(rows, start):
@@ -311,15 +313,15 @@ def _read_chunk(file: Path) -> dict[str, np.ndarray] | None:
         return None
 
 
-def _join(folder: Path, manifest, recipe: FeatureRecipe, files: Sequence[Path]) -> None:
+def _join(
+    folder: Path, manifest: pd.DataFrame, recipe: FeatureRecipe, files: Sequence[Path]
+) -> None:
     """Write the final files from the chunks, one chunk in memory at a time."""
     import pandas as pd
 
     positions, notes, problems, shapes = [], [], [], set()
     for file in files:
-        chunk = _read_chunk(file)
-        if chunk is None:
-            raise OSError(f"{file} cannot be read back: check the disk, then run it again")
+        chunk = _finished(file)
         report = json.loads(str(chunk["report"]))
         positions.extend(chunk["positions"].tolist())
         notes.extend(report["notes"])
@@ -341,16 +343,7 @@ def _join(folder: Path, manifest, recipe: FeatureRecipe, files: Sequence[Path]) 
     ((shape, dtype),) = shapes
     shape = (len(positions), *shape)
     values = folder / "values.npy"
-    # Written, not mapped: a full disk is then an error and not a crash.
-    with paths.atomic(values) as temporary, temporary.open("wb") as out:
-        header = {"descr": dtype, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_2_0(out, header)
-        for file in files:
-            chunk = _read_chunk(file)
-            if chunk is None:
-                raise OSError(f"{file} cannot be read back: run the extraction again")
-            if len(chunk["positions"]):
-                out.write(np.ascontiguousarray(chunk["values"]).data)
+    _write_values(values, files, shape, dtype)
     clips = pd.DataFrame(notes, index=range(len(notes)))
     clips.insert(0, "position", positions)
     clips.insert(1, "clip_id", manifest["clip_id"].to_numpy()[positions])
@@ -369,12 +362,30 @@ def _join(folder: Path, manifest, recipe: FeatureRecipe, files: Sequence[Path]) 
     shutil.rmtree(folder / "chunks", ignore_errors=True)
 
 
+def _finished(file: Path) -> dict[str, np.ndarray]:
+    """Return a chunk that was written a moment ago."""
+    chunk = _read_chunk(file)
+    if chunk is None:
+        raise OSError(f"{file} cannot be read back: check the disk, then run it again")
+    return chunk
+
+
+def _write_values(path: Path, files: Sequence[Path], shape: tuple[int, ...], dtype: str) -> None:
+    """Write one array from the chunks; written, not mapped: a full disk is an error, no crash."""
+    with paths.atomic(path) as temporary, temporary.open("wb") as out:
+        header = {"descr": dtype, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_2_0(out, header)
+        for file in files:
+            if len(values := _finished(file)["values"]):
+                out.write(np.ascontiguousarray(values).data)
+
+
 def _checksum(values: Path) -> str | None:
     """Return the SHA-256 of a file, or None where reading it all would take too long."""
     return paths.sha256(values) if values.stat().st_size <= MAP_ABOVE_BYTES else None
 
 
-def _load(folder: Path, manifest, recipe: FeatureRecipe) -> Features | None:
+def _load(folder: Path, manifest: pd.DataFrame, recipe: FeatureRecipe) -> Features | None:
     """Return stored features; None if there are none, with a warning if they are damaged."""
     import pandas as pd
 

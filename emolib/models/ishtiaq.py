@@ -598,9 +598,9 @@ def count_parts(model: Ishtiaq) -> dict[str, int]:
     parts = {}
     for name, encoder in model.encoders.items():
         for kind, types in kinds:
-            found = [m for m in encoder.modules() if isinstance(m, types)]
-            if found:
-                parts[f"{name} {kind}"] = sum(p.numel() for m in found for p in m.parameters())
+            layers = [m for m in encoder.modules() if isinstance(m, types)]
+            if layers:
+                parts[f"{name} {kind}"] = sum(p.numel() for m in layers for p in m.parameters())
     for name, part in (("fusion", model.fusion), ("classifier", model.classify)):
         if part is not None:
             parts[name] = sum(p.numel() for p in part.parameters())
