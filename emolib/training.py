@@ -15,23 +15,24 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import numpy as np
 import pandas as pd
 import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 from tqdm import tqdm
 
 from emolib import paths
-from emolib.errors import EmolibError
+from emolib.errors import EmolibError, misfit
 
 if TYPE_CHECKING:
     from lightning.fabric import Fabric
@@ -41,17 +42,7 @@ Inputs = dict[str, Tensor]
 Prepare = Callable[[Inputs, torch.Generator | None], Inputs]
 Augment = Callable[[Inputs, torch.Generator], Inputs]
 
-# What the numbers of a recipe must be; None is allowed where it is the default.
-_NUMBERS: tuple[tuple[str, tuple[str, ...], Callable[[Any], bool]], ...] = (
-    ("a number above 0", ("lr", "eps", "clip_norm"), lambda x: 0 < x < math.inf),
-    ("a number of at least 0", ("weight_decay", "min_delta", "mixup"), lambda x: 0 <= x < math.inf),
-    ("a number from 0 to below 1", ("betas", "label_smoothing"), lambda x: 0 <= x < 1),
-    (
-        "a whole number above 0",
-        ("batch_size", "max_epochs", "patience"),
-        lambda x: isinstance(x, int) and x > 0,
-    ),
-)
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
 
 # A checkpoint may be older than the last epoch: replaying those epochs gives the same
 # weights, so writing one after every 50 ms epoch would buy nothing.
@@ -99,36 +90,29 @@ class TrainingRecipe:
     """
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    lr: float = 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-    batch_size: int = 128
-    max_epochs: int = 200
-    scheduler: Literal[None, "cosine", "plateau", "onecycle"] = None
+    lr: PositiveFloat = 1e-3
+    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999)
+    eps: PositiveFloat = 1e-8
+    weight_decay: NonNegativeFloat = 0.0
+    batch_size: PositiveInt = 128
+    max_epochs: PositiveInt = 200
+    scheduler: Literal["cosine", "plateau", "onecycle"] | None = None
     scheduler_options: tuple[tuple[str, float], ...] = ()
-    clip_norm: float | None = None
-    patience: int | None = None
-    min_delta: float = 0.0
+    clip_norm: PositiveFloat | None = None
+    patience: PositiveInt | None = None
+    min_delta: NonNegativeFloat = 0.0
     monitor: Literal["loss", "accuracy", "uar"] = "loss"
     restore_best: bool = True
-    label_smoothing: float = 0.0
+    label_smoothing: BelowOne = 0.0
     class_weights: bool = False
-    mixup: float = 0.0
+    mixup: NonNegativeFloat = 0.0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
 
     def __post_init__(self) -> None:
         """Refuse what no training could follow, naming what is allowed."""
-        for name, hint in get_type_hints(TrainingRecipe).items():
-            known = get_args(hint)
-            if get_origin(hint) is Literal and getattr(self, name) not in known:
-                names = ", ".join(map(str, known))
-                raise TrainingError(f"{name}={getattr(self, name)!r}: known are {names}")
-        for wanted, names, fits in _NUMBERS:
-            for name in names:
-                value = getattr(self, name)
-                if value is not None or getattr(TrainingRecipe, name) is not None:
-                    _check_numbers(name, value, wanted, fits)
+        for name, hint in get_type_hints(TrainingRecipe, include_extras=True).items():
+            if problem := misfit(getattr(self, name), hint):
+                raise TrainingError(f"{name}={getattr(self, name)!r} of a recipe: {problem}")
 
     def digest(self) -> str:
         """Return 16 hexadecimal digits that name this recipe."""
@@ -137,16 +121,6 @@ class TrainingRecipe:
     def quick(self, max_epochs: int = 3) -> "TrainingRecipe":
         """Return the same recipe with at most `max_epochs` epochs, to check machinery with."""
         return replace(self, max_epochs=min(self.max_epochs, max_epochs))
-
-
-def _check_numbers(name: str, value: Any, wanted: str, fits: Callable[[Any], bool]) -> None:
-    """Refuse a number, or a pair of them, that is not as `wanted`."""
-    try:
-        fitting = all(map(fits, value if isinstance(value, tuple) else (value,)))
-    except TypeError:
-        fitting = False
-    if not fitting:
-        raise TrainingError(f"{name}={value!r}: give {wanted}")
 
 
 @dataclass(frozen=True)
@@ -174,7 +148,7 @@ class Samples:
         inputs = {name: values.to(device) for name, values in self.inputs.items()}
         return Samples(inputs, self.labels.to(device))
 
-    def take(self, indices: Tensor | np.ndarray) -> "Samples":
+    def take(self, indices: Tensor | np.ndarray | Sequence[int]) -> "Samples":
         """Return the rows at `indices`, in that order."""
         rows = torch.as_tensor(indices, dtype=torch.long, device=self.labels.device)
         inputs = {name: values[rows] for name, values in self.inputs.items()}
@@ -352,7 +326,7 @@ def _fabric(device: str, precision: str) -> "Fabric | _OneDevice":
 
 
 def _optimizer(model: nn.Module, recipe: TrainingRecipe, fused: bool) -> Optimizer:
-    options = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": fused}
+    options: dict[str, Any] = {"lr": recipe.lr, "weight_decay": recipe.weight_decay, "fused": fused}
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), momentum=0.9, nesterov=True, **options)
     adam = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[recipe.optimizer]
@@ -371,7 +345,7 @@ class _Schedule:
     def __init__(self, optimizer: Optimizer, recipe: TrainingRecipe, steps: int):
         self.name = recipe.scheduler
         kinds = torch.optim.lr_scheduler
-        kind, own = {
+        choices: dict[str | None, tuple[Any, dict[str, Any]]] = {
             None: (None, {}),
             "cosine": (kinds.CosineAnnealingLR, {"T_max": recipe.max_epochs}),
             "plateau": (kinds.ReduceLROnPlateau, {}),
@@ -379,7 +353,8 @@ class _Schedule:
                 kinds.OneCycleLR,
                 {"max_lr": recipe.lr, "epochs": recipe.max_epochs, "steps_per_epoch": steps},
             ),
-        }[self.name]
+        }
+        kind, own = choices[self.name]
         options = own | dict(recipe.scheduler_options)
         self.scheduler = kind(optimizer, **options) if kind else None
 
@@ -483,9 +458,9 @@ def fit(
         After Ctrl-C; says how to go on.
     """
     seed_everything(seed)
-    fabric = fabric or _fabric(device, recipe.precision)
+    place = fabric or _fabric(device, recipe.precision)
     loop = _Loop(
-        fabric, model, train, valid, recipe, seed, prepare or _unchanged, augment or _unchanged
+        place, model, train, valid, recipe, seed, prepare or _unchanged, augment or _unchanged
     )
     keeper = _Keeper(checkpoint, loop)
     keeper.restore()
@@ -495,7 +470,7 @@ def fit(
         initial=state.epoch,
         desc=f"training, seed {seed}",
         unit="epoch",
-        disable=not progress or fabric.global_rank > 0,
+        disable=not progress or place.global_rank > 0,
     )
     try:
         with bar, deterministic(), freed_memory_kept():

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from emolib import registry
+from emolib.errors import misfit
 
 if TYPE_CHECKING:  # importing a model's file imports torch
     from torch import Tensor, nn
@@ -82,13 +83,8 @@ def _parameters(*functions: Any) -> Mapping[str, inspect.Parameter]:
 
 def _misfit(name: str, value: Any, parameter: inspect.Parameter) -> str:
     """Return what is wrong with the value of an option, or nothing."""
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        config = {"strict": True, "allow_inf_nan": False, "arbitrary_types_allowed": True}
-        TypeAdapter(parameter.annotation, config=config).validate_python(value)
-    except ValidationError as error:
-        return error.errors()[0]["msg"].lower()
+    if problem := misfit(value, parameter.annotation):
+        return problem
     low, high = _LIMITS.get(name, _RATE if name.endswith("dropout") else _USUAL_LIMITS)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return f"give a number from {low} to {high}" if number and not low <= value <= high else ""

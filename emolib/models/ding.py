@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from emolib.models.layers import AUDIO_VISUAL, ModelError, choose, given
 
 IMAGE = 64  # pixels on a side (Section III-A)
-_P = {"valid": 0, "same": "same"}  # P of eq. 6
+_P: dict[str, int | str] = {"valid": 0, "same": "same"}  # P of eq. 6
 
 
 def spatial_network(kernel: int, padding: str, dropout: float) -> nn.Sequential:

@@ -10,6 +10,7 @@ shows: standard convolutions with max pooling, LSTM and a deeper transformer, of
 import re
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ from emolib.models.layers import (
     per_frame,
 )
 
-DESIGNS = {
+DESIGNS: dict[str, dict[str, Any]] = {
     "light": {"convolution": "separable", "downsample": "stride", "recurrent": "gru", "depth": 2},
     "heavy": {"convolution": "standard", "downsample": "pool", "recurrent": "lstm", "depth": 6},
 }

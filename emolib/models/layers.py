@@ -58,7 +58,7 @@ def given(
         If an input that is needed is missing, or one has another shape.
     """
     wanted = MODALITIES[modality]
-    there = {name: tensors[name] for name in wanted if tensors[name] is not None}
+    there = {name: value for name in wanted if (value := tensors[name]) is not None}
     missing = [f"{name}=" for name in wanted if name not in there]
     if missing and (complete or not there):
         needed = "all" if complete else "at least one"

@@ -8,6 +8,7 @@ decision-level fusion of both.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -315,7 +316,7 @@ class FaceNetwork(nn.Module):
     """
 
     def __init__(
-        self, n_classes: int = 8, *, fan: str = "on", dropout: float = 0.2, **spatial: object
+        self, n_classes: int = 8, *, fan: str = "on", dropout: float = 0.2, **spatial: Any
     ):
         super().__init__()
         choose("fan", fan, ("on", "self", "off"))
@@ -492,7 +493,7 @@ class Lu(nn.Module):
         convolve: str = "coefficients",
         n_mfcc: int = 40,
         dropout: float = 0.2,
-        **face: object,
+        **face: Any,
     ):
         super().__init__()
         choose("modality", modality, AUDIO_VISUAL)

@@ -6,8 +6,9 @@ and a late fusion, which the title and Fig. 3 suggest but no table reports. Behi
 face network stands a design of ours that does with a fifth of its multiplications.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -268,7 +269,7 @@ class Pretrained(nn.Module):
 
 
 # Every design and the function that builds it from the number of classes and its own options.
-DESIGNS = {
+DESIGNS: dict[str, Callable[..., nn.Module]] = {
     "custom": custom_cnn,
     "residual": residual_cnn,
     "vgg13": partial(Pretrained, "vgg13"),
@@ -376,7 +377,7 @@ class Mostafa(nn.Module):
         audio_classes: Sequence[str] | None = None,
         audio_channels: Sequence[int] = (32, 64, 128, 256),
         audio_dropout: float = 0.3,
-        **image: object,
+        **image: Any,
     ):
         super().__init__()
         choose("modality", modality, AUDIO_VISUAL)
