@@ -29,6 +29,9 @@ class _Commands(TyperGroup):
         except (EmolibError, OSError) as error:
             typer.secho(f"emolib: {error}", fg="red", err=True)
             raise typer.Exit(2) from error
+        except KeyboardInterrupt as stop:  # a training that was stopped says how to go on
+            typer.secho(f"emolib: {str(stop) or 'stopped'}", fg="yellow", err=True)
+            raise typer.Exit(130) from stop
 
 
 app = typer.Typer(

@@ -6,11 +6,8 @@ one actor resemble each other; an interval that treats them as independent is to
 `bootstrap_by_actor` therefore draws whole actors.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -63,19 +60,9 @@ class Evaluation:
 
     def to_dict(self) -> dict:
         """Return the evaluation as plain numbers, lists and dicts."""
-        scalars = {
-            name: value
-            for name, value in vars(self).items()
-            if name not in ("per_class", "confusion")
-        }
-        return scalars | {
-            "per_class": {
-                name: {
-                    column: None if pd.isna(value) else float(value)
-                    for column, value in row.items()
-                }
-                for name, row in self.per_class.to_dict("index").items()
-            },
+        scores = self.per_class.astype(float).astype(object)
+        return vars(self) | {
+            "per_class": scores.where(self.per_class.notna(), None).to_dict("index"),
             "confusion": self.confusion.tolist(),
         }
 
@@ -121,12 +108,7 @@ def evaluate(
     confusion = confusion_matrix(labels, predicted, len(classes))
     table = per_class(confusion, classes)
     hits = int((predicted == labels).sum())
-    intervals = {
-        name: interval
-        for name, (_, interval) in bootstrap_by_actor(
-            labels, predicted, len(classes), actors, seed=seed, draws=draws
-        ).items()
-    }
+    drawn = bootstrap_by_actor(labels, predicted, len(classes), actors, seed=seed, draws=draws)
     true_share = np.clip(probabilities[np.arange(len(labels)), labels], 1e-12, 1)
     return Evaluation(
         n=len(labels),
@@ -139,9 +121,9 @@ def evaluate(
         per_class=table,
         confusion=confusion,
         accuracy_interval=wilson(hits, len(labels)),
-        accuracy_actor_interval=intervals["accuracy"],
-        uar_interval=intervals["uar"],
-        macro_f1_interval=intervals["macro_f1"],
+        accuracy_actor_interval=drawn["accuracy"][1],
+        uar_interval=drawn["uar"][1],
+        macro_f1_interval=drawn["macro_f1"][1],
         n_actors=len(set(actors)) if actors is not None else 0,
     )
 
@@ -183,18 +165,19 @@ def wilson(k: int, n: int, level: float = 0.95) -> Interval:
     >>> f"{low:.3f} – {high:.3f}"
     '0.958 – 0.986'
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     if not 0 <= k <= n or n < 1:
         raise EvaluationError(f"{k} hits among {n} samples is impossible")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    centre = k + z**2 / 2
-    reach = z * math.sqrt(k * (n - k) / n + z**2 / 4)
-    return max((centre - reach) / (n + z**2), 0.0), min((centre + reach) / (n + z**2), 1.0)
+    low, high = proportion_confint(k, n, alpha=1 - level, method="wilson")
+    return float(low), float(high)
 
 
 def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
     """Count labels (N,) against predictions (N,): (C, C), true classes down, predicted across."""
-    cells = np.asarray(labels) * n_classes + np.asarray(predicted)
-    return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
+    from sklearn import metrics
+
+    return metrics.confusion_matrix(labels, predicted, labels=np.arange(n_classes))
 
 
 def per_class(confusion: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
@@ -323,11 +306,11 @@ class Comparison:
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """Return the exact two-sided p-value of McNemar's test from the two discordant counts."""
-    from scipy.special import bdtr
+    from scipy import stats
 
-    discordant = only_first + only_second
-    # With a chance of one half both tails are equal; the middle belongs to both.
-    return min(1.0, 2 * float(bdtr(min(only_first, only_second), discordant, 0.5)))
+    if only_first + only_second == 0:
+        return 1.0
+    return float(stats.binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 
 def corrected_t_test(
@@ -345,7 +328,7 @@ def corrected_t_test(
     n_train, n_test
         Samples in the training and the test part of a fold.
     """
-    from scipy.special import stdtr
+    from scipy import stats
 
     values = np.asarray(differences, dtype=float)
     if len(values) < 2:
@@ -355,7 +338,7 @@ def corrected_t_test(
         same = values[0] == 0
         return (0.0, 1.0) if same else (float(np.copysign(np.inf, values[0])), 0.0)
     t = values.mean() / np.sqrt((1 / len(values) + n_test / n_train) * variance)
-    return float(t), float(2 * stdtr(len(values) - 1, -abs(t)))
+    return float(t), float(2 * stats.t.sf(abs(t), len(values) - 1))
 
 
 def paired_comparison(
@@ -412,10 +395,10 @@ def holm(pvalues: Sequence[float]) -> np.ndarray:
     >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
     [0.03, 0.06, 0.06]
     """
-    if not len(pvalues):
-        return np.array([])
     from statsmodels.stats.multitest import multipletests
 
+    if not len(pvalues):
+        return np.array([])
     return multipletests(np.asarray(pvalues, dtype=float), method="holm")[1]
 
 
@@ -480,34 +463,10 @@ def clip_level(probabilities: np.ndarray, n_segments: int) -> np.ndarray:
     return probabilities.reshape(-1, n_segments, probabilities.shape[-1]).mean(1)
 
 
-def _arithmetic(stack: np.ndarray) -> np.ndarray:
-    return stack.mean(0)
+FUSIONS = ("arithmetic", "geometric", "product")
 
 
-def _geometric(stack: np.ndarray) -> np.ndarray:
-    return _from_logs(np.log(np.clip(stack, 1e-30, 1)).mean(0))
-
-
-def _product(stack: np.ndarray) -> np.ndarray:
-    return _from_logs(np.log(np.clip(stack, 1e-30, 1)).sum(0))
-
-
-def _from_logs(logs: np.ndarray) -> np.ndarray:
-    weights = np.exp(logs - logs.max(-1, keepdims=True))
-    return weights / weights.sum(-1, keepdims=True)
-
-
-FUSIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "arithmetic": _arithmetic,
-    "geometric": _geometric,
-    "product": _product,
-}
-
-
-def fuse(
-    probabilities: Sequence[np.ndarray],
-    how: Literal["arithmetic", "geometric", "product"] = "arithmetic",
-) -> np.ndarray:
+def fuse(probabilities: Sequence[np.ndarray], how: str = "arithmetic") -> np.ndarray:
     """Fuse the probabilities of several models or modalities, each (N, C).
 
     "arithmetic" is their mean, "geometric" their geometric mean, "product" Bayes' rule for
@@ -515,4 +474,10 @@ def fuse(
     """
     if how not in FUSIONS:
         raise EvaluationError(f"unknown fusion {how!r}: known are {', '.join(FUSIONS)}")
-    return FUSIONS[how](np.stack([np.asarray(p, dtype=np.float64) for p in probabilities]))
+    stack = np.stack([np.asarray(p, dtype=np.float64) for p in probabilities])
+    if how == "arithmetic":
+        return stack.mean(0)
+    from scipy.special import softmax
+
+    logs = np.log(np.clip(stack, 1e-30, 1))
+    return softmax(logs.mean(0) if how == "geometric" else logs.sum(0), axis=-1)

@@ -15,6 +15,7 @@ from emolib import cli, models, paths
 from emolib.book import build as building
 from emolib.book.build import BookError
 from emolib.corpora.manifest import CorpusError
+from emolib.training import TrainingInterrupted
 
 
 @pytest.fixture
@@ -86,6 +87,16 @@ def test_every_error_of_the_package_derives_from_the_one_that_the_command_line_c
                 bases = [base.id for base in node.bases]
                 assert bases[0] in ("EmolibError", "Exception"), f"{file.name}: {node.name}"
                 assert node.name == "EmolibError" or bases[0] == "EmolibError", node.name
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(run, monkeypatch):
+    def stopped(*arguments, **options):
+        raise TrainingInterrupted("training stopped in epoch 4: run it again to go on")
+
+    monkeypatch.setattr(building, "build", stopped)
+    done = run("book")
+    assert done.exit_code == 130
+    assert done.output.strip() == "emolib: training stopped in epoch 4: run it again to go on"
 
 
 def test_a_bug_shows_where_it_is(run, monkeypatch):

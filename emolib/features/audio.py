@@ -48,13 +48,16 @@ def load(
         If the file is missing, damaged, truncated, empty, silent, or not finite.
     """
     samples, rate = _read(path)
-    samples = samples.mean(axis=0) if mono else samples
-    if sample_rate is not None and sample_rate != rate:
-        import librosa
+    return _resampled(samples.mean(axis=0) if mono else samples, rate, sample_rate)
 
-        samples = librosa.resample(samples, orig_sr=rate, target_sr=sample_rate)
-        rate = sample_rate
-    return samples, rate
+
+def _resampled(samples: np.ndarray, rate: int, wanted: int | None) -> tuple[np.ndarray, int]:
+    """Return samples at the wanted rate, or as they are where None is named."""
+    if wanted in (None, rate):
+        return samples, rate
+    import librosa
+
+    return librosa.resample(samples, orig_sr=rate, target_sr=wanted), wanted
 
 
 def _read(path: str | Path) -> tuple[np.ndarray, int]:
@@ -230,12 +233,7 @@ class _SoundRecipe(FeatureRecipe):
         """Return a clip's samples (n,), its rate, and ``channels``: how many were averaged."""
         samples, rate = _read(row["path"])
         notes = {"channels": len(samples)}
-        samples = samples.mean(axis=0) if len(samples) > 1 else samples[0]
-        if self.sample_rate is not None and self.sample_rate != rate:
-            import librosa
-
-            samples = librosa.resample(samples, orig_sr=rate, target_sr=self.sample_rate)
-            rate = self.sample_rate
+        samples, rate = _resampled(samples.mean(axis=0), rate, self.sample_rate)
         if self.augment is not None:
             name, value = _parse(self.augment)
             samples = AUGMENTATIONS[name][1](samples, rate, value, self.generator(row))

@@ -123,7 +123,7 @@ def mtcnn_faces(
     smallest = _SMALLEST
     while smallest * (1 + 1e-6) < min_face:
         smallest /= _PYRAMID
-    found = []
+    per_image = []
     for start in range(0, len(images), _BATCH):
         batch = [_shrunk(image, max_side) for image in images[start : start + _BATCH]]
         if len({image.shape for image, _ in batch}) > 1:
@@ -140,8 +140,8 @@ def mtcnn_faces(
                 for b, p, q in zip(box, probability, point, strict=True):
                     edges = tuple(float(edge) / scale for edge in b)
                     faces.append(Face(edges, float(p), np.asarray(q, np.float32) / scale))
-            found.append(sorted(faces, key=lambda face: -face.side))
-    return found
+            per_image.append(sorted(faces, key=lambda face: -face.side))
+    return per_image
 
 
 def track(candidates: Sequence[Sequence[Face]]) -> list[Face | None]:
@@ -282,7 +282,7 @@ class FaceFrames(FeatureRecipe):
             raise ValueError(f"unknown detector {self.detector!r}: known are 'haar', 'mtcnn'")
         if self.align and self.detector != "mtcnn":
             raise ValueError("align=True needs detector='mtcnn', which finds the eyes")
-        _noise_variance(self.augment)
+        noise_variance(self.augment)
 
     def compute_noted(self, row: Mapping) -> tuple[np.ndarray, dict]:
         """Return the faces of one clip and ``missed_frames``."""
@@ -299,26 +299,37 @@ class FaceFrames(FeatureRecipe):
         row
             One row of a manifest.
         """
+        chain = self.follow(frames, row)
+        seen = [i for i, face in enumerate(chain) if face is not None]
+        crops = {i: self._cut(frames[i], chain[i]) for i in seen}
+        nearest = [min(seen, key=lambda j, i=i: abs(j - i)) for i in range(self.frames)]
+        values = np.stack([crops[i] for i in nearest])
+        variance = noise_variance(self.augment)
+        if variance:
+            values = add_image_noise(values, variance, self.generator(row))
+        return values, {"missed_frames": self.frames - len(seen)}
+
+    def follow(self, frames: np.ndarray, row: Mapping) -> list[Face | None]:
+        """Return the speaker's face in each frame, (frames, height, width, 3); None where missed.
+
+        Raises
+        ------
+        FeatureProblem
+            If no frame shows a face.
+        """
         smallest = _TALKING_HEAD * min(frames.shape[1:3])
         if self.detector == "haar":
             candidates = [haar_faces(f, max_side=640, min_face=smallest) for f in frames]
         else:
             candidates = mtcnn_faces(frames, min_face=smallest)
         chain = track(candidates)
-        found = [i for i, face in enumerate(chain) if face is not None]
-        if not found:
+        if not any(chain):
             raise FeatureProblem(
-                f"no face in any of {self.frames} frames ({self.detector})",
+                f"no face in any of {len(frames)} frames ({self.detector})",
                 "look at the clip; try the other detector, or leave the clip out",
                 row["path"],
             )
-        crops = {i: self._cut(frames[i], chain[i]) for i in found}
-        nearest = [min(found, key=lambda j, i=i: abs(j - i)) for i in range(self.frames)]
-        values = np.stack([crops[i] for i in nearest])
-        variance = _noise_variance(self.augment)
-        if variance:
-            values = add_image_noise(values, variance, self.generator(row))
-        return values, {"missed_frames": self.frames - len(found)}
+        return chain
 
     def _cut(self, frame: np.ndarray, face: Face) -> np.ndarray:
         import cv2
@@ -329,7 +340,8 @@ class FaceFrames(FeatureRecipe):
         return cut if self.grey else np.moveaxis(cut, -1, 0)  # (3, size, size)
 
 
-def _noise_variance(augment: str | None) -> float:
+def noise_variance(augment: str | None) -> float:
+    """Return the variance that an augmentation ``"noise"`` or ``"noise=0.02"`` asks for, or 0."""
     if augment is None:
         return 0.0
     name, _, value = augment.partition("=")

@@ -277,10 +277,10 @@ def best_order(x: np.ndarray, orders: Sequence[float]) -> np.ndarray:
     x = np.asarray(x)
     # Orders add, so all transforms start from one step into the eigenbasis.
     coefficients, vectors, index = _into_basis(x, orders)
-    found = np.stack(
+    concentrated = np.stack(
         [concentration(_out_of_basis(coefficients, order, vectors, index)) for order in orders]
     )  # (orders, ...)
-    return orders[found.argmax(axis=0)]
+    return orders[concentrated.argmax(axis=0)]
 
 
 def plane(x: np.ndarray, points: int = 48) -> np.ndarray:

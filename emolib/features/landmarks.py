@@ -16,89 +16,15 @@ REGIONS = ("eyes", "eyebrows", "mouth", "nose", "cheeks", "forehead")
 
 _MODEL = "shape_predictor_68_face_landmarks.dat"
 
-#: A mean face in a Haar crop, as fractions of its side: dlib's landmarks on 156 frames of
-#: eight people, averaged by person, then with their mirror image.
+#: A mean face in a Haar crop, as fractions of its side, (68, 2): dlib's landmarks on 156 frames
+#: of eight people, averaged by person, then with their mirror image. Right is the speaker's.
 TEMPLATE = (
-    np.array(
-        [
-            # jaw
-            (106, 429),
-            (112, 533),
-            (124, 634),
-            (142, 734),
-            (175, 826),
-            (231, 906),
-            (306, 966),
-            (395, 1004),
-            (500, 1012),
-            (605, 1004),
-            (694, 966),
-            (769, 906),
-            (825, 826),
-            (858, 734),
-            (876, 634),
-            (888, 533),
-            (894, 429),
-            # right brow, left brow (the speaker's)
-            (172, 338),
-            (217, 279),
-            (290, 255),
-            (367, 263),
-            (440, 291),
-            (560, 291),
-            (633, 263),
-            (710, 255),
-            (783, 279),
-            (828, 338),
-            # bridge and tip of the nose
-            (500, 373),
-            (500, 436),
-            (500, 498),
-            (500, 562),
-            # nostrils
-            (416, 620),
-            (457, 631),
-            (500, 641),
-            (543, 631),
-            (584, 620),
-            # right eye
-            (253, 398),
-            (296, 369),
-            (348, 368),
-            (396, 402),
-            (347, 411),
-            (294, 412),
-            # left eye
-            (604, 402),
-            (652, 368),
-            (704, 369),
-            (747, 398),
-            (706, 412),
-            (653, 411),
-            # outer lip
-            (345, 773),
-            (397, 732),
-            (458, 713),
-            (500, 723),
-            (542, 713),
-            (603, 732),
-            (655, 773),
-            (605, 829),
-            (547, 854),
-            (500, 859),
-            (453, 854),
-            (395, 829),
-            # inner lip
-            (368, 772),
-            (457, 752),
-            (500, 755),
-            (543, 752),
-            (632, 772),
-            (544, 798),
-            (500, 802),
-            (456, 798),
-        ],
+    np.loadtxt(
+        Path(__file__).with_name("mean_face.csv"),
         np.float32,
+        delimiter=",",
+        skiprows=1,
+        usecols=(2, 3),
     )
     / 1000
 )

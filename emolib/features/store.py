@@ -154,8 +154,7 @@ def extract(
     manifest: pd.DataFrame,
     recipe: FeatureRecipe,
     *,
-    n_jobs: int = 2,
-    dask: str | None = None,
+    n_jobs: int | None = 2,
     cache: str | Path | None = None,
     progress: bool = True,
 ) -> Features:
@@ -171,10 +170,9 @@ def extract(
     recipe
         What to compute.
     n_jobs
-        Worker processes (-1: one for each core); 1 computes in this process.
-    dask
-        Address of a Dask scheduler (``tcp://host:8786``) to compute on instead. Its workers
-        must see the recordings under the same paths.
+        Worker processes (-1: one for each core); 1 computes in this process. None leaves it to
+        `joblib.parallel_config`: ``with parallel_config("dask"):`` computes on the cluster of
+        the current Dask client, whose workers must see the recordings under the same paths.
     cache
         Folder of the stored features; default ``data/features``.
     progress
@@ -200,7 +198,7 @@ def extract(
         # Another process may have finished these features while this one waited.
         if (stored := _load(folder, manifest, recipe)) is None:
             with _full_disk_explained(folder):
-                _compute(folder, manifest, recipe, n_jobs, dask, progress)
+                _compute(folder, manifest, recipe, n_jobs, progress)
             stored = _load(folder, manifest, recipe)
     if stored is None:
         raise OSError(f"{folder}: the features vanished while they were read: run it again")
@@ -220,7 +218,13 @@ def _clip_set_digest(manifest: pd.DataFrame) -> str:
     return digest.hexdigest()[:12]
 
 
-def _compute(folder, manifest, recipe, n_jobs, dask, progress) -> None:
+def _compute(
+    folder: Path,
+    manifest: pd.DataFrame,
+    recipe: FeatureRecipe,
+    n_jobs: int | None,
+    progress: bool,
+) -> None:
     """Compute the chunks that are missing, then join them."""
     from joblib import Parallel, delayed
     from tqdm import tqdm
@@ -230,53 +234,44 @@ def _compute(folder, manifest, recipe, n_jobs, dask, progress) -> None:
     starts = range(0, len(manifest), size)
     files = {start: folder / "chunks" / f"{start:06d}-{size}.npz" for start in starts}
     rows = manifest[["clip_id", "path"]].to_dict("records")
-    todo = [start for start, file in files.items() if _read_chunk(file) is None]
-
-    done = len(manifest) - sum(len(rows[start : start + size]) for start in todo)
-    with (
-        tqdm(total=len(manifest), initial=done, desc=recipe.name, unit="clip", disable=not progress)
-        as bar,
-        _workers(min(n_jobs, len(todo)) if n_jobs > 0 else n_jobs, dask) as options,
-    ):  # fmt: skip
-        jobs = (
-            delayed(_compute_chunk)(recipe, start, rows[start : start + size]) for start in todo
-        )
-        if todo:
-            for start, chunk in Parallel(return_as="generator_unordered", **options)(jobs):
-                _write_chunk(files[start], chunk)
-                bar.update(len(rows[start : start + size]))
+    todo = {
+        start: rows[start : start + size]
+        for start, file in files.items()
+        if _read_chunk(file) is None
+    }
+    n_jobs = min(n_jobs, max(1, len(todo))) if n_jobs and n_jobs > 0 else n_jobs
+    done = len(rows) - sum(map(len, todo.values()))
+    bar = tqdm(total=len(rows), initial=done, desc=recipe.name, unit="clip", disable=not progress)
+    with bar, _workers(n_jobs):
+        jobs = (delayed(_compute_chunk)(recipe, start, part) for start, part in todo.items())
+        for start, chunk in Parallel(n_jobs, return_as="generator_unordered")(jobs):
+            with paths.atomic(files[start]) as temporary:
+                np.savez(temporary, **chunk)
+            bar.update(len(todo[start]))
     _join(folder, manifest, recipe, list(files.values()))
 
 
 @contextmanager
-def _workers(n_jobs: int, dask: str | None) -> Iterator[dict]:
-    """Choose where joblib computes: here, in local processes, or on a Dask cluster."""
+def _workers(n_jobs: int | None) -> Iterator[None]:
+    """Give each local process one thread, and end the processes with the extraction."""
+    if n_jobs in (None, 1):
+        yield
+        return
     from joblib import parallel_config
+    from joblib.externals.loky import get_reusable_executor
 
-    if dask is not None:
-        try:
-            from dask.distributed import Client
-        except ImportError as error:
-            raise ImportError("dask= needs Dask: pip install 'emolib[cluster]'") from error
-        with Client(dask, set_as_default=False) as client:
-            workers = max(1, sum(client.nthreads().values()))
-            with parallel_config(backend="dask", client=client):
-                yield {"n_jobs": workers}
-    elif n_jobs in (0, 1):
-        yield {"n_jobs": 1}
-    else:
-        from joblib.externals.loky import get_reusable_executor
-
-        try:
-            # One thread in each process: the processes already fill the cores.
-            with parallel_config(backend="loky", inner_max_num_threads=1):
-                yield {"n_jobs": n_jobs}
-        finally:
-            # Idle workers would keep the detectors, and half a gigabyte each, for minutes.
-            get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+    try:
+        # One thread in each process: the processes already fill the cores.
+        with parallel_config(backend="loky", inner_max_num_threads=1):
+            yield
+    finally:
+        # Idle workers would keep the detectors, and half a gigabyte each, for minutes.
+        get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
 
 
-def _compute_chunk(recipe: FeatureRecipe, start: int, rows: Sequence[Mapping]):
+def _compute_chunk(
+    recipe: FeatureRecipe, start: int, rows: Sequence[Mapping]
+) -> tuple[int, dict[str, np.ndarray]]:
     """Compute a few clips in a worker process: (start, {values, positions, notes, problems})."""
     values, positions, notes, problems = [], [], [], []
     for position, row in enumerate(rows, start):
@@ -304,11 +299,6 @@ def _compute_chunk(recipe: FeatureRecipe, start: int, rows: Sequence[Mapping]):
     }
 
 
-def _write_chunk(file: Path, chunk: Mapping[str, np.ndarray]) -> None:
-    with paths.atomic(file) as temporary:
-        np.savez(temporary, **chunk)
-
-
 def _read_chunk(file: Path) -> dict[str, np.ndarray] | None:
     """Return a finished chunk; None, with a warning, if it is damaged (zip checks its CRC)."""
     import zipfile
@@ -323,15 +313,15 @@ def _read_chunk(file: Path) -> dict[str, np.ndarray] | None:
         return None
 
 
-def _join(folder: Path, manifest, recipe: FeatureRecipe, files: Sequence[Path]) -> None:
+def _join(
+    folder: Path, manifest: pd.DataFrame, recipe: FeatureRecipe, files: Sequence[Path]
+) -> None:
     """Write the final files from the chunks, one chunk in memory at a time."""
     import pandas as pd
 
     positions, notes, problems, shapes = [], [], [], set()
     for file in files:
-        chunk = _read_chunk(file)
-        if chunk is None:
-            raise OSError(f"{file} cannot be read back: check the disk, then run it again")
+        chunk = _finished(file)
         report = json.loads(str(chunk["report"]))
         positions.extend(chunk["positions"].tolist())
         notes.extend(report["notes"])
@@ -353,16 +343,7 @@ def _join(folder: Path, manifest, recipe: FeatureRecipe, files: Sequence[Path]) 
     ((shape, dtype),) = shapes
     shape = (len(positions), *shape)
     values = folder / "values.npy"
-    # Written, not mapped: a full disk is then an error and not a crash.
-    with paths.atomic(values) as temporary, temporary.open("wb") as out:
-        header = {"descr": dtype, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_2_0(out, header)
-        for file in files:
-            chunk = _read_chunk(file)
-            if chunk is None:
-                raise OSError(f"{file} cannot be read back: run the extraction again")
-            if len(chunk["positions"]):
-                out.write(np.ascontiguousarray(chunk["values"]).data)
+    _write_values(values, files, shape, dtype)
     clips = pd.DataFrame(notes, index=range(len(notes)))
     clips.insert(0, "position", positions)
     clips.insert(1, "clip_id", manifest["clip_id"].to_numpy()[positions])
@@ -381,12 +362,30 @@ def _join(folder: Path, manifest, recipe: FeatureRecipe, files: Sequence[Path]) 
     shutil.rmtree(folder / "chunks", ignore_errors=True)
 
 
+def _finished(file: Path) -> dict[str, np.ndarray]:
+    """Return a chunk that was written a moment ago."""
+    chunk = _read_chunk(file)
+    if chunk is None:
+        raise OSError(f"{file} cannot be read back: check the disk, then run it again")
+    return chunk
+
+
+def _write_values(path: Path, files: Sequence[Path], shape: tuple[int, ...], dtype: str) -> None:
+    """Write one array from the chunks; written, not mapped: a full disk is an error, no crash."""
+    with paths.atomic(path) as temporary, temporary.open("wb") as out:
+        header = {"descr": dtype, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_2_0(out, header)
+        for file in files:
+            if len(values := _finished(file)["values"]):
+                out.write(np.ascontiguousarray(values).data)
+
+
 def _checksum(values: Path) -> str | None:
     """Return the SHA-256 of a file, or None where reading it all would take too long."""
     return paths.sha256(values) if values.stat().st_size <= MAP_ABOVE_BYTES else None
 
 
-def _load(folder: Path, manifest, recipe: FeatureRecipe) -> Features | None:
+def _load(folder: Path, manifest: pd.DataFrame, recipe: FeatureRecipe) -> Features | None:
     """Return stored features; None if there are none, with a warning if they are damaged."""
     import pandas as pd
 

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from emolib.features import video
-from emolib.features.faces import FaceFrames, add_image_noise, haar_faces, mtcnn_faces, track
-from emolib.features.store import FeatureProblem
+from emolib.features.faces import FaceFrames, add_image_noise, noise_variance
 
 SECONDS = 3.6
 
@@ -91,27 +90,16 @@ class WindowFaces(FaceFrames):
         times, present = frame_times(duration, self.frames, self.window_s)
         there = np.flatnonzero(present)
         frames = video.read_frames(row["path"], len(there), times=times[there])
-        smallest = 0.1 * min(frames.shape[1:3])  # a talking head, not somebody far behind it
-        if self.detector == "haar":
-            candidates = [haar_faces(f, max_side=640, min_face=smallest) for f in frames]
-        else:
-            candidates = mtcnn_faces(frames, min_face=smallest)
-        faces = track(candidates)
-        if not any(faces):
-            raise FeatureProblem(
-                f"no face in any of {len(there)} frames ({self.detector})",
-                "look at the clip; try the other detector, or leave the clip out",
-                row["path"],
-            )
+        faces = self.follow(frames, row)
         colours = () if self.grey else (3,)
         values = np.zeros((self.frames, *colours, self.size, self.size), np.uint8)
         for position, frame, face in zip(there, frames, faces, strict=True):
             if face is not None:
                 values[position] = self._cut(frame, face)
-        if self.augment is not None:
-            found = values.any(axis=tuple(range(1, values.ndim)))
-            variance = float(self.augment.partition("=")[2] or 0.01)
-            values[found] = add_image_noise(values[found], variance, self.generator(row))
+        variance = noise_variance(self.augment)
+        if variance:
+            seen = values.any(axis=tuple(range(1, values.ndim)))
+            values[seen] = add_image_noise(values[seen], variance, self.generator(row))
         return values, {
             "missed_frames": sum(face is None for face in faces),
             "beyond_end": int((~present).sum()),

@@ -6,11 +6,19 @@ tensors and returns logits of shape ``(B, n_classes)``.
 
 import importlib
 import inspect
+from collections.abc import Mapping
 from types import ModuleType
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from emolib import registry
+from emolib.errors import misfit
+
+if TYPE_CHECKING:  # importing a model's file imports torch
+    from torch import Tensor, nn
+
+#: Smallest and largest value of an option that is a number; none of a dropout exceeds one.
+_LIMITS = {"n_classes": (2, 1000)}
+_USUAL_LIMITS, _RATE = (0.01, 100_000), (0, 1)
 
 
 def _module(key: str) -> ModuleType:
@@ -18,7 +26,7 @@ def _module(key: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{registry.paper(key).key}")
 
 
-def build(key: str, n_classes: int = 8, **options) -> nn.Module:
+def build(key: str, n_classes: int = 8, **options: Any) -> "nn.Module":
     """Build one of the five networks with fresh random weights.
 
     Parameters
@@ -26,7 +34,7 @@ def build(key: str, n_classes: int = 8, **options) -> nn.Module:
     key
         One of `emolib.registry.PAPERS`.
     n_classes
-        Number of emotions, the width of the logits.
+        Number of emotions, the width of the logits: 2 to 1000.
     **options
         What the paper's ablations vary; each is documented in ``emolib.models.<key>``.
 
@@ -34,6 +42,8 @@ def build(key: str, n_classes: int = 8, **options) -> nn.Module:
     ------
     UnknownPaperError
         If there is no such paper.
+    ModelError
+        If there is no such option, or not with such a value.
 
     Examples
     --------
@@ -41,10 +51,46 @@ def build(key: str, n_classes: int = 8, **options) -> nn.Module:
     >>> sum(p.numel() for p in model.parameters())
     61495
     """
-    return _module(key).build(n_classes, **options)
+    module = _module(key)
+    from emolib.models.layers import ModelError
+
+    network = getattr(module, registry.paper(key).model)
+    known = _parameters(network, *getattr(module, "PARTS", ()))
+    for name, value in {"n_classes": n_classes, **options}.items():
+        if name not in known:
+            raise ModelError(f"{key} has no option {name!r}: there are {', '.join(known)}")
+        if problem := _misfit(name, value, known[name]):
+            raise ModelError(f"{name}={value!r} of {key}: {problem}")
+    try:
+        return network(n_classes, **options)
+    except ModelError:
+        raise
+    except Exception as error:
+        if not options:  # nobody's options: a bug
+            raise
+        raise ModelError(f"{key} cannot be built with {options}: {error}") from error
 
 
-def example_inputs(key: str, batch: int = 2, **options) -> dict[str, Tensor]:
+def _parameters(*functions: Any) -> Mapping[str, inspect.Parameter]:
+    """Return the named parameters of a network and of the parts it passes its options on to."""
+    return {
+        name: parameter
+        for function in reversed(functions)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY or name == "n_classes"
+    }
+
+
+def _misfit(name: str, value: Any, parameter: inspect.Parameter) -> str:
+    """Return what is wrong with the value of an option, or nothing."""
+    if problem := misfit(value, parameter.annotation):
+        return problem
+    low, high = _LIMITS.get(name, _RATE if name.endswith("dropout") else _USUAL_LIMITS)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"give a number from {low} to {high}" if number and not low <= value <= high else ""
+
+
+def example_inputs(key: str, batch: int = 2, **options: Any) -> "dict[str, Tensor]":
     """Return random inputs of the shapes that ``build(key, **options)`` expects.
 
     Options that do not change the inputs (a dropout rate, say) may be given and are left aside,
@@ -55,11 +101,6 @@ def example_inputs(key: str, batch: int = 2, **options) -> dict[str, Tensor]:
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         options = {name: value for name, value in options.items() if name in parameters}
     return function(batch=batch, **options)
-
-
-def variants(key: str) -> list[dict]:
-    """Return the option sets that a model's file names as worth testing, the paper's own first."""
-    return list(getattr(_module(key), "VARIANTS", [{}]))
 
 
 def designs(key: str) -> dict[str, dict]:
@@ -77,7 +118,7 @@ def designs(key: str) -> dict[str, dict]:
     return {key if i == 0 else f"{key} {name}": {"design": name} for i, name in enumerate(others)}
 
 
-def count_parts(key: str, model: nn.Module) -> dict[str, int]:
+def count_parts(key: str, model: "nn.Module") -> dict[str, int]:
     """Return the parameters of each part of a network, where its paper speaks of parts."""
     count = getattr(_module(key), "count_parts", None)
     return count(model) if count else {}

@@ -8,22 +8,51 @@ layers of its Fig. 3.
 import torch
 from torch import Tensor, nn
 
-from emolib.models.layers import expect
+from emolib.models.layers import AUDIO_VISUAL, ModelError, choose, given
 
-MODALITIES = ("audio", "video", "both")
 IMAGE = 64  # pixels on a side (Section III-A)
+_P: dict[str, int | str] = {"valid": 0, "same": "same"}  # P of eq. 6
 
-# What the tests build: the paper's network first, then one step along each of its ablations.
-VARIANTS: list[dict] = [
-    {},
-    {"modality": "audio"},
-    {"modality": "video"},
-    {"n_classes": 7, "hidden": 14, "dropout": 0.5},  # SAVEE
-    {"padding": "same"},
-    {"audio_kernel": 2, "video_kernel": 2, "dropout": 0.0},
-    {"audio_kernel": 12, "video_kernel": 12, "padding": "same", "dropout": 0.9},
-    {"n_mfcc": 20, "hidden_activation": False},
-]
+
+def spatial_network(kernel: int, padding: str, dropout: float) -> nn.Sequential:
+    """Return III-A, spatial modelling: a face ``(B, 1, 64, 64)`` → Z_spatial ``(B, 2304)``.
+
+    Each convolution is paired with a ReLU (eq. 5) and halved by max pooling (eq. 6, whose
+    quotient has to be rounded down).
+    """
+    pad = _P[padding]
+    return nn.Sequential(  # (B, 1, 64, 64)                                        #1
+        nn.Conv2d(1, 16, kernel, padding=pad),  # (B, 16, 62, 62)                  #2
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # (B, 16, 31, 31)                                        #3
+        nn.Conv2d(16, 32, kernel, padding=pad),  # (B, 32, 29, 29)                 #4
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # (B, 32, 14, 14)                                        #5
+        nn.Conv2d(32, 64, kernel, padding=pad),  # (B, 64, 12, 12)                 #6
+        nn.ReLU(),
+        nn.MaxPool2d(2),  # (B, 64, 6, 6)                                          #7
+        nn.Dropout(dropout),  # Fig. 3: before layer #8
+        nn.Flatten(),  # (B, 2304)                                                 #8
+    )
+
+
+def temporal_network(kernel: int, padding: str, dropout: float) -> nn.Sequential:
+    """Return III-B, temporal features: MFCC ``(B, 1, 40)`` → Z_temporal ``(B, 224)``.
+
+    The 1D kernel slides over the cepstral index: the MFCC were averaged over time before, so no
+    time is left to convolve over.
+    """
+    pad = _P[padding]
+    return nn.Sequential(  # (B, 1, 40)                                            #9
+        nn.Conv1d(1, 16, kernel, padding=pad),  # (B, 16, 36)                      #10
+        nn.ReLU(),
+        nn.MaxPool1d(2),  # (B, 16, 18)                                            #11
+        nn.Conv1d(16, 32, kernel, padding=pad),  # (B, 32, 14)                     #12
+        nn.ReLU(),
+        nn.MaxPool1d(2),  # (B, 32, 7)                                             #13
+        nn.Dropout(dropout),  # Fig. 3: before layer #14
+        nn.Flatten(),  # (B, 224)                                                  #14
+    )
 
 
 class Ding(nn.Module):
@@ -65,54 +94,17 @@ class Ding(nn.Module):
         hidden_activation: bool = True,
     ):
         super().__init__()
-        if modality not in MODALITIES:
-            raise ValueError(f"modality {modality!r}: choose one of {', '.join(MODALITIES)}")
-        if padding not in ("valid", "same"):
-            raise ValueError(f"padding {padding!r}: choose 'valid' (the paper's) or 'same'")
+        choose("modality", modality, AUDIO_VISUAL)
+        choose("padding", padding, tuple(_P))
         self.modality = modality
         self.n_mfcc = n_mfcc
-        self._remedy = (
-            f"this network was built with modality={modality!r}, and the dense layer behind the "
-            "concatenation needs all of it; pass it, or build the network of the other modality"
-        )
-        pad = 0 if padding == "valid" else padding  # P of eq. 6
         width = 0  # of Z_concat
-
-        # III-A, spatial modelling. Each convolution is paired with a ReLU (eq. 5) and halved
-        # by max pooling (eq. 6, whose quotient has to be rounded down).
         if modality in ("video", "both"):
-            side = _side_after(IMAGE, video_kernel, padding, n_layers=3, what="video_kernel")
-            self.spatial = nn.Sequential(  # (B, 1, 64, 64)                            #1
-                nn.Conv2d(1, 16, video_kernel, padding=pad),  # (B, 16, 62, 62)    #2
-                nn.ReLU(),
-                nn.MaxPool2d(2),  # (B, 16, 31, 31)                                    #3
-                nn.Conv2d(16, 32, video_kernel, padding=pad),  # (B, 32, 29, 29)   #4
-                nn.ReLU(),
-                nn.MaxPool2d(2),  # (B, 32, 14, 14)                                    #5
-                nn.Conv2d(32, 64, video_kernel, padding=pad),  # (B, 64, 12, 12)   #6
-                nn.ReLU(),
-                nn.MaxPool2d(2),  # (B, 64, 6, 6)                                      #7
-                nn.Dropout(dropout),  # Fig. 3: before layer #8
-                nn.Flatten(),  # (B, 2304)                                             #8
-            )
-            width += 64 * side * side
-
-        # III-B, temporal features. The 1D kernel slides over the cepstral index: the MFCC were
-        # averaged over time before, so no time is left to convolve over.
+            self.spatial = spatial_network(video_kernel, padding, dropout)
+            width += 64 * _side_after(IMAGE, video_kernel, padding, 3, "video_kernel") ** 2
         if modality in ("audio", "both"):
-            length = _side_after(n_mfcc, audio_kernel, padding, n_layers=2, what="audio_kernel")
-            self.temporal = nn.Sequential(  # (B, 1, 40)                               #9
-                nn.Conv1d(1, 16, audio_kernel, padding=pad),  # (B, 16, 36)        #10
-                nn.ReLU(),
-                nn.MaxPool1d(2),  # (B, 16, 18)                                        #11
-                nn.Conv1d(16, 32, audio_kernel, padding=pad),  # (B, 32, 14)       #12
-                nn.ReLU(),
-                nn.MaxPool1d(2),  # (B, 32, 7)                                         #13
-                nn.Dropout(dropout),  # Fig. 3: before layer #14
-                nn.Flatten(),  # (B, 224)                                              #14
-            )
-            width += 32 * length
-
+            self.temporal = temporal_network(audio_kernel, padding, dropout)
+            width += 32 * _side_after(n_mfcc, audio_kernel, padding, 2, "audio_kernel")
         # III-C, interplay.
         self.fusion = nn.Sequential(  # (B, 2528)                                      #15
             nn.Linear(width, hidden),  # eq. 8: (B, 16)                                #16
@@ -137,16 +129,17 @@ class Ding(nn.Module):
 
         Raises
         ------
-        ValueError
+        ModelError
             If a modality that the network was built with is missing or has another shape.
         """
+        # The dense layer behind the concatenation needs all that the network was built for.
+        shapes = {"audio": (self.n_mfcc,), "video": (1, IMAGE, IMAGE)}
+        inputs = given(self.modality, shapes, complete=True, audio=audio, video=video)
         embeddings = []
-        if self.modality in ("video", "both"):
-            video = expect("video", video, (1, IMAGE, IMAGE), self._remedy)
-            embeddings.append(self.spatial(video))  # Z_spatial  (B, 2304)
-        if self.modality in ("audio", "both"):
-            audio = expect("audio", audio, (self.n_mfcc,), self._remedy)
-            embeddings.append(self.temporal(audio.unsqueeze(1)))  # Z_temporal (B, 224)
+        if "video" in inputs:
+            embeddings.append(self.spatial(inputs["video"]))  # Z_spatial  (B, 2304)
+        if "audio" in inputs:
+            embeddings.append(self.temporal(inputs["audio"].unsqueeze(1)))  # Z_temporal (B, 224)
         together = torch.cat(embeddings, dim=1) if len(embeddings) > 1 else embeddings[0]
         return self.fusion(together)  # (B, n_classes)
 
@@ -157,16 +150,11 @@ def _side_after(side: int, kernel: int, padding: str, n_layers: int, what: str) 
     for _ in range(n_layers):
         side = (side if padding == "same" else side - kernel + 1) // 2
         if side < 1:
-            raise ValueError(
+            raise ModelError(
                 f"{what}={kernel} without padding leaves nothing of {start} values after "
                 f"{n_layers} convolutions: use padding='same' or a smaller kernel"
             )
     return side
-
-
-def build(n_classes: int = 8, **options) -> Ding:
-    """Build the network; `options` are the parameters of `Ding`."""
-    return Ding(n_classes, **options)
 
 
 def example_inputs(

@@ -9,31 +9,26 @@ shows: standard convolutions with max pooling, LSTM and a deeper transformer, of
 
 import re
 from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from emolib.models.layers import (
     ACTIVATIONS,
+    MODALITIES,
     DepthwiseSeparable,
+    ModelError,
     attend,
     choose,
-    expect,
+    conv_bn,
+    given,
     lose_a_modality,
     per_frame,
 )
 
-# Which modalities a network has, in the order of its tokens.
-MODALITIES = {
-    "audio": ("audio",),
-    "video": ("video",),
-    "text": ("text",),
-    "both": ("audio", "video"),
-    "audio and text": ("audio", "text"),
-    "video and text": ("video", "text"),
-    "all": ("audio", "video", "text"),
-}
-DESIGNS = {
+DESIGNS: dict[str, dict[str, Any]] = {
     "light": {"convolution": "separable", "downsample": "stride", "recurrent": "gru", "depth": 2},
     "heavy": {"convolution": "standard", "downsample": "pool", "recurrent": "lstm", "depth": 6},
 }
@@ -41,22 +36,6 @@ DESIGNS = {
 WIDTHS = (32, 64, 128, 256)
 HIDDEN = 128
 FRAMES, IMAGE = 6, 64
-
-# What the tests build: the paper's network first, then one step along each of its claims.
-VARIANTS: list[dict] = [
-    {},
-    {"modality": "audio"},
-    {"modality": "video"},
-    {"modality": "text"},
-    {"modality": "both"},
-    {"design": "heavy"},
-    {"modality": "both", "activation": "swish", "modality_dropout": 0.3},
-    {"modality": "both", "activation": "relu", "recurrent": "lstm"},
-    {"modality": "video", "convolution": "standard", "colours": 3},
-    {"modality": "both", "depth": 1, "queries": 3},
-    {"modality": "both", "downsample": "pool"},
-    {"modality": "both", "stem": "standard", "pooling": "mean"},
-]
 
 
 # --- words ----------------------------------------------------------------------------------------
@@ -111,7 +90,7 @@ def tokenize(texts: Sequence[str], length: int | None = None) -> Tensor:
 
     Raises
     ------
-    ValueError
+    ModelError
         If a text has more words than `length`.
 
     Examples
@@ -125,7 +104,7 @@ def tokenize(texts: Sequence[str], length: int | None = None) -> Tensor:
     length = max(longest, 1) if length is None else length
     if longest > length:
         text = next(t for t, row in zip(texts, rows, strict=True) if len(row) > length)
-        raise ValueError(f"{text!r} has more than {length} words: raise length=")
+        raise ModelError(f"{text!r} has more than {length} words: raise length=")
     return torch.tensor([row + [PAD] * (length - len(row)) for row in rows], dtype=torch.int64)
 
 
@@ -138,11 +117,7 @@ class StandardConv(nn.Sequential):
     def __init__(
         self, c_in: int, c_out: int, *, stride: int | tuple[int, int] = 1, activation: str
     ):
-        super().__init__(
-            nn.Conv2d(c_in, c_out, 3, stride, padding=1, bias=False),
-            nn.BatchNorm2d(c_out),
-            ACTIVATIONS[activation](),
-        )
+        super().__init__(*conv_bn(c_in, c_out, 3, stride), ACTIVATIONS[activation]())
 
 
 CONVOLUTIONS = {"separable": DepthwiseSeparable, "standard": StandardConv}
@@ -156,7 +131,7 @@ def cnn(
     activation: str,
     steps: Sequence[int | tuple[int, int]],
     downsample: str,
-    stem: str | None = None,
+    stem: str,
 ) -> nn.Sequential:
     """Return the CNN backbone (III-A.1): ``(B, c_in, H, W)`` → ``(B, 256, H', W')``.
 
@@ -173,11 +148,15 @@ def cnn(
         "pool": a max pooling behind the layer does, which keeps the widest maps four times as
         large and makes memory traffic, not arithmetic, what a step waits for.
     stem
-        The first layer, if it is another than the rest: MobileNet begins with a standard one,
-        since a depthwise layer on a single channel is a single filter.
+        The first layer: MobileNet begins with a standard one, since a depthwise layer on a
+        single channel is a single filter.
     """
+    choose("convolution", convolution, tuple(CONVOLUTIONS))
+    choose("stem", stem, tuple(CONVOLUTIONS))
+    choose("activation", activation, tuple(ACTIVATIONS))
+    choose("downsample", downsample, ("stride", "pool"))
     layers: list[nn.Module] = []
-    kinds = (stem or convolution, *[convolution] * (len(WIDTHS) - 1))
+    kinds = (stem, *[convolution] * (len(WIDTHS) - 1))
     for kind, c_out, step in zip(kinds, WIDTHS, steps, strict=True):
         stride = step if downsample == "stride" else 1
         layers.append(CONVOLUTIONS[kind](c_in, c_out, stride=stride, activation=activation))
@@ -196,6 +175,8 @@ class Temporal(nn.Module):
 
     def __init__(self, c_in: int, d_model: int, recurrent: str, pooling: str = "last"):
         super().__init__()
+        choose("recurrent", recurrent, tuple(RECURRENT))
+        choose("pooling", pooling, ("last", "mean"))
         self.pooling = pooling
         self.recurrent = RECURRENT[recurrent](c_in, HIDDEN, batch_first=True)
         self.project = nn.Linear(HIDDEN, d_model)
@@ -279,7 +260,7 @@ class MultiHead(nn.Module):
     def __init__(self, d_model: int, heads: int):
         super().__init__()
         if d_model % heads:
-            raise ValueError(f"d_model={d_model} does not divide into heads={heads}")
+            raise ModelError(f"d_model={d_model} does not divide into heads={heads}")
         self.heads = heads
         self.query, self.key, self.value, self.out = (nn.Linear(d_model, d_model) for _ in range(4))
 
@@ -379,10 +360,10 @@ class MFusHER(nn.Module):
         n_modalities: int,
         d_model: int,
         *,
-        heads: int,
-        d_ff: int,
         depth: int,
         dropout: float,
+        heads: int = 4,
+        d_ff: int = 1024,
         queries: int = 1,
     ):
         super().__init__()
@@ -458,8 +439,8 @@ class Ishtiaq(nn.Module):
         Channels of a face frame: 1 (grey) or 3.
     n_words
         Size of the vocabulary.
-    d_model, heads, d_ff, dropout, queries
-        See `MFusHER`.
+    d_model, dropout, **fusion
+        Width of the embeddings, and heads, d_ff and queries of `MFusHER`.
     modality_dropout
         Rate at which a training sample loses one of its modalities.
     """
@@ -480,55 +461,37 @@ class Ishtiaq(nn.Module):
         colours: int = 1,
         n_words: int = len(VOCABULARY),
         d_model: int = 256,
-        heads: int = 4,
-        d_ff: int = 1024,
         dropout: float = 0.2,
-        queries: int = 1,
         modality_dropout: float = 0.0,
+        **fusion: int,
     ):
         super().__init__()
         choose("modality", modality, tuple(MODALITIES))
         choose("design", design, tuple(DESIGNS))
-        chosen = {
-            "convolution": convolution,
-            "downsample": downsample,
-            "recurrent": recurrent,
-            "depth": depth,
-        }
-        chosen = DESIGNS[design] | {k: v for k, v in chosen.items() if v is not None}
-        choose("convolution", chosen["convolution"], tuple(CONVOLUTIONS))
-        choose("recurrent", chosen["recurrent"], tuple(RECURRENT))
-        choose("activation", activation, tuple(ACTIVATIONS))
-        choose("downsample", chosen["downsample"], ("stride", "pool"))
-        choose("stem", stem or chosen["convolution"], tuple(CONVOLUTIONS))
-        choose("pooling", pooling, ("last", "mean"))
+        own = DESIGNS[design]
+        convolution = convolution or own["convolution"]
+        downsample = downsample or own["downsample"]
+        recurrent = recurrent or own["recurrent"]
         self.modality, self.modality_dropout = modality, modality_dropout
         self.colours, self.modalities = colours, MODALITIES[modality]
-        visual = {
-            "convolution": chosen["convolution"],
-            "recurrent": chosen["recurrent"],
+        temporal = {"recurrent": recurrent, "pooling": pooling}
+        visual = temporal | {
+            "convolution": convolution,
             "activation": activation,
-            "downsample": chosen["downsample"],
-            "pooling": pooling,
-            "stem": stem,
+            "downsample": downsample,
+            "stem": stem or convolution,
         }
-        words = {"recurrent": chosen["recurrent"], "pooling": pooling, "n_words": n_words}
-        makers = {
-            "audio": lambda: AudioEncoder(d_model, **visual),
-            "video": lambda: VideoEncoder(d_model, colours=colours, **visual),
-            "text": lambda: TextEncoder(d_model, **words),
+        encoders = {
+            "audio": partial(AudioEncoder, d_model, **visual),
+            "video": partial(VideoEncoder, d_model, colours=colours, **visual),
+            "text": partial(TextEncoder, d_model, n_words=n_words, **temporal),
         }
-        self.encoders = nn.ModuleDict({name: makers[name]() for name in self.modalities})
+        self.encoders = nn.ModuleDict({name: encoders[name]() for name in self.modalities})
         self.fusion = None
         if len(self.modalities) > 1:
+            depth = depth or own["depth"]
             self.fusion = MFusHER(
-                len(self.modalities),
-                d_model,
-                heads=heads,
-                d_ff=d_ff,
-                depth=chosen["depth"],
-                dropout=dropout,
-                queries=queries,
+                len(self.modalities), d_model, depth=depth, dropout=dropout, **fusion
             )
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(d_model, n_classes)
@@ -556,47 +519,27 @@ class Ishtiaq(nn.Module):
 
         Raises
         ------
-        ValueError
+        ModelError
             If a sample has no modality at all, or a tensor another shape.
         """
-        return self._run(audio, video, text, present)[0]
+        return self._run(audio=audio, video=video, text=text, present=present)[0]
 
-    def attention(
-        self,
-        audio: Tensor | None = None,
-        video: Tensor | None = None,
-        text: Tensor | None = None,
-        present: Tensor | None = None,
-    ) -> dict[str, list[Tensor]]:
-        """Return MFusHER's attention weights (see `MFusHER.forward`), for looking at."""
-        return self._run(audio, video, text, present)[1]
+    def attention(self, **inputs: Tensor) -> dict[str, list[Tensor]]:
+        """Return MFusHER's attention weights (see `MFusHER.forward`) of `forward`'s inputs."""
+        return self._run(**inputs)[1]
 
     def _run(
-        self,
-        audio: Tensor | None,
-        video: Tensor | None,
-        text: Tensor | None,
-        present: Tensor | None,
+        self, present: Tensor | None = None, **tensors: Tensor | None
     ) -> tuple[Tensor, dict[str, list[Tensor]]]:
-        given = {"audio": audio, "video": video, "text": text}
-        given = {name: given[name] for name in self.modalities}
         shapes = {
             "audio": (1, None, None),
             "video": (None, self.colours, None, None),
             "text": (None,),
         }
-        if all(value is None for value in given.values()):
-            missing = " and ".join(f"{name}=" for name in given)
-            raise ValueError(
-                f"{missing} missing: this network was built with modality={self.modality!r}; "
-                "pass at least one"
-            )
-        embeddings = {
-            name: self.encoders[name](expect(name, value, shapes[name], "pass it"))
-            for name, value in given.items()
-            if value is not None
-        }
-        present = self._present(given, present)
+        tensors = {name: tensors.get(name) for name in self.modalities}
+        inputs = given(self.modality, shapes, **tensors)
+        embeddings = {name: self.encoders[name](value) for name, value in inputs.items()}
+        present = self._present(inputs, present)
         if self.fusion is None:
             return self.classify(self.dropout(embeddings[self.modality])), {}
         nothing = torch.zeros_like(next(iter(embeddings.values())))
@@ -606,36 +549,32 @@ class Ishtiaq(nn.Module):
         fused, weights = self.fusion(tokens, present)
         return self.classify(self.dropout(fused)), weights
 
-    def _present(self, given: dict[str, Tensor | None], present: Tensor | None) -> Tensor:
+    def _present(self, inputs: dict[str, Tensor], present: Tensor | None) -> Tensor:
         """Return which modalities each sample has, ``(B, M)``; every sample has at least one."""
-        reference = next(value for value in given.values() if value is not None)
-        rows = reference.shape[0]
+        rows, n = len(next(iter(inputs.values()))), len(self.modalities)
         if present is None:
-            present = torch.ones(rows, len(given), dtype=torch.bool, device=reference.device)
-        elif present.shape != (rows, len(given)):
-            raise ValueError(
-                f"present has shape {tuple(present.shape)}, expected ({rows}, {len(given)}) for "
-                f"{', '.join(given)}"
+            present = torch.ones(rows, n, dtype=torch.bool, device=self.classify.weight.device)
+        elif present.shape != (rows, n):
+            raise ModelError(
+                f"present has shape {tuple(present.shape)}, expected ({rows}, {n}) for "
+                f"{', '.join(self.modalities)}"
             )
-        there = torch.stack(
-            [
-                torch.zeros_like(present[:, 0])
-                if value is None
-                else (value != PAD).any(dim=1)
-                if name == "text"
-                else torch.ones_like(present[:, 0])
-                for name, value in given.items()
-            ],
-            dim=1,
-        )
+        nowhere = torch.zeros_like(present[:, 0], dtype=torch.bool)
+        here = dict.fromkeys(inputs, ~nowhere)
+        if "text" in inputs:
+            here["text"] = (inputs["text"] != PAD).any(dim=1)
+        there = torch.stack([here.get(name, nowhere) for name in self.modalities], dim=1)
         present = present.bool() & there
         # An exported graph cannot look at values to refuse them.
         if not torch.compiler.is_compiling() and not present.any(dim=1).all():
             samples = (~present.any(dim=1)).nonzero().flatten().tolist()
-            raise ValueError(f"samples {samples} have no modality at all: leave them out")
+            raise ModelError(f"samples {samples} have no modality at all: leave them out")
         if self.training and self.modality_dropout:
             present = lose_a_modality(present, self.modality_dropout)
         return present
+
+
+PARTS = (MFusHER,)  # which `Ishtiaq` passes further options on to
 
 
 def count_parts(model: Ishtiaq) -> dict[str, int]:
@@ -646,7 +585,7 @@ def count_parts(model: Ishtiaq) -> dict[str, int]:
 
     Examples
     --------
-    >>> light, heavy = (count_parts(build(design=d)) for d in ("light", "heavy"))
+    >>> light, heavy = (count_parts(Ishtiaq(design=d)) for d in ("light", "heavy"))
     >>> light["audio convolution"], heavy["audio convolution"]
     (45065, 387360)
     """
@@ -660,18 +599,13 @@ def count_parts(model: Ishtiaq) -> dict[str, int]:
     parts = {}
     for name, encoder in model.encoders.items():
         for kind, types in kinds:
-            found = [m for m in encoder.modules() if isinstance(m, types)]
-            if found:
-                parts[f"{name} {kind}"] = sum(p.numel() for m in found for p in m.parameters())
+            layers = [m for m in encoder.modules() if isinstance(m, types)]
+            if layers:
+                parts[f"{name} {kind}"] = sum(p.numel() for m in layers for p in m.parameters())
     for name, part in (("fusion", model.fusion), ("classifier", model.classify)):
         if part is not None:
             parts[name] = sum(p.numel() for p in part.parameters())
     return parts
-
-
-def build(n_classes: int = 8, **options) -> Ishtiaq:
-    """Build the network; `options` are the parameters of `Ishtiaq`."""
-    return Ishtiaq(n_classes, **options)
 
 
 def example_inputs(

@@ -1,42 +1,80 @@
 """What several of the five networks share: checks, frames, fusion, attention, convolution."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from emolib.errors import EmolibError
 
-def expect(name: str, value: Tensor | None, shape: Sequence[int | None], remedy: str) -> Tensor:
-    """Return `value` if it is there and has the shape ``(B, *shape)``.
+# Which inputs a network takes that was built for a modality, in this order.
+MODALITIES = {
+    "audio": ("audio",),
+    "video": ("video",),
+    "text": ("text",),
+    "both": ("audio", "video"),
+    "audio and text": ("audio", "text"),
+    "video and text": ("video", "text"),
+    "all": ("audio", "video", "text"),
+}
+AUDIO_VISUAL = ("audio", "video", "both")  # what networks without text choose from
+
+
+class ModelError(EmolibError, ValueError):
+    """An option or an input that a network cannot work with; the message says what it takes."""
+
+
+def choose(option: str, value: object, known: Sequence) -> None:
+    """Raise a ModelError that names the choices unless `value` is one of `known`."""
+    if value not in known:
+        raise ModelError(f"{option}={value!r}: choose one of {', '.join(map(repr, known))}")
+
+
+def given(
+    modality: str,
+    shapes: Mapping[str, Sequence[int | None]],
+    *,
+    complete: bool = False,
+    **tensors: Tensor | None,
+) -> dict[str, Tensor]:
+    """Return the inputs that a network was built for and was given, at least one.
 
     Parameters
     ----------
-    name
-        The modality, for the message.
-    value
-        The tensor that ``forward`` was given, or None.
-    shape
-        Sizes behind the batch axis; None stands for any size.
-    remedy
-        What to do when the modality is missing.
+    modality
+        What it was built for, a key of `MODALITIES`; other inputs are left aside.
+    shapes
+        The sizes of each input behind the batch axis; None stands for any size.
+    complete
+        Whether the network cannot do without any of its inputs.
+    **tensors
+        What ``forward`` was given: an input by its name, or None.
 
     Raises
     ------
-    ValueError
-        If `value` is None or has another shape; the message says what was expected.
+    ModelError
+        If an input that is needed is missing, or one has another shape.
     """
-    if value is None:
-        raise ValueError(f"{name}= is missing: {remedy}")
-    sizes = tuple(value.shape[1:])
-    fits = len(sizes) == len(shape) and all(
-        want is None or size == want for size, want in zip(sizes, shape, strict=True)
-    )
-    if not fits:
-        wanted = ", ".join(["B", *("any" if want is None else str(want) for want in shape)])
-        raise ValueError(f"{name} has shape {tuple(value.shape)}, expected ({wanted})")
-    return value
+    wanted = MODALITIES[modality]
+    there = {name: value for name in wanted if (value := tensors[name]) is not None}
+    missing = [f"{name}=" for name in wanted if name not in there]
+    if missing and (complete or not there):
+        needed = "all" if complete else "at least one"
+        raise ModelError(
+            f"{' and '.join(missing)} missing: this network was built with modality={modality!r} "
+            f"and needs {needed} of {', '.join(wanted)}"
+        )
+    for name, value in there.items():
+        shape = shapes[name]
+        fits = len(shape) == value.dim() - 1 and all(
+            want in (None, size) for want, size in zip(shape, value.shape[1:], strict=True)
+        )
+        if not fits:
+            sizes = ", ".join("any" if want is None else str(want) for want in shape)
+            raise ModelError(f"{name} has shape {tuple(value.shape)}, expected (B, {sizes})")
+    return there
 
 
 def per_frame(network: nn.Module, video: Tensor) -> Tensor:
@@ -48,12 +86,6 @@ def per_frame(network: nn.Module, video: Tensor) -> Tensor:
     batch, frames = video.shape[:2]
     features = network(video.flatten(0, 1))  # (B·F, …)
     return features.unflatten(0, (batch, frames))  # (B, F, …)
-
-
-def choose(option: str, value: object, known: Sequence) -> None:
-    """Raise a ValueError that names the choices unless `value` is one of `known`."""
-    if value not in known:
-        raise ValueError(f"{option}={value!r}: choose one of {', '.join(map(repr, known))}")
 
 
 # Decision-level fusion (lu, eq. 7 and 8; mostafa, late fusion) on log-probabilities (B, C).
@@ -137,6 +169,14 @@ def lose_a_modality(present: Tensor, rate: float) -> Tensor:
 ACTIVATIONS = {"relu": nn.ReLU, "mish": nn.Mish, "swish": nn.SiLU, "gelu": nn.GELU}
 
 
+def conv_bn(
+    c_in: int, c_out: int, kernel: int, stride: int | tuple[int, int] = 1, groups: int = 1
+) -> list[nn.Module]:
+    """Return a padded 2D convolution without bias and the batch normalisation that has one."""
+    layer = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [layer, nn.BatchNorm2d(c_out)]
+
+
 class DepthwiseSeparable(nn.Sequential):
     """A k×k convolution per channel, then 1×1 across channels, each with BN and activation.
 
@@ -145,20 +185,12 @@ class DepthwiseSeparable(nn.Sequential):
     """
 
     def __init__(
-        self,
-        c_in: int,
-        c_out: int,
-        *,
-        kernel: int = 3,
-        stride: int = 1,
-        activation: str = "relu",
+        self, c_in: int, c_out: int, *, kernel: int = 3, stride: int = 1, activation: str = "relu"
     ):
         activate = ACTIVATIONS[activation]
         super().__init__(
-            nn.Conv2d(c_in, c_in, kernel, stride, kernel // 2, groups=c_in, bias=False),
-            nn.BatchNorm2d(c_in),
+            *conv_bn(c_in, c_in, kernel, stride, groups=c_in),
             activate(),
-            nn.Conv2d(c_in, c_out, 1, bias=False),
-            nn.BatchNorm2d(c_out),
+            *conv_bn(c_in, c_out, 1),
             activate(),
         )

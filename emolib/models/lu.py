@@ -8,14 +8,14 @@ decision-level fusion of both.
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emolib.models.layers import choose, expect, fuse, per_frame
+from emolib.models.layers import AUDIO_VISUAL, ModelError, choose, conv_bn, fuse, given, per_frame
 
-MODALITIES = ("audio", "video", "both")
 FRAMES, IMAGE = 15, 224  # Section III-A.1
 
 # Table I, one row per G-bneck: kernel, expansion, attention marked, stride, output channels.
@@ -51,31 +51,8 @@ SPEECH = {
     "S3": (128,) * 8,
 }
 
-# What the tests build: the paper's network first, then one step along each ablation or reading.
-VARIANTS: list[dict] = [
-    {},
-    {"modality": "audio"},
-    {"fusion": "arithmetic"},
-    {"modality": "audio", "speech": "S1"},
-    {"modality": "audio", "speech": "S3"},
-    {"modality": "audio", "speech_head": "flatten"},
-    {"modality": "audio", "kernels": (3, 9), "width": 0.5},
-    {"modality": "audio", "convolve": "time", "n_mfcc": 20},
-    *({"modality": "video", **options} for options in FACE.values()),
-    {"modality": "video", "fan": "self"},
-    {"modality": "video", "tam": "all", "tam_position": "before", "cheap_kernel": "K"},
-    {"modality": "video", "tam_residual": True},
-    {"modality": "video", "attention": "se"},
-]
-
 
 # --- III-A.2 facial features: GhostNet with triplet attention -----------------------------------
-
-
-def _conv(c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> list[nn.Module]:
-    """Return a padded convolution without bias and the batch normalisation that has one."""
-    conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
-    return [conv, nn.BatchNorm2d(c_out)]
 
 
 class GhostModule(nn.Module):
@@ -90,8 +67,8 @@ class GhostModule(nn.Module):
         self.c_out = c_out
         c_1 = math.ceil(c_out / 2)  # base maps; ratio s = 2
         activation = [nn.ReLU()] if relu else []
-        self.primary = nn.Sequential(*_conv(c_in, c_1, 1), *activation)
-        self.cheap = nn.Sequential(*_conv(c_1, c_1, cheap_kernel, groups=c_1), *activation)
+        self.primary = nn.Sequential(*conv_bn(c_in, c_1, 1), *activation)
+        self.cheap = nn.Sequential(*conv_bn(c_1, c_1, cheap_kernel, groups=c_1), *activation)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(B, c_out, H, W)`` for ``(B, c_in, H, W)``."""
@@ -130,7 +107,7 @@ class TripletAttention(nn.Module):
     def __init__(self, *, residual: bool = False):
         super().__init__()
         self.residual = residual
-        self.psi = nn.ModuleDict({branch: nn.Sequential(*_conv(2, 1, 7)) for branch in BRANCHES})
+        self.psi = nn.ModuleDict({branch: nn.Sequential(*conv_bn(2, 1, 7)) for branch in BRANCHES})
 
     def maps(self, x: Tensor) -> dict[str, Tensor]:
         """Return the three gates in [0, 1]: "HC" ``(B, 1, H, C)``, "WC" ``(B, 1, W, C)``, …."""
@@ -197,7 +174,7 @@ class GhostBottleneck(nn.Module):
         super().__init__()
         self.expand = GhostModule(c_in, expansion, cheap_kernel=cheap_kernel)
         shrink = (
-            [nn.Sequential(*_conv(expansion, expansion, kernel, stride, groups=expansion))]
+            [nn.Sequential(*conv_bn(expansion, expansion, kernel, stride, groups=expansion))]
             if stride > 1
             else []
         )
@@ -208,7 +185,7 @@ class GhostBottleneck(nn.Module):
             nn.Identity()
             if c_in == c_out and stride == 1
             else nn.Sequential(
-                *_conv(c_in, c_in, kernel, stride, groups=c_in), *_conv(c_in, c_out, 1)
+                *conv_bn(c_in, c_in, kernel, stride, groups=c_in), *conv_bn(c_in, c_out, 1)
             )
         )
 
@@ -232,7 +209,7 @@ def ghostnet(
     choose("tam", tam, ("none", "marked", "all"))
     choose("tam_position", tam_position, ("before", "after"))
     choose("attention", attention, ("triplet", "se"))
-    layers: list[nn.Module] = [nn.Sequential(*_conv(3, STEM, 3, stride=2), nn.ReLU())]  # 112²
+    layers: list[nn.Module] = [nn.Sequential(*conv_bn(3, STEM, 3, stride=2), nn.ReLU())]  # 112²
     c_in = STEM
     for kernel, expansion, marked, stride, c_out in TABLE_I:
         attentive = tam == "all" or (tam == "marked" and marked)
@@ -255,7 +232,7 @@ def ghostnet(
         )
         c_in = c_out
     layers += [
-        nn.Sequential(*_conv(c_in, HEAD, 1), nn.ReLU()),  # (B, 576, 7, 7)
+        nn.Sequential(*conv_bn(c_in, HEAD, 1), nn.ReLU()),  # (B, 576, 7, 7)
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),  # (B, 576)
     ]
@@ -339,7 +316,7 @@ class FaceNetwork(nn.Module):
     """
 
     def __init__(
-        self, n_classes: int = 8, *, fan: str = "on", dropout: float = 0.2, **spatial: object
+        self, n_classes: int = 8, *, fan: str = "on", dropout: float = 0.2, **spatial: Any
     ):
         super().__init__()
         choose("fan", fan, ("on", "self", "off"))
@@ -439,7 +416,7 @@ class SpeechNetwork(nn.Module):
         choose("speech_head", speech_head, ("gap", "flatten"))
         choose("convolve", convolve, ("coefficients", "time"))
         if (speech_head, convolve) == ("flatten", "time"):
-            raise ValueError(
+            raise ModelError(
                 "speech_head='flatten' needs a fixed length, which convolve='time' has not: "
                 "use speech_head='gap'"
             )
@@ -516,12 +493,12 @@ class Lu(nn.Module):
         convolve: str = "coefficients",
         n_mfcc: int = 40,
         dropout: float = 0.2,
-        **face: object,
+        **face: Any,
     ):
         super().__init__()
-        choose("modality", modality, MODALITIES)
+        choose("modality", modality, AUDIO_VISUAL)
         choose("fusion", fusion, ("geometric", "arithmetic"))
-        self.modality, self.fusion = modality, fusion
+        self.modality, self.fusion, self.n_mfcc = modality, fusion, n_mfcc
         if modality in ("video", "both"):
             self.visual = FaceNetwork(n_classes, dropout=dropout, **face)
         if modality in ("audio", "both"):
@@ -555,7 +532,7 @@ class Lu(nn.Module):
 
         Raises
         ------
-        ValueError
+        ModelError
             If nothing that the network was built for is there, or has another shape. A network
             of both modalities decides by one of them where the other is missing.
         """
@@ -572,22 +549,17 @@ class Lu(nn.Module):
         self, audio: Tensor | None = None, video: Tensor | None = None
     ) -> dict[str, Tensor]:
         """Return the logits of each stream that has its input: "audio" and "video"."""
-        remedy = f"this network was built with modality={self.modality!r}; pass it"
+        shapes = {"audio": (self.n_mfcc, None), "video": (None, 3, None, None)}
+        inputs = given(self.modality, shapes, audio=audio, video=video)
         decisions = {}
-        if self.modality == "video" or (self.modality == "both" and video is not None):
-            expect("video", video, (None, 3, None, None), remedy)
-            decisions["video"] = self.visual(video)
-        if self.modality == "audio" or (self.modality == "both" and audio is not None):
-            expect("audio", audio, (self.audio.n_mfcc, None), remedy)
-            decisions["audio"] = self.audio(audio)
-        if not decisions:
-            raise ValueError("audio= and video= are both missing: pass at least one of them")
+        if "video" in inputs:
+            decisions["video"] = self.visual(inputs["video"])
+        if "audio" in inputs:
+            decisions["audio"] = self.audio(inputs["audio"])
         return decisions
 
 
-def build(n_classes: int = 8, **options) -> Lu:
-    """Build the network; `options` are the parameters of `Lu`."""
-    return Lu(n_classes, **options)
+PARTS = (FaceNetwork, ghostnet)  # which `Lu` passes its further options on to
 
 
 def example_inputs(

@@ -9,12 +9,10 @@ blocks, attention (eq. 4 to 7), and a linear classifier.
 
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor, nn
 
-from emolib.models.layers import attend, choose, expect, lose_a_modality, per_frame
+from emolib.models.layers import AUDIO_VISUAL, attend, choose, given, lose_a_modality, per_frame
 
-MODALITIES = ("audio", "video", "both")
 FUSIONS = ("attention", "concatenation", "intermediate")
 FRAMES, IMAGE = 15, 224
 
@@ -33,21 +31,6 @@ LADDER = (
     ("frft-mfcc", {"spatial": "mobilenetv2", "fusion": "attention", "residual": False}),
     ("frft-mfcc", {"spatial": "mobilenetv2", "fusion": "attention", "residual": True}),
 )
-
-# What the tests build: the paper's network first, then other rungs and readings.
-VARIANTS: list[dict] = [
-    {"spatial": "features"},
-    {"modality": "audio"},
-    {"modality": "audio", "residual": False, "n_mfcc": 40},
-    {"modality": "video", "spatial": "features"},
-    {"spatial": "features", "residual": False},
-    {"spatial": "features", "fusion": "concatenation"},
-    {"spatial": "features", "fusion": "intermediate"},
-    {"spatial": "features", "fusion": "intermediate", "residual": False},
-    {"spatial": "features", "modality_dropout": 0.5},
-    {"spatial": "mobilenetv2", "modality": "video"},
-    {"spatial": "shufflenetv2", "fusion": "intermediate", "residual": False},
-]
 
 
 # --- III-B Conv1d blocks, plain and residual (Fig. 3) ---------------------------------------------
@@ -111,10 +94,12 @@ class Spatial(nn.Module):
 
     def __init__(self, name: str = "mobilenetv2", weights: str | None = None):
         super().__init__()
+        from torchvision import models  # as slow to import as torch itself
+
         if name == "mobilenetv2":
-            self.features = torchvision.models.mobilenet_v2(weights=weights).features
+            self.features = models.mobilenet_v2(weights=weights).features
         else:
-            network = torchvision.models.shufflenet_v2_x1_0(weights=weights)
+            network = models.shufflenet_v2_x1_0(weights=weights)
             self.features = nn.Sequential(*list(network.children())[:-1])  # no fc
         if weights is None:
             # torchvision takes a depthwise kernel for one that sums over all channels and starts
@@ -210,19 +195,16 @@ class Yang(nn.Module):
         dropout: float = 0.0,
     ):
         super().__init__()
-        choose("modality", modality, MODALITIES)
+        choose("modality", modality, AUDIO_VISUAL)
         choose("fusion", fusion, FUSIONS)
         choose("spatial", spatial, ("features", *Spatial.WIDTHS))
         self.modality, self.n_mfcc, self.modality_dropout = modality, n_mfcc, modality_dropout
         self.fusion = fusion if modality == "both" else None
-        self.freeze = freeze
+        self.freeze, self.spatial = freeze, None
         self.width = Spatial.WIDTHS.get(spatial, spatial_width)
         if modality in ("video", "both"):
             if spatial != "features":
-                self.spatial = Spatial(spatial, weights)
-                self.spatial.requires_grad_(not freeze)
-            else:
-                self.spatial = None
+                self.spatial = Spatial(spatial, weights).requires_grad_(not freeze)
             self.visual = conv_blocks(self.width, VISUAL, residual=residual)  # Table I
         if modality in ("audio", "both"):
             self.audio = conv_blocks(n_mfcc, AUDIO, residual=residual, pool=True)  # Table II
@@ -237,16 +219,14 @@ class Yang(nn.Module):
         width = {
             None: VISUAL[-1] if modality == "video" else AUDIO[-1],
             "intermediate": joint,
-            "concatenation": FUSED[-1],
-            "attention": FUSED[-1],
-        }[self.fusion]
+        }.get(self.fusion, FUSED[-1])
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(width, n_classes)
 
     def train(self, mode: bool = True) -> "Yang":
         """Switch to training; a frozen face network stays in evaluation."""
         super().train(mode)
-        if self.freeze and getattr(self, "spatial", None) is not None:
+        if self.freeze and self.spatial is not None:
             self.spatial.eval()
         return self
 
@@ -267,7 +247,7 @@ class Yang(nn.Module):
 
         Raises
         ------
-        ValueError
+        ModelError
             If nothing that the network was built for is there, or has another shape. In a
             network of both, a missing stream is silent: its features are zeros, as under
             modality dropout, without which in training it will not have learned to cope.
@@ -310,21 +290,15 @@ class Yang(nn.Module):
         self, audio: Tensor | None, video: Tensor | None
     ) -> tuple[Tensor | None, Tensor | None]:
         """Check what is given and return the MFCC and the frames' features ``(B, 1280, F)``."""
-        remedy = f"this network was built with modality={self.modality!r}; pass it"
-        if self.modality == "both" and audio is None and video is None:
-            raise ValueError("audio= and video= are both missing: pass at least one of them")
-        frames = None
-        if self.modality == "video" or (self.modality == "both" and video is not None):
-            if self.spatial is None:
-                frames = expect("video", video, (None, self.width), remedy)
-            else:
-                frames = self.spatial_features(
-                    expect("video", video, (None, 3, None, None), remedy)
-                )
+        features = self.spatial is None
+        video_shape = (None, self.width) if features else (None, 3, None, None)
+        shapes = {"audio": (self.n_mfcc, None), "video": video_shape}
+        inputs = given(self.modality, shapes, audio=audio, video=video)
+        frames = inputs.get("video")
+        if frames is not None:
+            frames = frames if features else self.spatial_features(frames)
             frames = frames.transpose(1, 2)  # (B, 1280, F)
-        if self.modality == "audio" or (self.modality == "both" and audio is not None):
-            expect("audio", audio, (self.n_mfcc, None), remedy)
-        return audio, frames
+        return inputs.get("audio"), frames
 
     def _present(self, audio: Tensor | None, frames: Tensor | None) -> Tensor:
         """Return which of (audio, video) each sample has, ``(B, 2, 1, 1)``, 0 or 1."""
@@ -381,11 +355,6 @@ def _silent_if_missing(
     if v is None:
         v = a.new_zeros(a.shape[0], v_width, a.shape[-1])
     return a, v
-
-
-def build(n_classes: int = 8, **options) -> Yang:
-    """Build the network; `options` are the parameters of `Yang`."""
-    return Yang(n_classes, **options)
 
 
 def example_inputs(

@@ -395,7 +395,7 @@ def test_samples_that_are_not_numbers_are_reported_with_the_files_name(tmp_path)
 
 
 def test_the_recipe_makes_what_yangs_network_takes():
-    assert FrftMfcc().n_mfcc == yang.build(modality="audio").n_mfcc
+    assert FrftMfcc().n_mfcc == yang.Yang(modality="audio").n_mfcc
 
 
 def test_options_change_the_digest():

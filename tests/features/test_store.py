@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
 
 from emolib import paths
 from emolib.features import store
@@ -291,17 +292,31 @@ def test_processes_give_what_one_process_gives(clips, tmp_path):
     assert one.problems["cause"][0].startswith("silent")
 
 
-def test_a_dask_cluster_gives_what_this_machine_gives(clips, tmp_path):
+@dataclass(frozen=True)
+class OnCluster(FeatureRecipe):
+    """Notes which worker of a cluster computed a clip."""
+
+    def compute_noted(self, row):
+        from distributed import get_worker
+
+        return np.zeros(1, np.float32), {"worker": get_worker().address}
+
+
+def test_a_dask_cluster_computes_where_joblib_is_told_to(clips, tmp_path):
     distributed = pytest.importorskip("distributed")
     table = clips("voice.wav", "stereo.wav", "silent.wav", "voice.flac")
     here = extract(table, Mfcc(), n_jobs=1, cache=tmp_path / "here", progress=False)
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as cluster:
-        there = extract(
-            table, Mfcc(), dask=cluster.scheduler_address, cache=tmp_path / "there",
-            progress=False,
-        )  # fmt: skip
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        cluster.get_client() as client,
+        parallel_config("dask", client=client),
+    ):
+        options = {"n_jobs": None, "cache": tmp_path / "there", "progress": False}
+        there = extract(table, Mfcc(), **options)
+        workers = extract(table, OnCluster(), **options).manifest["worker"]
+        assert set(workers) <= {worker.address for worker in cluster.workers.values()}
     np.testing.assert_array_equal(there.values, here.values)
     assert list(there.problems["clip_id"]) == list(here.problems["clip_id"])
 

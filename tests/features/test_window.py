@@ -62,7 +62,7 @@ def clip(monkeypatch):
         monkeypatch.setattr(video, "probe", lambda path: info)
         monkeypatch.setattr(video, "read_frames", read)
         monkeypatch.setattr(
-            window,
+            faces,
             "haar_faces",
             lambda image, **options: [faces.Face((16, 16, 48, 48), 1.0)] if next(finds) else [],
         )

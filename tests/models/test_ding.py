@@ -73,7 +73,7 @@ def test_large_kernels_without_padding_leave_no_face_and_say_so(kernel):
 def test_concatenation_refuses_a_missing_modality(missing):
     inputs = models.example_inputs("ding")
     del inputs[missing]
-    with pytest.raises(ValueError, match=f"{missing}= is missing.*build the network"):
+    with pytest.raises(ValueError, match=f"{missing}= missing.*needs all of audio, video"):
         models.build("ding")(**inputs)
 
 

@@ -20,7 +20,7 @@ def given(batch: int = 3, **options) -> dict:
 
 def made(n_classes: int = 8, **options) -> ishtiaq.Ishtiaq:
     torch.manual_seed(1)
-    return ishtiaq.build(n_classes, **options).eval()
+    return ishtiaq.Ishtiaq(n_classes, **options).eval()
 
 
 # --- what the design saves ------------------------------------------------------------------------
@@ -231,12 +231,12 @@ def test_a_text_too_long_is_refused_and_not_cut():
 )
 def test_unknown_options_name_the_choices(options, message):
     with pytest.raises(ValueError, match=message):
-        ishtiaq.build(**options)
+        ishtiaq.Ishtiaq(**options)
 
 
 def test_a_sample_without_any_modality_is_refused():
     model, inputs = made(), given()
-    with pytest.raises(ValueError, match="pass at least one"):
+    with pytest.raises(ValueError, match=r"and text= missing.*needs at least one"):
         model()
     present = torch.ones(3, 3, dtype=torch.bool)
     present[1] = False

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from emolib import evaluation
 from emolib.models import layers, lu
 
 
@@ -63,7 +64,7 @@ def clip(batch: int = 1, frames: int = 2, size: int = 32, **options) -> dict:
     ],
 )
 def test_parameters_are_those_of_the_papers_own_tables(options, expected):
-    assert parameters(lu.build(**options)) == expected
+    assert parameters(lu.Lu(**options)) == expected
 
 
 @pytest.mark.parametrize(
@@ -76,24 +77,24 @@ def test_parameters_are_those_of_the_papers_own_tables(options, expected):
     ],
 )
 def test_macs_of_a_clip_of_fifteen_frames(options, giga):
-    model = lu.build(modality="video", **options)
+    model = lu.Lu(modality="video", **options)
     inputs = lu.example_inputs(1, modality="video")
     assert macs(model, inputs) / 1e9 == pytest.approx(giga, abs=5e-5)
 
 
 def test_the_paper_prints_the_flops_of_another_reading_than_its_tables():
     inputs = lu.example_inputs(1)
-    printed_tables = lu.build()
+    printed_tables = lu.Lu()
     total = macs(printed_tables, inputs) + norms_and_activations(printed_tables, inputs)
     assert total / 1e9 == pytest.approx(0.710, abs=1.5e-3)
-    other = lu.build(cheap_kernel="K", tam_position="before")
+    other = lu.Lu(cheap_kernel="K", tam_position="before")
     total = macs(other, inputs) + norms_and_activations(other, inputs)
     assert total / 1e9 == pytest.approx(0.77, abs=5e-3)
 
 
 def test_speech_macs_are_those_of_table_ii():
     inputs = lu.example_inputs(1, modality="audio")
-    assert macs(lu.build(modality="audio"), inputs) == 6_797_312
+    assert macs(lu.Lu(modality="audio"), inputs) == 6_797_312
 
 
 def test_every_row_of_table_i_has_its_printed_output():
@@ -130,8 +131,8 @@ def test_kernels_and_width_change_the_blocks_of_table_ii_and_nothing_else():
 
 
 def test_the_ablations_facial_networks_differ_by_the_parameters_of_their_attention():
-    count = {name: parameters(lu.build(modality="video", **o)) for name, o in lu.FACE.items()}
-    assert count["F4"] == parameters(lu.build(modality="video"))
+    count = {name: parameters(lu.Lu(modality="video", **o)) for name, o in lu.FACE.items()}
+    assert count["F4"] == parameters(lu.Lu(modality="video"))
     assert count["F2"] - count["F1"] == count["F4"] - count["F3"] == 9 * 300
     queries_and_wider_head = (576 + 1) + (1152 + 1) + 576 * 8
     assert count["F3"] - count["F1"] == count["F4"] - count["F2"] == queries_and_wider_head
@@ -234,7 +235,7 @@ def test_frame_attention_survives_sigmoids_that_vanish():
 
 
 def test_frames_have_no_order_for_the_frame_attention_network():
-    model = lu.build(modality="video").eval()
+    model = lu.Lu(modality="video").eval()
     video = clip(frames=4, modality="video")["video"]
     with torch.no_grad():
         torch.testing.assert_close(
@@ -243,7 +244,7 @@ def test_frames_have_no_order_for_the_frame_attention_network():
 
 
 def test_attention_can_be_looked_at_and_leaves_no_hook_behind():
-    model = lu.build(modality="video").eval()
+    model = lu.Lu(modality="video").eval()
     video = clip(batch=2, frames=3, size=64, modality="video")["video"]
     with torch.no_grad():
         seen = model.visual.attention(video)
@@ -260,9 +261,9 @@ def test_time_has_no_order_for_the_speech_network_unless_it_convolves_time():
     audio = clip(modality="audio")["audio"]
     backwards = audio.flip(2)
     with torch.no_grad():
-        averaged = lu.build(modality="audio").eval()
+        averaged = lu.Lu(modality="audio").eval()
         torch.testing.assert_close(averaged(audio=audio), averaged(audio=backwards))
-        temporal = lu.build(modality="audio", convolve="time").eval()
+        temporal = lu.Lu(modality="audio", convolve="time").eval()
         assert not torch.allclose(temporal(audio=audio), temporal(audio=backwards))
 
 
@@ -290,6 +291,13 @@ def test_every_fusion_is_symmetric_and_a_distribution(p, q, rule):
     torch.testing.assert_close(fused.exp().sum(), torch.tensor(1.0, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("rule", evaluation.FUSIONS)
+def test_networks_fuse_as_the_evaluation_does(rule):
+    p, q = torch.rand(2, 5, 6, dtype=torch.float64).softmax(-1)
+    fused = evaluation.fuse([p.numpy(), q.numpy()], rule)
+    np.testing.assert_allclose(layers.fuse(p.log(), q.log(), rule).exp(), fused)
+
+
 @settings(max_examples=40, deadline=None)
 @given(distributions)
 def test_two_streams_that_agree_fuse_to_what_they_agree_on(p):
@@ -315,7 +323,7 @@ def test_one_stream_can_veto_under_the_geometric_mean_only():
 
 @pytest.mark.parametrize("fusion", ["geometric", "arithmetic"])
 def test_the_bimodal_network_fuses_the_softmax_of_its_streams(fusion):
-    model = lu.build(6, fusion=fusion).eval()
+    model = lu.Lu(6, fusion=fusion).eval()
     inputs = clip()
     with torch.no_grad():
         streams = model.streams(**inputs)
@@ -346,15 +354,15 @@ def test_the_bimodal_network_fuses_the_softmax_of_its_streams(fusion):
 )
 def test_an_unknown_option_names_the_choices(options, named):
     with pytest.raises(ValueError, match=named):
-        lu.build(**options)
+        lu.Lu(**options)
 
 
 def test_a_missing_or_misshapen_modality_is_refused_with_a_remedy():
     with pytest.raises(ValueError, match="at least one"):
-        lu.build()()
-    with pytest.raises(ValueError, match=r"audio= is missing.*modality='audio'"):
-        lu.build(modality="audio")(video=torch.rand(1, 2, 3, 32, 32))
+        lu.Lu()()
+    with pytest.raises(ValueError, match=r"audio= missing.*modality='audio'"):
+        lu.Lu(modality="audio")(video=torch.rand(1, 2, 3, 32, 32))
     with pytest.raises(ValueError, match=r"expected \(B, any, 3, any, any\)"):
-        lu.build()(video=torch.rand(1, 3, 32, 32))
+        lu.Lu()(video=torch.rand(1, 3, 32, 32))
     with pytest.raises(ValueError, match=r"expected \(B, 40, any\)"):
-        lu.build()(audio=torch.rand(1, 13, 100))
+        lu.Lu()(audio=torch.rand(1, 13, 100))

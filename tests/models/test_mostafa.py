@@ -22,7 +22,7 @@ def macs(model: torch.nn.Module, inputs: dict) -> int:
 
 
 def face(**options):
-    return mostafa.build(7, modality="video", **options)
+    return mostafa.Mostafa(7, modality="video", **options)
 
 
 def test_face_network_has_the_papers_parameters_and_keras_total():
@@ -86,7 +86,7 @@ def test_our_design_learns_sixteen_faces_by_heart():
     images = torch.randn(16, 1, 48, 48) * 0.3
     for i, label in enumerate(labels):
         images[i, 0, 12 * label : 12 * label + 12] += 1
-    model = mostafa.build(4, modality="video", design="residual", dropout=0.0)
+    model = mostafa.Mostafa(4, modality="video", design="residual", dropout=0.0)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     losses = []
     for _ in range(30):
@@ -100,7 +100,7 @@ def test_our_design_learns_sixteen_faces_by_heart():
 
 @pytest.mark.parametrize("n_mels", [16, 64, 128])
 def test_spectrograms_of_any_size_are_accepted(n_mels):
-    model = mostafa.build(modality="audio").eval()
+    model = mostafa.Mostafa(modality="audio").eval()
     inputs = mostafa.example_inputs(2, modality="audio", n_mels=n_mels, steps=50)
     with torch.no_grad():
         assert model(**inputs).shape == (2, 8)
@@ -125,7 +125,7 @@ RULES = {
 @pytest.mark.parametrize("rule", RULES)
 def test_late_fusion_over_shared_emotions_is_the_named_mean_of_renormalised_streams(rule):
     torch.manual_seed(0)
-    model = mostafa.build(7, fusion=rule, image_classes=FER2013, audio_classes=RAVDESS).eval()
+    model = mostafa.Mostafa(7, fusion=rule, image_classes=FER2013, audio_classes=RAVDESS).eval()
     inputs = mostafa.example_inputs(3)
     with torch.no_grad():
         face_p = model.image(inputs["video"]).softmax(-1).numpy()  # (3, 7)
@@ -138,7 +138,7 @@ def test_late_fusion_over_shared_emotions_is_the_named_mean_of_renormalised_stre
 
 
 def test_one_missing_stream_leaves_the_decision_to_the_other():
-    model = mostafa.build(7, image_classes=FER2013, audio_classes=RAVDESS).eval()
+    model = mostafa.Mostafa(7, image_classes=FER2013, audio_classes=RAVDESS).eval()
     inputs = mostafa.example_inputs(2)
     with torch.no_grad():
         streams = model.streams(**inputs)
@@ -163,13 +163,13 @@ def test_one_missing_stream_leaves_the_decision_to_the_other():
 )
 def test_contradictory_or_unknown_options_are_refused_with_a_remedy(n_classes, options, message):
     with pytest.raises(ValueError, match=message):
-        mostafa.build(n_classes, **options)
+        mostafa.Mostafa(n_classes, **options)
 
 
 def test_a_missing_or_misshapen_modality_is_refused_with_a_remedy():
     with pytest.raises(ValueError, match="at least one"):
-        mostafa.build()()
-    with pytest.raises(ValueError, match=r"audio= is missing.*modality='audio'"):
-        mostafa.build(modality="audio")(video=torch.rand(1, 1, 48, 48))
+        mostafa.Mostafa()()
+    with pytest.raises(ValueError, match=r"audio= missing.*modality='audio'"):
+        mostafa.Mostafa(modality="audio")(video=torch.rand(1, 1, 48, 48))
     with pytest.raises(ValueError, match=r"expected \(B, 1, any, any\)"):
         face()(video=torch.rand(1, 3, 48, 48))

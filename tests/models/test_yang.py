@@ -22,7 +22,7 @@ def given(batch: int = 2, **options) -> dict:
 
 def made(n_classes: int = 8, **options) -> yang.Yang:
     torch.manual_seed(1)
-    return yang.build(n_classes, **{"spatial": "features", **options}).eval()
+    return yang.Yang(n_classes, **{"spatial": "features", **options}).eval()
 
 
 # --- counts ---------------------------------------------------------------------------------------
@@ -57,14 +57,14 @@ def test_conv1d_blocks_have_the_parameters_of_tables_i_and_ii(
 
 @pytest.mark.parametrize(("residual", "total"), [(False, 2_869_256), (True, 2_984_968)])
 def test_the_whole_network_is_the_sum_of_its_parts(residual, total):
-    assert parameters(yang.build(residual=residual)) == total
+    assert parameters(yang.Yang(residual=residual)) == total
 
 
 def test_each_rung_of_the_ladder_changes_one_thing():
     rungs = [{"features": features, **options} for features, options in yang.LADDER]
     for lower, upper in itertools.pairwise(rungs):
         assert sum(lower[name] != upper[name] for name in lower) == 1
-    assert parameters(yang.build(**yang.LADDER[-1][1])) == parameters(yang.build())
+    assert parameters(yang.Yang(**yang.LADDER[-1][1])) == parameters(yang.Yang())
 
 
 # --- blocks ---------------------------------------------------------------------------------------
@@ -210,13 +210,13 @@ def test_a_frozen_face_network_keeps_weights_and_statistics():
 )
 def test_unknown_options_name_the_choices(options, message):
     with pytest.raises(ValueError, match=message):
-        yang.build(**options)
+        yang.Yang(**options)
 
 
 def test_a_missing_or_misshapen_modality_is_refused_with_a_remedy():
     with pytest.raises(ValueError, match="at least one"):
         made()()
-    with pytest.raises(ValueError, match=r"audio= is missing.*modality='audio'"):
+    with pytest.raises(ValueError, match=r"audio= missing.*modality='audio'"):
         made(modality="audio")(video=torch.rand(1, 2, 1280))
     with pytest.raises(ValueError, match=r"expected \(B, any, 1280\)"):
         made()(video=torch.rand(1, 2, 3, 32, 32))
