@@ -5,6 +5,7 @@ weights that runs left in ``data/runs``, and the recordings. ``ishtiaq/cost`` an
 are measured on the machine that they are made on; ``lu/voice-variants`` trains.
 """
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, combinations
@@ -15,7 +16,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from emolib import devices, evaluation, models, paths, results, training
+from emolib import devices, evaluation, export, models, paths, results, training
 from emolib.corpora import splits
 from emolib.errors import EmolibError
 from emolib.labs import fusion, label_noise
@@ -416,7 +417,7 @@ def _judged(
 # --- Ishtiaq: what the heavy design costs -----------------------------------------------------
 
 
-def cost(batch: int = BATCH, runs: int = 5) -> pd.DataFrame:
+def light_and_heavy(batch: int = BATCH, runs: int = 5) -> pd.DataFrame:
     """Measure a training step and a forward pass of the light and the heavy design.
 
     One thread, processor time, 32-bit floats, in one run.
@@ -437,9 +438,10 @@ def cost(batch: int = BATCH, runs: int = 5) -> pd.DataFrame:
             step, training_peak, inference_peak = devices.training_step(
                 build, inputs, torch.arange(batch) % 8, runs=runs
             )
+            use = devices.latency(build(), inputs, runs=runs, warmup=1, clock=time.process_time)
             row |= {
                 f"{design} step (ms)": step.fastest_ms,
-                f"{design} use (ms)": _forward_ms(build().eval(), inputs, runs),
+                f"{design} use (ms)": use.fastest_ms,
                 f"{design} training (MB)": training_peak / 1e6,
                 f"{design} inference (MB)": inference_peak / 1e6,
             }
@@ -449,23 +451,6 @@ def cost(batch: int = BATCH, runs: int = 5) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _forward_ms(model: torch.nn.Module, inputs: Mapping[str, torch.Tensor], runs: int) -> float:
-    import time
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    times = []
-    try:
-        with torch.inference_mode():
-            for _ in range(runs + 1):
-                start = time.process_time()
-                model(**inputs)
-                times.append(1000 * (time.process_time() - start))
-    finally:
-        torch.set_num_threads(before)
-    return min(times[1:])
-
-
 # --- the tables of the book --------------------------------------------------------------------
 
 
@@ -473,10 +458,16 @@ def _fusion_noise() -> pd.DataFrame:
     return pd.concat([fusion.noise("svm"), fusion.noise("mlp")], ignore_index=True)
 
 
-def _face_times() -> pd.DataFrame:
-    from emolib.app import companion  # which imports the experiments
+def face_times(threads: Sequence[int] = (1,), runs: int = 10) -> pd.DataFrame:
+    """Time Lu's facial network on one clip of the paper, 15 frames of 224×224.
 
-    return companion.face_times((1,))  # on one thread: several wait for each other
+    The columns are those of `export.times`, and the ``processor``. On one thread by default:
+    several wait for each other.
+    """
+    model = models.build("lu", modality="video")
+    clip = models.example_inputs("lu", batch=1, modality="video")
+    table = export.times(model, clip, threads=threads, runs=runs)
+    return table.assign(processor=results.device_name())
 
 
 TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
@@ -488,11 +479,11 @@ TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
     "lu/leave-one-emotion-out": fusion.leave_one_emotion_out,
     "lu/branch-noise": fusion.noise_in_branches,
     "lu/voice-variants": fusion.voice_variants,
-    "lu/face-times": _face_times,
+    "lu/face-times": face_times,
     "yang/orders": orders,
     "ishtiaq/listening": listening,
     "ishtiaq/robustness": robustness,
-    "ishtiaq/cost": cost,
+    "ishtiaq/cost": light_and_heavy,
 }
 
 
