@@ -33,8 +33,8 @@ class _Commands(TyperGroup):
             _refuse(error, error.format_message())
         except (EmolibError, OSError) as error:
             _refuse(error, str(error))
-        except KeyboardInterrupt as stop:  # it may say how to go on
-            typer.echo(str(stop) or "stopped", err=True)
+        except KeyboardInterrupt as stop:  # a training that was stopped says how to go on
+            typer.secho(f"emolib: {str(stop) or 'stopped'}", fg="yellow", err=True)
             raise typer.Exit(130) from stop
 
 
