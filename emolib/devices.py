@@ -49,7 +49,7 @@ _ACTIVATION_OPS = re.compile(
 )
 _NORM_OPS = re.compile(".*(batch|layer|group)_norm(_legit_no_training)?")
 _COPY_OPS = re.compile("clone|copy|_to_copy|contiguous|lift_fresh_copy|detach")
-_BIASED_OPS = re.compile("addmm|baddbmm")
+_BIASED_OPS = {"addmm", "baddbmm"}
 
 _COUNTS = ("parameters", "macs", "bias_additions", "products", "normalised", "activations")
 COLUMNS = ("layer", "type", "output_shape", *_COUNTS, "outputs")
@@ -85,12 +85,8 @@ class Cost:
 
     def to_dict(self) -> dict[str, float]:
         """Return every number but the table, ready for JSON."""
-        fields = [field.name for field in dataclasses.fields(self) if field.name != "layers"]
-        return {
-            **{name: getattr(self, name) for name in fields},
-            "arithmetic_intensity": self.arithmetic_intensity,
-            "intensity_paper": self.intensity_paper,
-        }
+        names = [*self.__dataclass_fields__, "arithmetic_intensity", "intensity_paper"]
+        return {name: getattr(self, name) for name in names if name != "layers"}
 
 
 def cost(model: nn.Module, inputs: Mapping[str, Tensor]) -> Cost:
@@ -268,9 +264,7 @@ def _count_operation(name, operator, args, kwargs, output, value: Tensor) -> dic
     """Return what one operation counts besides its outputs, of which `value` is the first."""
     n = value.numel()
     if operator in flop_registry:
-        biased = bool(_BIASED_OPS.fullmatch(name)) or (
-            name == "convolution" and args[2] is not None
-        )
+        biased = name in _BIASED_OPS or (name == "convolution" and args[2] is not None)
         macs = flop_registry[operator](*args, **kwargs, out_val=output) // 2
         return {"macs": macs, "products": n, "bias_additions": n * biased}
     if name.startswith("_scaled_dot_product"):

@@ -318,19 +318,16 @@ def times(
         for n in threads:
             eager = devices.latency(model, inputs, runs=runs, threads=n)
             exported = latency(file, inputs, runs=runs, threads=n)
-            for runtime, measured in (("torch", eager), ("onnxruntime", exported)):
-                rows.append(
-                    {
-                        "threads": n,
-                        "runtime": runtime,
-                        "median_ms": measured.median_ms,
-                        "fastest_ms": measured.fastest_ms,
-                        "processor_ms": measured.processor_ms,
-                        "times as fast": eager.processor_ms / measured.processor_ms,
-                        "largest difference": difference if measured is exported else 0.0,
-                    }
-                )
-    return pd.DataFrame(rows)
+            faster = eager.processor_ms / exported.processor_ms
+            rows += [
+                ("torch", eager, 1.0, 0.0),
+                ("onnxruntime", exported, faster, difference),
+            ]
+    table = pd.DataFrame([dataclasses.asdict(measured) for _, measured, *_ in rows])
+    table = table[["threads", "median_ms", "fastest_ms", "processor_ms"]]
+    runtimes, _, ratios, differences = zip(*rows, strict=True)
+    table.insert(1, "runtime", runtimes)
+    return table.assign(**{"times as fast": ratios, "largest difference": differences})
 
 
 # --- inside --------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ track the face decides alone, without a face the voice.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,22 +105,14 @@ def decide(
         raise PredictionError(f"{path} does not exist: check the path")
     eyes, ears = network("video", folder), network("audio", folder)
     spent: dict[str, float] = {}
-    faces, missed, notes = _faces(path, eyes.card["input"], spent)
+    face, missed, notes = _look(path, eyes, confidence, spent)
     progress(0.8)
-    sound, why = _sound(path, spent)
-    notes += [why] if sound is None else []
-    if faces is None and sound is None:
+    voice, why = _listen(path, ears, confidence, spent)
+    notes += [] if voice else [why]
+    if not face and not voice:
         raise PredictionError(f"{path}: {'; '.join(notes)}: give a clip with a face or a voice")
-    face = voice = fusion = None
-    if faces is not None:
-        with _stage(spent, "face network"):
-            face = Reading.of(eyes.classes, _seen(eyes, faces), confidence)
-    if sound is not None:
-        with _stage(spent, "voice network"):
-            voice = Reading.of(ears.classes, _heard(ears, sound), confidence)
-    if face and voice:
-        with _stage(spent, "fusion"):
-            fusion = fuse(face, voice, confidence, "geometric")
+    with _stage(spent, "fusion"):
+        fusion = fuse(face, voice, confidence, "geometric")
     spent["total"] = sum(spent.values())
     progress(1.0)
     return Decision(str(path), face, voice, fusion, spent, tuple(notes), missed)
@@ -135,16 +127,18 @@ def _stage(spent: dict[str, float], name: str) -> Iterator[None]:
         spent[name] = 1000 * (time.perf_counter() - started)
 
 
-def _faces(
-    path: str | Path, wanted: Mapping[str, Any], spent: dict[str, float]
-) -> tuple[np.ndarray | None, int, list[str]]:
-    """Return faces (F, 1, S, S) uint8, how many frames had none, and what there is to note.
+def _look(
+    path: str | Path, eyes: Network, confidence: float, spent: dict[str, float]
+) -> tuple[Reading | None, int, list[str]]:
+    """Return the reading of a clip's faces, how many frames had none, and what there is to note.
 
-    Without a face in any frame the faces are None, and the note is why.
+    Without a face in any frame there is no reading, and the note is why.
     """
+    import torch
+
     from emolib.papers import lu
 
-    count, _, size, _ = wanted["shape"]
+    count, _, size, _ = eyes.card["input"]["shape"]
     recipe = lu.face_recipe(count, size, detector="mtcnn")
     try:
         with _stage(spent, "read frames"):
@@ -157,28 +151,12 @@ def _faces(
     missed = noted["missed_frames"]
     if missed:
         notes.append(f"no face in {missed} of {count} frames: the nearest found face instead")
-    # FER2013's pictures are grey, so the network has seen grey faces only (ITU-R 601).
-    grey = np.tensordot(np.float32([0.299, 0.587, 0.114]), values, axes=(0, 1))
-    return np.rint(grey).astype(np.uint8)[:, None], missed, notes
-
-
-def _seen(eyes: Network, faces: np.ndarray) -> np.ndarray:
-    """Return the emotions of a clip's faces: (C,)."""
-    import torch
-
-    from emolib.papers import lu
-
-    inputs = lu.prepare({"video": torch.from_numpy(faces)[None]}, None)
-    return eyes.probabilities(inputs["video"])[0]
-
-
-def _heard(ears: Network, sound: np.ndarray) -> np.ndarray:
-    """Return the emotions of a clip's MFCC, on the scale of the training: (C,)."""
-    import torch
-
-    scale = ears.card["input"]["standardise"]
-    mean, sd = (np.array(scale[name], np.float32)[:, None] for name in ("mean", "sd"))
-    return ears.probabilities(torch.from_numpy((sound - mean) / sd)[None])[0]
+    with _stage(spent, "face network"):
+        # FER2013's pictures are grey, so the network has seen grey faces only (ITU-R 601).
+        grey = np.tensordot(np.float32([0.299, 0.587, 0.114]), values, axes=(0, 1))
+        faces = torch.from_numpy(np.rint(grey).astype(np.uint8)[None, :, None])
+        answers = eyes.probabilities(lu.prepare({"video": faces}, None)["video"])
+    return Reading.of(eyes.classes, answers[0], confidence), missed, notes
 
 
 def unusual(clip: video.VideoInfo, frames: int) -> list[str]:
@@ -193,18 +171,26 @@ def unusual(clip: video.VideoInfo, frames: int) -> list[str]:
     return notes
 
 
-def _sound(path: str | Path, spent: dict[str, float]) -> tuple[np.ndarray | None, str]:
-    """Return the clip's mean MFCC (40, 1), or why there are none."""
+def _listen(
+    path: str | Path, ears: Network, confidence: float, spent: dict[str, float]
+) -> tuple[Reading | None, str]:
+    """Return the reading of a clip's mean MFCC on the scale of the training, or why none."""
+    import torch
+
     from emolib.papers import lu
 
     try:
         with _stage(spent, "read sound"):
             samples, rate = audio.load(path)
         with _stage(spent, "MFCC"):
-            coefficients = lu.mfcc_recipe().coefficients(samples, rate)
-            return coefficients.mean(axis=1, keepdims=True), ""
+            means = lu.mfcc_recipe().coefficients(samples, rate).mean(axis=1)
     except FeatureProblem as problem:
         return None, problem.cause
+    with _stage(spent, "voice network"):
+        scale = ears.card["input"]["standardise"]
+        scaled = (means - np.array(scale["mean"])) / np.array(scale["sd"])
+        answers = ears.probabilities(torch.from_numpy(scaled.astype(np.float32)[None, :, None]))
+    return Reading.of(ears.classes, answers[0], confidence), ""
 
 
 def publish_all(*, seed: int = 0, fold: int = 0) -> list[Path]:
