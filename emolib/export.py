@@ -6,7 +6,7 @@ import logging
 import tempfile
 import textwrap
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -297,37 +297,6 @@ def latency(
         threads=threads,
         device="onnxruntime cpu",
     )
-
-
-def times(
-    model: nn.Module, inputs: Inputs, *, threads: Sequence[int] = (1, 2), runs: int = 10
-) -> pd.DataFrame:
-    """Measure a network in PyTorch and as a file in onnxruntime, on the same inputs.
-
-    Returns
-    -------
-    DataFrame
-        One row a number of threads and a runtime: ``threads, runtime``; ``median_ms`` and
-        ``fastest_ms`` by the clock, ``processor_ms`` of all threads; ``times as fast`` by
-        processor time, and the ``largest difference`` of the logits, both against torch.
-    """
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        file = export(model, inputs, Path(folder) / "network.onnx")
-        difference = parity(model, file, inputs).max_abs_diff
-        for n in threads:
-            eager = devices.latency(model, inputs, runs=runs, threads=n)
-            exported = latency(file, inputs, runs=runs, threads=n)
-            faster = eager.processor_ms / exported.processor_ms
-            rows += [
-                ("torch", eager, 1.0, 0.0),
-                ("onnxruntime", exported, faster, difference),
-            ]
-    table = pd.DataFrame([dataclasses.asdict(measured) for _, measured, *_ in rows])
-    table = table[["threads", "median_ms", "fastest_ms", "processor_ms"]]
-    runtimes, _, ratios, differences = zip(*rows, strict=True)
-    table.insert(1, "runtime", runtimes)
-    return table.assign(**{"times as fast": ratios, "largest difference": differences})
 
 
 # --- inside --------------------------------------------------------------------------------------
