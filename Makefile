@@ -36,9 +36,11 @@ book: env ## Execute every notebook, build the book: _build/html/index.html
 test: env ## Run the tests (with EMOLIB_DATA set, those on real recordings too)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-lint: env ## Check style and formatting
+lint: env ## Check style, formatting, types, and that imports go one way
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/mypy
 
 format: env ## Put the code into the project's format
 	$(BIN)/ruff check --fix .
@@ -49,5 +51,5 @@ lock: ## Renew requirements.lock from pyproject.toml
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
 
 clean: ## Remove what was built (keeps .venv, downloads and features)
-	rm -rf _build .pytest_cache .ruff_cache
+	rm -rf _build dist .coverage .mypy_cache .pytest_cache .ruff_cache
 	find emolib tests -name __pycache__ -type d -exec rm -rf {} +

@@ -5,6 +5,7 @@ machine may read is printed as JSON with ``--json`` and goes to the standard out
 errors go to the standard error.
 """
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from typer.core import TyperGroup
 from emolib import __version__, paths, registry
 from emolib.errors import EmolibError
 
-_UsageError = typer.BadParameter.__base__  # newer releases of typer bring a click of their own
+_UsageError: Any = typer.BadParameter.__base__  # newer releases of typer bring their own click
 
 
 class _Commands(TyperGroup):
@@ -57,7 +58,7 @@ app.add_typer(data_app, name="data")
 # ------------------------------------------------------------------------------- shared options
 
 
-def _one_of(what: str, known: Callable[[], Iterable[str]]) -> Callable[[str | None], str | None]:
+def _one_of(what: str, known: Callable[[], Iterable[str]]) -> Callable[[Any], Any]:
     """Return a check that refuses a name that is not known, naming those that are."""
 
     def check(name: str | None) -> str | None:
@@ -409,11 +410,19 @@ def audit(
 
 
 @app.command()
-def claims(key: AnyKey = None, as_json: AsJson = False) -> None:
+def claims(
+    key: AnyKey = None,
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Count the networks again, and keep the counts.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show what the papers claim, what was measured here, and whether it holds."""
-    from emolib.claims import ledger
+    from emolib import claims
 
-    table = ledger.table(key)
+    if recount:
+        typer.echo(claims.recount(), err=True)
+    table = claims.table(key)
     if as_json:
         _print_json(table.to_dict(orient="records"))
     else:
@@ -497,9 +506,9 @@ def predict(
 
     from emolib.app import companion, predict
 
-    given = {"confidence": confidence, "folder": weights}
+    given: dict[str, Any] = {"confidence": confidence, "folder": weights}
     options = {name: value for name, value in given.items() if value is not None}
-    judge = companion.decide if paper == "lu" else predict.predict
+    judge: Any = companion.decide if paper == "lu" else predict.predict
     with tqdm(total=100, unit="%", leave=False, disable=as_json or None) as bar:
         answer = judge(file, progress=lambda share: bar.update(int(100 * share) - bar.n), **options)
     if as_json:
@@ -526,8 +535,8 @@ def bench(
     ] = None,
 ) -> None:
     """Run the benchmarks and print the ratios they measure."""
-    folder = paths.PROJECT / "tests" / "benchmarks"
-    known = {file.stem.removeprefix("test_"): file for file in sorted(folder.glob("test_*.py"))}
+    files = sorted(paths.BENCHMARKS.glob("test_*.py"))
+    known = {file.stem.removeprefix("test_"): file for file in files}
     asked = only.split(",") if only else list(known)
     unknown = [name for name in asked if name not in known]
     if unknown:
@@ -535,9 +544,14 @@ def bench(
             f"no benchmark {', '.join(unknown)}: there are {', '.join(known)}",
             param_hint="--only",
         )
-    command = [sys.executable, "-m", "pytest", "-s", "-m", "benchmark", "-p", "no:xdist"]
+    if importlib.util.find_spec("pytest") is None:
+        raise typer.BadParameter("benchmarks need pytest: pip install 'emolib[test]'")
+    # Once installed, the settings of a project that happens to lie around are not ours.
+    settings = os.devnull if paths.INSTALLED else str(paths.PROJECT / "pyproject.toml")
+    command = [sys.executable, "-m", "pytest", "-c", settings, "-s", "-m", "benchmark"]
+    command += ["-p", "no:xdist", "-p", "no:cacheprovider"]
     command += [str(known[name]) for name in asked]
-    raise typer.Exit(subprocess.run(command, cwd=paths.PROJECT, check=False).returncode)
+    raise typer.Exit(subprocess.run(command, check=False).returncode)
 
 
 if __name__ == "__main__":

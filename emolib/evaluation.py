@@ -6,16 +6,14 @@ one actor resemble each other; an interval that treats them as independent is to
 `bootstrap_by_actor` therefore draws whole actors.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from sklearn import metrics
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import proportion_confint
 
 from emolib.errors import EmolibError
 
@@ -120,16 +118,8 @@ def evaluate(
     """
     labels, probabilities = _checked(labels, probabilities, classes)
     predicted = probabilities.argmax(1)
-    numbers = np.arange(len(classes))
-    confusion = metrics.confusion_matrix(labels, predicted, labels=numbers)
-    precision, recall, f1, support = metrics.precision_recall_fscore_support(
-        labels, predicted, labels=numbers, zero_division=0.0
-    )
-    table = pd.DataFrame(
-        {"precision": precision, "recall": recall, "f1": f1, "support": support},
-        index=pd.Index(list(classes), name="class"),
-    )
-    table.loc[table["support"] == 0, ["precision", "recall", "f1"]] = np.nan
+    confusion = confusion_matrix(labels, predicted, len(classes))
+    table = per_class(confusion, classes)
     hits = int((predicted == labels).sum())
     intervals = {
         name: interval
@@ -195,8 +185,35 @@ def wilson(k: int, n: int, level: float = 0.95) -> Interval:
     """
     if not 0 <= k <= n or n < 1:
         raise EvaluationError(f"{k} hits among {n} samples is impossible")
-    low, high = proportion_confint(k, n, alpha=1 - level, method="wilson")
-    return float(low), float(high)
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    centre = k + z**2 / 2
+    reach = z * math.sqrt(k * (n - k) / n + z**2 / 4)
+    return max((centre - reach) / (n + z**2), 0.0), min((centre + reach) / (n + z**2), 1.0)
+
+
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
+    """Count labels (N,) against predictions (N,): (C, C), true classes down, predicted across."""
+    cells = np.asarray(labels) * n_classes + np.asarray(predicted)
+    return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def per_class(confusion: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """Return precision, recall, f1 (NaN for a class without a sample) and support by class.
+
+    Precision is 0 for a class that was never predicted.
+    """
+    hits, support, predicted = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    table = pd.DataFrame(
+        {
+            "precision": hits / np.maximum(predicted, 1),
+            "recall": hits / np.maximum(support, 1),
+            "f1": 2 * hits / np.maximum(support + predicted, 1),
+            "support": support,
+        },
+        index=pd.Index(list(classes), name="class"),
+    )
+    table.loc[support == 0, ["precision", "recall", "f1"]] = np.nan
+    return table
 
 
 def confusions_by_actor(
@@ -306,9 +323,11 @@ class Comparison:
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """Return the exact two-sided p-value of McNemar's test from the two discordant counts."""
-    if only_first + only_second == 0:
-        return 1.0
-    return float(stats.binomtest(only_first, only_first + only_second, 0.5).pvalue)
+    from scipy.special import bdtr
+
+    discordant = only_first + only_second
+    # With a chance of one half both tails are equal; the middle belongs to both.
+    return min(1.0, 2 * float(bdtr(min(only_first, only_second), discordant, 0.5)))
 
 
 def corrected_t_test(
@@ -326,6 +345,8 @@ def corrected_t_test(
     n_train, n_test
         Samples in the training and the test part of a fold.
     """
+    from scipy.special import stdtr
+
     values = np.asarray(differences, dtype=float)
     if len(values) < 2:
         raise EvaluationError("the corrected t-test needs at least two folds or seeds")
@@ -334,7 +355,7 @@ def corrected_t_test(
         same = values[0] == 0
         return (0.0, 1.0) if same else (float(np.copysign(np.inf, values[0])), 0.0)
     t = values.mean() / np.sqrt((1 / len(values) + n_test / n_train) * variance)
-    return float(t), float(2 * stats.t.sf(abs(t), len(values) - 1))
+    return float(t), float(2 * stdtr(len(values) - 1, -abs(t)))
 
 
 def paired_comparison(
@@ -393,6 +414,8 @@ def holm(pvalues: Sequence[float]) -> np.ndarray:
     """
     if not len(pvalues):
         return np.array([])
+    from statsmodels.stats.multitest import multipletests
+
     return multipletests(np.asarray(pvalues, dtype=float), method="holm")[1]
 
 

@@ -12,7 +12,7 @@ import contextlib
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -182,7 +182,7 @@ def regions(
     dataset, fit, test = engine.trained(
         key, corpus, modality, epochs=epochs, seed=seed, progress=progress
     )
-    chosen = test.take(range(0, len(test), max(1, len(test) // samples)))
+    chosen = test.take(torch.arange(0, len(test), max(1, len(test) // samples)))
     inputs = dataset.prepare(chosen.inputs, None) if dataset.prepare else chosen.inputs
     attribution = integrated_gradients(fit.model, inputs, chosen.labels, baselines="mean")
     scores = [
@@ -339,7 +339,7 @@ def occlusion_test(
         for modality, masks in regions.items()
         for name, mask in masks.items()
     ]
-    rows = []
+    rows: list[dict[str, Any]] = []
     with _evaluating(model), torch.no_grad():
         for modality, name, case in cases:
             probabilities = score(case).cpu()

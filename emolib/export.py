@@ -148,7 +148,7 @@ def export(model: nn.Module, inputs: Inputs, path: str | Path) -> Path:
     device = _device(model)
     try:
         with _quiet(), devices.evaluating(model):
-            program = torch.onnx.export(
+            program: Any = torch.onnx.export(
                 model.cpu(),
                 (),
                 kwargs=examples,

@@ -1,4 +1,10 @@
-"""Where things lie: the project's own data folder, the recordings, and atomic writes."""
+"""Where things lie: the data that come with the package, one's own, and atomic writes.
+
+What the package reads (claims, committed results, splits, boards, registries, weights) lies in
+``data/`` of the checkout, or in ``emolib/data/`` of an installed wheel; nothing writes there once
+it is installed. What is made (features, runs, downloads, new results) goes to `HOME`: ``data/`` of
+the checkout, the user's data folder once installed, or wherever ``EMOLIB_HOME`` says.
+"""
 
 import hashlib
 import os
@@ -7,21 +13,69 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
-DATA = PROJECT / "data"
+PACKAGE = Path(__file__).resolve().parent
+INSTALLED = (PACKAGE / "data").is_dir()
+"""Whether this is an installed wheel: only there do the data lie inside the package."""
+PROJECT = PACKAGE.parent
+_ROOT = PACKAGE if INSTALLED else PROJECT
+DATA = _ROOT / "data"
+
+
+def _home() -> Path:
+    """Return the folder for what is made here."""
+    if named := os.environ.get("EMOLIB_HOME"):
+        return Path(named).expanduser().resolve()
+    if INSTALLED:
+        from platformdirs import user_data_path
+
+        return user_data_path("emolib", appauthor=False)
+    return DATA
+
+
+HOME = _home()
+# read only
 CLAIMS = DATA / "claims"
-RESULTS = DATA / "results"
-SPLITS = DATA / "splits"
 REGISTRY = DATA / "registry"
 WEIGHTS = DATA / "weights"
-FEATURES = DATA / "features"
-SYNTHETIC = DATA / "synthetic"
-RUNS = DATA / "runs"
+BENCHMARKS = _ROOT / "tests" / "benchmarks"
+# written, and read together with what came with the package: see `find` and `files`
+RESULTS = HOME / "results"
+SPLITS = HOME / "splits"
+# made here
+FEATURES = HOME / "features"
+SYNTHETIC = HOME / "synthetic"
+RUNS = HOME / "runs"
 
 
 def recordings() -> Path:
-    """Return the folder that holds the corpora: ``EMOLIB_DATA``, or ``data/raw``."""
-    return Path(os.environ.get("EMOLIB_DATA") or DATA / "raw").expanduser().resolve()
+    """Return the folder that holds the corpora: ``EMOLIB_DATA``, or ``raw`` below `HOME`."""
+    return Path(os.environ.get("EMOLIB_DATA") or HOME / "raw").expanduser().resolve()
+
+
+def find(path: Path) -> Path:
+    """Return a file below `HOME`, or the one of that name that came with the package.
+
+    One's own comes first; where neither exists, the answer says where it would be written.
+    """
+    packaged = _packaged(path)
+    return packaged if packaged.exists() and not path.exists() else path
+
+
+def files(folder: Path, pattern: str) -> list[Path]:
+    """Return the files that match, one's own and those that came with the package, by name.
+
+    Of two with the same name it is one's own.
+    """
+    both = {
+        file.relative_to(place): file
+        for place in (_packaged(folder), folder)
+        for file in place.glob(pattern)
+    }
+    return [both[name] for name in sorted(both)]
+
+
+def _packaged(path: Path) -> Path:
+    return DATA / path.relative_to(HOME) if path.is_relative_to(HOME) else path
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Figures of the book: one palette, axis labels with units, and alt text on every image.
 
-Every function returns a matplotlib ``Figure`` made without pyplot, so nothing stays open and no
-notebook shows it twice; `show` puts it on the page together with its text alternative.
+Every function that draws returns a matplotlib ``Figure`` made without pyplot, so nothing stays open
+and no notebook shows it twice; each takes ``title=``, what stands above the figure. `show` puts it
+on the page together with its text alternative.
 """
 
 import base64
@@ -38,6 +39,8 @@ MODALITY_COLORS = {"audio": "#0072b2", "video": "#e69f00", "both": "#222222", "t
 MODALITY_MARKERS = {"audio": "o", "video": "s", "both": "D", "text": "^"}
 PUBLISHED_COLOR = "#c1121f"
 HUMAN_COLOR = "#6b6b6b"
+_SPARE_COLORS = ["#0072b2", "#e69f00", "#222222", "#cc79a7", "#598a62", "#919191"]
+_SPARE_MARKERS = "osD^vP"
 
 _STYLE = {
     "figure.dpi": 100,
@@ -72,19 +75,26 @@ def _styled(function: Callable) -> Callable:
     """Draw in the book's style, whatever the notebook has set, and leave that untouched."""
 
     @functools.wraps(function)
-    def drawn(*args, **kwargs):
+    def drawn(*args, title: str = "", **kwargs):
         import matplotlib as mpl
 
         with mpl.rc_context(_STYLE):
-            return function(*args, **kwargs)
+            fig = function(*args, **kwargs)
+            if title:
+                fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+            return fig
 
     return drawn
 
 
-def _figure(width: float, height: float, **options) -> "Figure":
+def _figure(width: float, height: float) -> "Figure":
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained", **options)
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _legend_beside(ax) -> None:
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
 
 
 # --- on the page ---------------------------------------------------------------------------------
@@ -111,8 +121,11 @@ def figure_html(fig: "Figure", alt: str, caption: str | None = None) -> str:
         f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}" '
         f'width="{width}" style="max-width:100%;height:auto;background:white">'
     )
-    below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
-    return f'<figure class="emolib-figure">{image}{below}</figure>'
+    return f'<figure class="emolib-figure">{image}{_caption(caption)}</figure>'
+
+
+def _caption(text: str | None) -> str:
+    return f"<figcaption>{html.escape(text)}</figcaption>" if text else ""
 
 
 def show(fig: "Figure", alt: str, *, caption: str | None = None) -> None:
@@ -171,11 +184,10 @@ def plotly_html(fig, alt: str, *, library: bool, caption: str | None = None) -> 
         div_id=name,
         config={"displaylogo": False, "responsive": True},
     )
-    below = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    text = html.escape(alt)
     return (
-        f'<figure class="emolib-figure" role="group" aria-label="{html.escape(alt)}">{body}{below}'
-        f"<details><summary>Description of this figure</summary>{html.escape(alt)}</details>"
-        "</figure>"
+        f'<figure class="emolib-figure" role="group" aria-label="{text}">{body}{_caption(caption)}'
+        f"<details><summary>Description of this figure</summary>{text}</details></figure>"
     )
 
 
@@ -204,7 +216,7 @@ def _alternative(alt: str) -> str:
 
 @_styled
 def confusion(
-    evaluation, classes: Sequence[str] | None = None, *, normalize: bool = True, title: str = ""
+    evaluation, classes: Sequence[str] | None = None, *, normalize: bool = True
 ) -> "Figure":
     """Draw a confusion matrix: rows are what was acted, columns what was answered.
 
@@ -216,8 +228,6 @@ def confusion(
         The ``C`` names, if `evaluation` does not carry them in ``.classes``.
     normalize
         Shade by share of the row and print percent; the counts of a row stand behind its name.
-    title
-        Above the matrix.
     """
     matrix = np.asarray(getattr(evaluation, "confusion", evaluation))
     classes = list(getattr(evaluation, "classes", ()) if classes is None else classes)
@@ -227,20 +237,19 @@ def confusion(
     share = matrix / np.maximum(support, 1)[:, None]
     shown = 100 * share if normalize else matrix
 
+    top = 100 if normalize else shown.max()
     size = 1.6 + 0.52 * len(classes)
     fig = _figure(size + 0.9, size)
     ax = fig.subplots()
-    image = ax.imshow(shown, cmap="Blues", vmin=0, vmax=100 if normalize else None)
+    image = ax.imshow(shown, cmap="Blues", vmin=0, vmax=top)
     for (row, column), value in np.ndenumerate(shown):
         if matrix[row, column]:
-            dark = value > 0.55 * (100 if normalize else shown.max())
-            text = f"{value:.0f}"
-            color = "white" if dark else "#222222"
-            ax.text(column, row, text, ha="center", va="center", fontsize=9, color=color)
+            color = "white" if value > 0.55 * top else "#222222"
+            ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=9, color=color)
     ax.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
     labels = [f"{name}  ({n:g})" for name, n in zip(classes, support, strict=True)]
     ax.set_yticks(range(len(classes)), labels)
-    ax.set(xlabel="answered", ylabel="acted (number of samples)", title=title)
+    ax.set(xlabel="answered", ylabel="acted (number of samples)")
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     unit = "share of the acted emotion (%)" if normalize else "samples"
@@ -252,50 +261,39 @@ def confusion(
 def intervals(
     table: pd.DataFrame,
     *,
-    label: str = "label",
-    value: str = "value",
-    low: str = "low",
-    high: str = "high",
     group: str | None = None,
-    published: str | None = "published",
-    human: str | None = "human",
     chance: float | None = None,
     measured: str = "measured",
     unit: str = "accuracy (%)",
-    title: str = "",
 ) -> "Figure":
     """Draw one dot with its interval per row, beside what the paper prints and what people reach.
 
     Parameters
     ----------
     table
-        One row a line of the figure, top to bottom. Missing values leave a marker out.
-    label, value, low, high
-        Columns: name, estimate and the two ends of its interval, all in `unit`.
+        One row a line of the figure, top to bottom: ``label`` and ``value``; where they are known
+        ``low`` and ``high`` (ends of the interval), ``published`` (the paper's number) and
+        ``human`` (what people reach), all in `unit`. Missing values leave a marker out.
     group
         Column with the modality; sets colour and marker.
-    published, human
-        Columns with the paper's number and the human baseline; ignored if absent.
     chance
         Where guessing lands, drawn as a dotted line.
     measured
         What the legend calls the dots, where they were not measured here.
-    unit, title
-        Label of the axis, and what stands above.
+    unit
+        Label of the axis.
     """
     fig = _figure(7.2, 1.1 + 0.36 * max(len(table), 2))
     ax = fig.subplots()
-    places = np.arange(len(table))
-    groups = table[group] if group else pd.Series(["both"] * len(table), index=table.index)
-    for name in dict.fromkeys(groups):
-        rows = (groups == name).to_numpy()
-        part = table[rows]
-        # A point without an interval still gets its dot.
-        errors = np.stack([part[value] - part[low], part[high] - part[value]]) if low in part else 0
+    table = table.reset_index(drop=True)
+    groups = table[group] if group else pd.Series("both", table.index)
+    for name, part in table.groupby(groups, sort=False):
+        ends = [part["value"] - part.get("low", np.nan), part.get("high", np.nan) - part["value"]]
         ax.errorbar(
-            part[value],
-            places[rows],
-            xerr=np.nan_to_num(np.asarray(errors, float)).clip(min=0),
+            part["value"],
+            part.index,
+            # A point without an interval still gets its dot.
+            xerr=np.nan_to_num(np.asarray(ends, float)).clip(min=0),
             fmt=MODALITY_MARKERS.get(name, "o"),
             color=MODALITY_COLORS.get(name, MODALITY_COLORS["both"]),
             capsize=3,
@@ -304,26 +302,18 @@ def intervals(
             label=f"{measured} ({name})" if group else measured,
         )
     for column, text, marker, color in (
-        (published, "published", "x", PUBLISHED_COLOR),
-        (human, "people", "|", HUMAN_COLOR),
+        ("published", "published", "x", PUBLISHED_COLOR),
+        ("human", "people", "|", HUMAN_COLOR),
     ):
-        if column and column in table and table[column].notna().any():
-            ax.plot(
-                table[column],
-                places,
-                marker,
-                color=color,
-                markersize=9,
-                markeredgewidth=2.2,
-                label=text,
-            )
+        if column in table and table[column].notna().any():
+            ax.plot(table[column], table.index, marker, color=color, ms=9, mew=2.2, label=text)
     if chance is not None:
         ax.axvline(chance, color=HUMAN_COLOR, linestyle=":", linewidth=1.2, label="guessing")
-    ax.set_yticks(places, table[label])
+    ax.set_yticks(table.index, table["label"])
     ax.set_ylim(len(table) - 0.5, -0.5)
-    ax.set(xlabel=unit, title=title)
+    ax.set_xlabel(unit)
     ax.grid(axis="x")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    _legend_beside(ax)
     return fig
 
 
@@ -360,46 +350,28 @@ def turn(
 
     choices = list(dict.fromkeys(table[knob]))
     figure = go.Figure()
-    for place, choice in enumerate(choices):
+    for choice in choices:
         part = table[table[knob] == choice]
+        above, below = part["high"] - part["value"], part["value"] - part["low"]
         figure.add_bar(
             x=part[x],
             y=part["value"].round(1),
-            error_y={
-                "array": (part["high"] - part["value"]).round(1),
-                "arrayminus": (part["value"] - part["low"]).round(1),
-            },
+            error_y={"array": above.round(1), "arrayminus": below.round(1)},
             name=str(choice),
             text=part["value"].round(1),
             textposition="inside",
             insidetextanchor="start",
             marker_color=MODALITY_COLORS["audio"],
-            visible=place == 0,
+            visible=choice == choices[0],
         )
     # Lines that lie close together are named at different ends.
     places = itertools.cycle(("top right", "top left", "bottom right", "bottom left"))
-    for compared, dash, color in (
-        (lines, "dash", PUBLISHED_COLOR), (human, "dot", HUMAN_COLOR),
-    ):  # fmt: skip
+    for compared, dash, color in ((lines, "dash", PUBLISHED_COLOR), (human, "dot", HUMAN_COLOR)):
         for name, value in (compared or {}).items():
-            figure.add_hline(
-                value, line_dash=dash, line_color=color,
-                annotation_text=f"{name} {value:g}", annotation_position=next(places),
-            )  # fmt: skip
-    steps = [
-        {
-            "label": str(choice),
-            "method": "update",
-            "args": [{"visible": [other == choice for other in choices]}],
-        }
-        for choice in choices
-    ]
-    if slider:
-        control = {"sliders": [{"steps": steps, "currentvalue": {"prefix": f"{knob}: "}}]}
-    else:
-        control = {"updatemenus": [{"buttons": steps, "x": 0, "xanchor": "left", "y": 1.2}]}
+            line = {"line_dash": dash, "line_color": color, "annotation_text": f"{name} {value:g}"}
+            figure.add_hline(value, **line, annotation_position=next(places))
     figure.update_layout(
-        **control,
+        **_chooser(knob, choices, slider),
         yaxis={"title": unit, "range": [0, 105]},
         xaxis={"title": x, "type": "category"},
         showlegend=False,
@@ -410,10 +382,20 @@ def turn(
     return figure
 
 
+def _chooser(knob: str, choices: Sequence, slider: bool) -> dict:
+    """Return the slider or the menu that shows one of the `choices` at a time."""
+    shown = [[other == choice for other in choices] for choice in choices]
+    steps = [
+        {"label": str(choice), "method": "update", "args": [{"visible": visible}]}
+        for choice, visible in zip(choices, shown, strict=True)
+    ]
+    if slider:
+        return {"sliders": [{"steps": steps, "currentvalue": {"prefix": f"{knob}: "}}]}
+    return {"updatemenus": [{"buttons": steps, "x": 0, "xanchor": "left", "y": 1.2}]}
+
+
 @_styled
-def learning_curves(
-    history: pd.DataFrame, *, best_epoch: int | None = None, title: str = ""
-) -> "Figure":
+def learning_curves(history: pd.DataFrame, *, best_epoch: int | None = None) -> "Figure":
     """Draw training and validation curves, one panel per quantity.
 
     Parameters
@@ -424,18 +406,9 @@ def learning_curves(
         there, each run is a thin line.
     best_epoch
         The epoch whose weights were kept, marked by a vertical line.
-    title
-        Above the figure.
     """
-    parts = {"train": ("training", "-", MODALITY_COLORS["audio"])}
-    parts["valid"] = ("validation", "--", MODALITY_COLORS["video"])
-    quantities = list(
-        dict.fromkeys(
-            column.split("_", 1)[1]
-            for column in history
-            if str(column).startswith(("train_", "valid_"))
-        )
-    )
+    curves = [str(name).partition("_") for name in history]
+    quantities = list(dict.fromkeys(of for part, _, of in curves if part in _PARTS))
     if not quantities:
         raise ValueError(
             f"history has no column train_… or valid_…, only {', '.join(map(str, history))}"
@@ -443,31 +416,27 @@ def learning_curves(
     fig = _figure(3.7 * len(quantities) + 0.4, 3.1)
     axes = fig.subplots(1, len(quantities), squeeze=False)[0]
     runs = [run for _, run in history.groupby("run")] if "run" in history else [history]
+    look = {"alpha": 1, "linewidth": 1.8} if len(runs) == 1 else {"alpha": 0.55, "linewidth": 1.1}
     for ax, quantity in zip(axes, quantities, strict=True):
-        for part, (text, line, color) in parts.items():
-            if f"{part}_{quantity}" not in history:
-                continue
-            for number, run in enumerate(runs):
-                epochs = run["epoch"] if "epoch" in run else np.arange(1, len(run) + 1)
-                ax.plot(
-                    epochs,
-                    run[f"{part}_{quantity}"],
-                    line,
-                    color=color,
-                    alpha=1 if len(runs) == 1 else 0.55,
-                    linewidth=1.8 if len(runs) == 1 else 1.1,
-                    label=text if number == 0 else None,
-                )
+        for (part, (text, line, color)), (number, run) in itertools.product(
+            _PARTS.items(), enumerate(runs)
+        ):
+            if (values := run.get(f"{part}_{quantity}")) is not None:
+                epochs = run.get("epoch", np.arange(1, len(run) + 1))
+                label = text if number == 0 else None
+                ax.plot(epochs, values, line, color=color, label=label, **look)
         if best_epoch is not None:
             ax.axvline(best_epoch, color=HUMAN_COLOR, linestyle=":", label=f"kept: {best_epoch}")
         ax.set(xlabel="epoch", ylabel=_UNITS.get(quantity, quantity.replace("_", " ")))
         ax.grid()
     axes[0].legend()
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return fig
 
 
+_PARTS = {
+    "train": ("training", "-", MODALITY_COLORS["audio"]),
+    "valid": ("validation", "--", MODALITY_COLORS["video"]),
+}
 _UNITS = {
     "loss": "cross-entropy (nats)",
     "accuracy": "accuracy (share)",
@@ -476,10 +445,10 @@ _UNITS = {
 
 
 @_styled
-def reliability(
-    labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 10, title: str = ""
-) -> "Figure":
+def reliability(labels: np.ndarray, probabilities: np.ndarray, *, bins: int = 10) -> "Figure":
     """Draw how often the answer is right against how sure the model is of it.
+
+    The expected calibration error is printed inside.
 
     Parameters
     ----------
@@ -489,8 +458,6 @@ def reliability(
         ``(N, C)``; the largest of a row is the confidence.
     bins
         Equal steps of confidence.
-    title
-        Above the figure; the expected calibration error is printed inside.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     confidence = probabilities.max(axis=1)
@@ -507,7 +474,7 @@ def reliability(
     above.plot([0, 1], [0, 1], ":", color=HUMAN_COLOR, label="as sure as right")
     above.plot(sure, right, "o-", color=MODALITY_COLORS["audio"], label="model")
     above.text(0.98, 0.04, f"calibration error {gap:.3f}", ha="right", transform=above.transAxes)
-    above.set(ylabel="answers that are right (share)", xlim=(0, 1), ylim=(0, 1), title=title)
+    above.set(ylabel="answers that are right (share)", xlim=(0, 1), ylim=(0, 1))
     above.grid()
     above.legend(loc="upper left")
     centres = (np.arange(bins) + 0.5) / bins
@@ -517,85 +484,7 @@ def reliability(
 
 
 @_styled
-def bars(
-    table: pd.DataFrame | pd.Series,
-    *,
-    unit: str,
-    colors: Mapping[str, str] | None = None,
-    low: pd.DataFrame | pd.Series | None = None,
-    high: pd.DataFrame | pd.Series | None = None,
-    line: float | None = None,
-    line_label: str = "",
-    title: str = "",
-) -> "Figure":
-    """Draw bars: one group a row, one bar a column.
-
-    Parameters
-    ----------
-    table
-        Index: names on the axis; columns: what is compared (a Series has one bar a name).
-    unit
-        Label of the value axis.
-    colors
-        Column (or, for a Series, index) to colour; emotions and modalities have theirs.
-    low, high
-        Ends of the intervals, shaped like `table`.
-    line, line_label
-        A horizontal reference, such as guessing or a size limit.
-    title
-        Above the figure.
-    """
-    frame = table.to_frame(table.name or "") if isinstance(table, pd.Series) else table
-    palette = {**EMOTION_COLORS, **MODALITY_COLORS, **(colors or {})}
-    spare = ["#0072b2", "#e69f00", "#222222", "#cc79a7", "#598a62", "#919191"]
-    hatches = ["", "//", "..", "xx", "\\\\", "--"]
-    count = frame.shape[1]
-    fig = _figure(min(1.8 + 0.42 * len(frame) * max(count, 1.6), 11), 3.4)
-    ax = fig.subplots()
-    width = 0.8 / count
-    for i, column in enumerate(frame):
-        if count == 1:
-            color = [palette.get(name, palette.get(column, spare[0])) for name in frame.index]
-        else:
-            color = palette.get(column, spare[i % len(spare)])
-        errors = None
-        if low is not None and high is not None:
-            ends = [part.to_frame(column) if isinstance(part, pd.Series) else part
-                    for part in (low, high)]  # fmt: skip
-            errors = np.abs(np.stack([frame[column] - ends[0][column],
-                                      ends[1][column] - frame[column]]))  # fmt: skip
-        ax.bar(
-            np.arange(len(frame)) + (i - (count - 1) / 2) * width,
-            frame[column],
-            width,
-            yerr=errors,
-            color=color,
-            hatch=hatches[i % len(hatches)] if count > 1 else None,
-            edgecolor="white" if count > 1 else "#333333",
-            linewidth=0.6,
-            error_kw={"elinewidth": 1.2, "capsize": 2.5, "ecolor": "#333333"},
-            label=str(column),
-        )
-    if line is not None:
-        ax.axhline(line, color=HUMAN_COLOR, linestyle=":", label=line_label or None)
-    ax.axhline(0, color="#333333", linewidth=0.8)
-    turned = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"} if len(frame) > 4 else {}
-    ax.set_xticks(range(len(frame)), [str(name) for name in frame.index], **turned)
-    ax.set(ylabel=unit, title=title)
-    ax.grid(axis="y")
-    if count > 1 or line_label:
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
-    return fig
-
-
-@_styled
-def stacked(
-    table: pd.DataFrame,
-    *,
-    colors: Mapping[str, str],
-    unit: str,
-    title: str = "",
-) -> "Figure":
+def stacked(table: pd.DataFrame, *, colors: Mapping[str, str], unit: str) -> "Figure":
     """Draw one horizontal bar a row, made of the counts in its columns, each with its number.
 
     Parameters
@@ -606,30 +495,22 @@ def stacked(
         Column to colour. A hatch that differs from part to part tells them apart without colour.
     unit
         Label of the count axis.
-    title
-        Above the figure.
     """
     fig = _figure(8.2, 1.5 + 0.44 * len(table))
     ax = fig.subplots()
-    hatches = ["", "//", "xx", "..", "--"]
     places, left = np.arange(len(table)), np.zeros(len(table))
     least = 0.022 * table.sum(axis=1).max()  # a narrower part has no room for its number
-    for i, column in enumerate(table):
+    ground = {"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0}
+    for hatch, column in zip(itertools.cycle(["", "//", "xx", "..", "--"]), table, strict=False):
         counts = table[column].to_numpy()
-        ax.barh(
-            places, counts, 0.74, left, color=colors[column], hatch=hatches[i % len(hatches)],
-            edgecolor="white", linewidth=0.6, label=column,
-        )  # fmt: skip
-        for place, start, count in zip(places, left, counts, strict=True):
-            if count >= least:
-                ax.text(
-                    start + count / 2, place, f"{count:g}", ha="center", va="center", fontsize=8.5,
-                    bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0},
-                )  # fmt: skip
+        look = {"color": colors[column], "hatch": hatch, "edgecolor": "white", "linewidth": 0.6}
+        bars = ax.barh(places, counts, 0.74, left, label=column, **look)
+        texts = [f"{count:g}" if count >= least else "" for count in counts]
+        ax.bar_label(bars, texts, label_type="center", fontsize=8.5, bbox=ground)
         left = left + counts
     ax.set_yticks(places, [str(name) for name in table.index])
     ax.set_ylim(len(table) - 0.4, -0.6)
-    ax.set(xlabel=unit, title=title)
+    ax.set_xlabel(unit)
     ax.grid(axis="x")
     fig.legend(loc="outside lower left", ncols=table.shape[1], fontsize=9, handlelength=1.4)
     return fig
@@ -647,7 +528,6 @@ def sweep(
     marked: float | None = None,
     xlabel: str | None = None,
     unit: str = "accuracy (%)",
-    title: str = "",
 ) -> "Figure":
     """Draw a measured quantity along an ablation, with its interval as a band.
 
@@ -663,26 +543,25 @@ def sweep(
         Column that separates lines (a modality, say).
     marked
         The setting that the paper chose, marked by a vertical line.
-    xlabel, unit, title
+    xlabel, unit
         Labels.
     """
     fig = _figure(6.0, 3.4)
     ax = fig.subplots()
     groups = [(None, table)] if group is None else list(table.groupby(group, sort=False))
-    spare = ["#0072b2", "#e69f00", "#222222", "#cc79a7", "#598a62"]
     for i, (name, part) in enumerate(groups):
         part = part.sort_values(x)
-        color = MODALITY_COLORS.get(name, spare[i % len(spare)])
-        marker = MODALITY_MARKERS.get(name, "osD^v"[i % 5])
+        color = MODALITY_COLORS.get(name, _SPARE_COLORS[i % 5])
+        marker = MODALITY_MARKERS.get(name, _SPARE_MARKERS[i % 5])
         ax.plot(part[x], part[value], marker=marker, color=color, label=name)
         if low in part and high in part:
             ax.fill_between(part[x], part[low], part[high], color=color, alpha=0.15, linewidth=0)
     if marked is not None:
         ax.axvline(marked, color=PUBLISHED_COLOR, linestyle=":", label="the paper's choice")
-    ax.set(xlabel=xlabel or x.replace("_", " "), ylabel=unit, title=title)
+    ax.set(xlabel=xlabel or x.replace("_", " "), ylabel=unit)
     ax.grid()
     if group is not None or marked is not None:
-        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+        _legend_beside(ax)
     return fig
 
 
@@ -697,10 +576,19 @@ def _pixels(image) -> np.ndarray:
     return image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
 
 
+def _grid(n: int, columns: int, width: float, height: float, beside: float = 0) -> tuple:
+    """Return a figure and its axes (rows, columns), none of them visible, for `n` pictures."""
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    fig = _figure(width * columns + beside, height * rows)
+    axes = fig.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    return fig, axes
+
+
 @_styled
-def faces_grid(
-    images, labels: Sequence[str] | None = None, *, columns: int = 6, title: str = ""
-) -> "Figure":
+def faces_grid(images, labels: Sequence[str] | None = None, *, columns: int = 6) -> "Figure":
     """Draw a contact sheet of faces, each framed in the colour of its emotion.
 
     Parameters
@@ -712,18 +600,11 @@ def faces_grid(
         What stands above each face; an emotion's name also sets the frame.
     columns
         Faces in a row.
-    title
-        Above the sheet.
     """
     if len(images) == 0:
         raise ValueError("no images to show")
-    columns = min(columns, len(images))
-    rows = -(-len(images) // columns)
-    fig = _figure(1.25 * columns, 1.45 * rows + (0.3 if title else 0))
-    axes = fig.subplots(rows, columns, squeeze=False).ravel()
-    for ax in axes:
-        ax.set_axis_off()
-    for i, (ax, image) in enumerate(zip(axes, images, strict=False)):
+    fig, axes = _grid(len(images), columns, 1.25, 1.45)
+    for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
         picture = _pixels(image)
         top = 255 if picture.dtype == np.uint8 else 1.0
         ax.imshow(picture, cmap="gray", vmin=0, vmax=top)
@@ -734,8 +615,6 @@ def faces_grid(
                 ax.set_axis_on()
                 ax.set(xticks=[], yticks=[])
                 ax.spines[:].set(visible=True, color=color, linewidth=2.5)
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return fig
 
 
@@ -747,7 +626,6 @@ def face_attribution(
     *,
     regions: Mapping[str, np.ndarray] | None = None,
     columns: int = 4,
-    title: str = "",
 ) -> "Figure":
     """Draw attributions over faces: what spoke for the emotion and what against it.
 
@@ -763,20 +641,13 @@ def face_attribution(
         Name to boolean mask ``(H, W)``, outlined.
     columns
         Faces in a row.
-    title
-        Above the figure.
     """
     maps = [_pixels(a) for a in attributions]
     maps = [a.sum(axis=-1) if a.ndim == 3 else a for a in maps]
     # The strongest percent of pixels would otherwise leave all others white.
     limit = float(np.quantile(np.abs(np.stack(maps)), 0.99)) or 1.0
-    columns = min(columns, len(maps))
-    rows = -(-len(maps) // columns)
-    fig = _figure(1.7 * columns + 1.2, 1.9 * rows + (0.3 if title else 0))
-    axes = fig.subplots(rows, columns, squeeze=False)
-    for ax in axes.ravel():
-        ax.set_axis_off()
-    for i, (ax, image, values) in enumerate(zip(axes.ravel(), images, maps, strict=False)):
+    fig, axes = _grid(len(maps), columns, 1.7, 1.9, beside=1.2)
+    for i, (ax, image, values) in enumerate(zip(axes.flat, images, maps, strict=False)):
         picture = _pixels(image)
         ax.imshow(picture if picture.ndim == 2 else picture.mean(axis=-1), cmap="gray")
         overlay = ax.imshow(values, cmap="PuOr", vmin=-limit, vmax=limit, alpha=0.65)
@@ -785,8 +656,6 @@ def face_attribution(
         if labels is not None:
             ax.set_title(labels[i], fontsize=9, loc="center", fontweight="normal", pad=3)
     fig.colorbar(overlay, ax=axes, label="attribution (change of the logit)", shrink=0.8)
-    if title:
-        fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return fig
 
 
@@ -797,7 +666,6 @@ def mfcc(
     *,
     names: Sequence[str] | None = None,
     unit: str = "MFCC (librosa's scale)",
-    title: str = "",
 ) -> "Figure":
     """Draw MFCC as a heatmap and, below it, the attribution of the same coefficients.
 
@@ -811,8 +679,6 @@ def mfcc(
         What each row is.
     unit
         Of the values; say so when they are standardised.
-    title
-        Above the figure.
     """
     panels = [(np.atleast_2d(values), "viridis", unit)]
     if attribution is not None:
@@ -828,7 +694,6 @@ def mfcc(
         ax.set_ylabel("" if names is not None else "segment")
         fig.colorbar(image, ax=ax, label=unit)
     axes[-1].set_xlabel("cepstral coefficient (index)")
-    axes[0].set_title(title)
     return fig
 
 
@@ -837,10 +702,7 @@ def mfcc(
 
 @_styled
 def architecture(
-    branches: Mapping[str, Sequence[tuple[str, str]]],
-    head: Sequence[tuple[str, str]] = (),
-    *,
-    title: str = "",
+    branches: Mapping[str, Sequence[tuple[str, str]]], head: Sequence[tuple[str, str]] = ()
 ) -> "Figure":
     """Draw a network as boxes and arrows, one row a branch, joined into a head.
 
@@ -850,8 +712,6 @@ def architecture(
         Modality to its layers in order, each ``(what it does, shape behind it)``.
     head
         The layers behind the point where the branches meet, in the same form.
-    title
-        Above the drawing.
 
     Examples
     --------
@@ -862,55 +722,32 @@ def architecture(
     """
     depth = max(len(layers) for layers in branches.values())
     total = depth + len(head)
-    fig = _figure(min(1.22 * total + 0.4, 13), 1.25 * len(branches) + (0.7 if title else 0.4))
+    fig = _figure(min(1.22 * total + 0.4, 13), 1.25 * len(branches) + 0.4)
     ax = fig.subplots()
     ax.set_axis_off()
-    ax.set(xlim=(-0.6, total - 0.4), ylim=(len(branches) - 0.4, -0.6), title=title)
+    ax.set(xlim=(-0.6, total - 0.4), ylim=(len(branches) - 0.4, -0.6))
+    frame = {"boxstyle": "round,pad=0.35", "facecolor": "white", "linewidth": 1.8}
+    arrow = {"arrowstyle": "-|>", "color": "#555555", "shrinkA": 26, "shrinkB": 26}
 
-    def box(x: float, y: float, text: tuple[str, str], color: str) -> None:
-        ax.annotate(
-            f"{text[0]}\n{text[1]}",
-            (x, y),
-            ha="center",
-            va="center",
-            fontsize=8,
-            bbox={
-                "boxstyle": "round,pad=0.35",
-                "facecolor": "white",
-                "edgecolor": color,
-                "linewidth": 1.8,
-            },
-            zorder=3,
-        )
-
-    def arrow(start: tuple[float, float], end: tuple[float, float]) -> None:
-        ax.annotate(
-            "",
-            end,
-            start,
-            zorder=1,
-            arrowprops={"arrowstyle": "-|>", "color": "#555555", "shrinkA": 26, "shrinkB": 26},
-        )
+    def row(layers: Sequence[tuple[str, str]], first: int, y: float, name: str) -> None:
+        look = frame | {"edgecolor": MODALITY_COLORS.get(name, MODALITY_COLORS["both"])}
+        for x, text in enumerate(layers, first):
+            place = {"ha": "center", "va": "center", "fontsize": 8}
+            ax.annotate("\n".join(text), (x, y), **place, bbox=look, zorder=3)
+            if x > first:
+                ax.annotate("", (x, y), (x - 1, y), zorder=1, arrowprops=arrow)
 
     middle = (len(branches) - 1) / 2
-    for row, (name, layers) in enumerate(branches.items()):
-        shift = depth - len(layers)  # branches end together, where the head begins
-        color = MODALITY_COLORS.get(name, MODALITY_COLORS["both"])
-        for i, text in enumerate(layers):
-            box(i + shift, row, text, color)
-            if i:
-                arrow((i + shift - 1, row), (i + shift, row))
+    for y, (name, layers) in enumerate(branches.items()):
+        row(layers, depth - len(layers), y, name)  # branches end together, where the head begins
         if head:
-            arrow((depth - 1, row), (depth, middle))
-    for i, text in enumerate(head):
-        box(depth + i, middle, text, MODALITY_COLORS["both"])
-        if i:
-            arrow((depth + i - 1, middle), (depth + i, middle))
+            ax.annotate("", (depth, middle), (depth - 1, y), zorder=1, arrowprops=arrow)
+    row(head, depth, middle, "both")
     return fig
 
 
 @_styled
-def roofline(models: pd.DataFrame, boards: pd.DataFrame, *, title: str = "") -> "Figure":
+def roofline(models: pd.DataFrame, boards: pd.DataFrame) -> "Figure":
     """Draw the rooflines of boards and where networks lie below them.
 
     Parameters
@@ -920,13 +757,11 @@ def roofline(models: pd.DataFrame, boards: pd.DataFrame, *, title: str = "") -> 
         ``gflops`` (GFLOP/s reached); a network without it is a vertical line.
     boards
         Columns ``board``, ``bandwidth_gb_s``, ``peak_gflops``, as `emolib.devices.boards` gives.
-    title
-        Above the figure.
     """
     fig = _figure(6.8, 4.2)
     ax = fig.subplots()
     lines = ["-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2))]
-    shades = ["#222222", "#0072b2", "#e69f00", "#cc79a7", "#598a62", "#919191"]
+    shades = ["#222222", "#0072b2", "#e69f00", *_SPARE_COLORS[3:]]
     intensities = [float(value) for value in models["arithmetic_intensity"]]
     ridges = boards["peak_gflops"] / boards["bandwidth_gb_s"]
     left = min([0.1, *(0.5 * value for value in intensities)])
@@ -936,28 +771,17 @@ def roofline(models: pd.DataFrame, boards: pd.DataFrame, *, title: str = "") -> 
         roof = np.minimum(x * board.bandwidth_gb_s, board.peak_gflops)
         ax.plot(x, roof, linestyle=lines[i % 6], color=shades[i % 6], label=board.board)
     for i, (name, row) in enumerate(models.iterrows()):
-        reached = row.get("gflops", np.nan)
+        intensity, reached = row["arithmetic_intensity"], row.get("gflops", np.nan)
         if np.isfinite(reached):
-            ax.plot(row["arithmetic_intensity"], reached, "osD^vP"[i % 6], color=PUBLISHED_COLOR,
-                    label=str(name))  # fmt: skip
+            marker = _SPARE_MARKERS[i % 6]
+            ax.plot(intensity, reached, marker, color=PUBLISHED_COLOR, label=str(name))
         else:
-            ax.axvline(row["arithmetic_intensity"], color=PUBLISHED_COLOR, linewidth=1)
-            ax.annotate(
-                str(name),
-                (row["arithmetic_intensity"], 0.02 + 0.07 * (i % 8)),
-                xycoords=("data", "axes fraction"),
-                xytext=(3, 0),
-                textcoords="offset points",
-                fontsize=8,
-                color=PUBLISHED_COLOR,
-            )
-    ax.set(
-        xscale="log",
-        yscale="log",
-        xlabel="arithmetic intensity (FLOP/byte)",
-        ylabel="attainable (GFLOP/s)",
-        title=title,
-    )
+            ax.axvline(intensity, color=PUBLISHED_COLOR, linewidth=1)
+            place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+            low = (intensity, 0.02 + 0.07 * (i % 8))
+            ax.annotate(str(name), low, (3, 0), **place, fontsize=8, color=PUBLISHED_COLOR)
+    ax.set(xscale="log", yscale="log")
+    ax.set(xlabel="arithmetic intensity (FLOP/byte)", ylabel="attainable (GFLOP/s)")
     ax.grid(which="major")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    _legend_beside(ax)
     return fig

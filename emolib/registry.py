@@ -20,26 +20,64 @@ class Paper:
         ``notebooks/<key>.ipynb``, ``data/claims/<key>.yml``, ``data/results/<key>/``.
     name
         What the book calls it: its first author.
-    title
-        Its subject in a few words.
+    citation
+        Its entry in ``book/references.bib``.
     model
         Class in ``emolib.models.<key>`` that rebuilds its network.
+    idea
+        The paper in one line, for the table on the first page.
     """
 
     key: str
     name: str
-    title: str
+    citation: str
     model: str
+    idea: str
 
 
 PAPERS: dict[str, Paper] = {
     paper.key: paper
     for paper in (
-        Paper("ding", "Ding", "Lightweight Spatio-Temporal CNN", "Ding"),
-        Paper("lu", "Lu", "Companion Robots", "Lu"),
-        Paper("yang", "Yang", "Dual-Stream MFCC-MobileNetV2", "Yang"),
-        Paper("mostafa", "Mostafa", "Facial Images and Audio", "Mostafa"),
-        Paper("ishtiaq", "Ishtiaq", "Depthwise CNN and GRU", "Ishtiaq"),
+        Paper(
+            "ding",
+            "Ding",
+            "ding2025",
+            "Ding",
+            "a few grey faces and one vector of cepstral coefficients per moment, two shallow "
+            "CNNs, concatenated",
+        ),
+        Paper(
+            "lu",
+            "Lu",
+            "lu",
+            "Lu",
+            "GhostNet with triplet and frame attention beside a 1D CNN, fused by the "
+            "geometric mean",
+        ),
+        Paper(
+            "yang",
+            "Yang",
+            "yang2025",
+            "Yang",
+            "MobileNetV2 frames and fractional-Fourier cepstra, 1D residual blocks, attention "
+            "between the two",
+        ),
+        Paper(
+            "mostafa",
+            "Mostafa",
+            "mostafa",
+            "Mostafa",
+            "a face CNN and a spectrogram CNN, each trained from scratch, shown side by side in a "
+            "live app",
+        ),
+        Paper(
+            "ishtiaq",
+            "Ishtiaq",
+            "ishtiaq",
+            "Ishtiaq",
+            "depthwise separable CNNs with GRUs for sound, face and text, joined by a small "
+            "transformer",
+        ),
     )
 }
 

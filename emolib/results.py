@@ -123,8 +123,10 @@ def _expand(text: str) -> bytes:
     return zlib.decompress(base64.b64decode(text))
 
 
-class Samples(_Model):
+class TestClips(_Model):
     """The clips that predictions refer to by number: ids, class numbers, actors."""
+
+    __test__ = False  # the name is no test of pytest's
 
     clip_ids: list[str]
     labels: list[int]
@@ -241,28 +243,31 @@ class Result(_Model):
     features: dict[str, Any]
     provenance: Provenance
     summary: dict[str, MetricSummary]
-    samples: Samples
+    samples: TestClips
     runs: list[Run]
 
     @model_validator(mode="after")
     def _title_tells_the_truth(self) -> "Result":
         """Refuse a title that hides synthetic or paired data, or a leak."""
-        missing = [
-            word
-            for word, needed in (
-                ("synthetic", self.corpus == "synthetic"),
-                ("paired", self.corpus == "paired"),
-                ("leak", self.split.allow_leak is not None),
-                ("quick", self.mode == "quick"),
-            )
-            if needed and word not in self.title.lower()
-        ]
+        needed = {
+            "synthetic": self.corpus == "synthetic",
+            "paired": self.corpus == "paired",
+            "leak": self.split.allow_leak is not None,
+            "quick": self.mode == "quick",
+        }
+        title = self.title.lower()
+        missing = [word for word, must in needed.items() if must and word not in title]
         if missing:
             raise ValueError(
                 f"the title {self.title!r} must name: {', '.join(missing)}; compose it with "
                 "results.compose_title"
             )
         return self
+
+    @property
+    def name(self) -> str:
+        """The paper and the experiment: ``ding/audio-actor``."""
+        return f"{self.key}/{self.experiment}"
 
     @property
     def seeds(self) -> list[int]:
@@ -308,6 +313,16 @@ class Result(_Model):
         """Evaluate the pooled predictions of one seed (default: the first)."""
         _, labels, probabilities, actors = self.pooled(seed, level)
         return evaluation.evaluate(labels, probabilities, self.classes, actors=actors)
+
+    def per_class(self, seed: int | None = None, level: Level | None = None) -> pd.DataFrame:
+        """Return precision, recall, f1 and support by class, of the pooled predictions of a seed.
+
+        They stand in `evaluation` as well; intervals, which take their time, do not come with them.
+        """
+        _, labels, probabilities, _ = self.pooled(seed, level)
+        predicted = probabilities.argmax(1)
+        confusion = evaluation.confusion_matrix(labels, predicted, len(self.classes))
+        return evaluation.per_class(confusion, self.classes)
 
     def weights(self, seed: int, fold: int) -> Path:
         """Return the file of the weights that gave the answers of one seed and fold.
@@ -395,7 +410,7 @@ def compose_title(
     return title
 
 
-def _pool(runs: Sequence[Run], samples: Samples, level: Level, n_segments: int):
+def _pool(runs: Sequence[Run], clips: TestClips, level: Level, n_segments: int):
     """Return sample numbers, labels, probabilities and actors of runs, ascending."""
     rows = np.concatenate([run.rows(level) for run in runs])
     probabilities = np.concatenate([run.probabilities(level) for run in runs])
@@ -403,12 +418,12 @@ def _pool(runs: Sequence[Run], samples: Samples, level: Level, n_segments: int):
     rows, probabilities = rows[order], probabilities[order]
     if len(np.unique(rows)) != len(rows):
         raise ResultError("two folds of one seed test the same sample: the folds overlap")
-    clips = rows // n_segments if level == "segment" else rows
-    return rows, np.array(samples.labels)[clips], probabilities, np.array(samples.actors)[clips]
+    which = rows // n_segments if level == "segment" else rows
+    return rows, np.array(clips.labels)[which], probabilities, np.array(clips.actors)[which]
 
 
 def summarise(
-    runs: Sequence[Run], samples: Samples, classes: Sequence[str], level: Level, n_segments: int
+    runs: Sequence[Run], clips: TestClips, classes: Sequence[str], level: Level, n_segments: int
 ) -> dict[str, MetricSummary]:
     """Summarise runs over folds and seeds; see the module's text.
 
@@ -421,7 +436,7 @@ def summarise(
     summary = {}
     for prefix, each in levels:
         pools = [
-            _pool([run for run in runs if run.seed == seed], samples, each, n_segments)
+            _pool([run for run in runs if run.seed == seed], clips, each, n_segments)
             for seed in sorted({run.seed for run in runs})
         ]
         rows, labels, _, actors = pools[0]
@@ -430,7 +445,7 @@ def summarise(
         predicted = np.stack([pool[2].argmax(1) for pool in pools])  # (S, N)
         intervals = evaluation.bootstrap_by_actor(labels, predicted, len(classes), actors)
         per_seed = evaluation.scores(
-            np.stack([_confusion(labels, row, len(classes)) for row in predicted])
+            np.stack([evaluation.confusion_matrix(labels, row, len(classes)) for row in predicted])
         )
         for name in METRICS:
             values = per_seed[name]
@@ -451,16 +466,13 @@ def _sd(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
-def _confusion(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
-    cells = labels * n_classes + predicted
-    return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
-
-
 # --- provenance ----------------------------------------------------------------------------
 
 
 def _git(*arguments: str) -> str | None:
     """Return what git says about the project, or None outside a repository."""
+    if paths.INSTALLED:  # a repository around it would be somebody else's
+        return None
     try:
         done = subprocess.run(
             ["git", "-C", str(paths.PROJECT), *arguments],
@@ -482,17 +494,17 @@ def commit() -> tuple[str | None, bool]:
 @lru_cache
 def device_name(kind: str = "cpu") -> str:
     """Return the name of the processor or of the GPU."""
-    import torch
+    if kind != "cpu":
+        import torch
 
-    if kind in ("cuda", "auto") and torch.cuda.is_available():
-        return torch.cuda.get_device_name()
-    if kind in ("mps", "auto") and torch.backends.mps.is_available():
-        return f"{platform.machine()} GPU (MPS)"
+        if kind in ("cuda", "auto") and torch.cuda.is_available():
+            return torch.cuda.get_device_name()
+        if kind in ("mps", "auto") and torch.backends.mps.is_available():
+            return f"{platform.machine()} GPU (MPS)"
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        found = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text())
-        if found:
-            return found[1].strip()
+    text = cpuinfo.read_text() if cpuinfo.exists() else ""
+    if name := re.search(r"model name\s*:\s*(.+)", text):
+        return name[1].strip()
     return platform.processor() or platform.machine()
 
 
@@ -528,7 +540,12 @@ def provenance(
 
 
 def path(key: str, experiment: str) -> Path:
-    """Return where a result lies: ``data/results/<key>/<experiment>.json``."""
+    """Return where a result lies, one's own or a committed one: ``<key>/<experiment>.json``."""
+    return paths.find(_written_to(key, experiment))
+
+
+def _written_to(key: str, experiment: str) -> Path:
+    """Return where a new result goes; in an installed package not to where those of it lie."""
     for name in (key, experiment):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
             raise ResultError(
@@ -539,28 +556,17 @@ def path(key: str, experiment: str) -> Path:
 
 def save(result: Result) -> Path:
     """Write a result atomically and return its path. One run stands on one line."""
-    data = _without_nan(result.model_dump(mode="json"))
-    compact = {"separators": (",", ":"), "ensure_ascii": False, "allow_nan": False}
+    compact = {"separators": (",", ":"), "ensure_ascii": False}
     fields = []
-    for name, value in data.items():
+    for name, value in json.loads(result.model_dump_json()).items():  # what is undefined is null
+        body = json.dumps(value, **compact)
         if name == "runs":
             body = "[\n" + ",\n".join(json.dumps(run, **compact) for run in value) + "\n]"
-        else:
-            body = json.dumps(value, **compact)
         fields.append(f"{json.dumps(name)}:{body}")
-    target = path(result.key, result.experiment)
+    target = _written_to(result.key, result.experiment)
     with paths.atomic(target) as temporary:
         temporary.write_text("{\n" + ",\n".join(fields) + "\n}\n", encoding="utf-8")
     return target
-
-
-def _without_nan(value: Any) -> Any:
-    """Replace what JSON cannot say by null, at any depth."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def read(file: str | os.PathLike) -> Result:
@@ -575,7 +581,7 @@ def read(file: str | os.PathLike) -> Result:
     try:
         return Result.model_validate_json(file.read_bytes())
     except FileNotFoundError:
-        have = sorted(f"{p.parent.name}/{p.stem}" for p in paths.RESULTS.glob("*/*.json"))
+        have = [f"{p.parent.name}/{p.stem}" for p in paths.files(paths.RESULTS, "*/*.json")]
         raise ResultError(
             f"{file}: no such result; there are {', '.join(have) or 'none'}. "
             "`emolib train` in full mode makes it"
@@ -591,4 +597,4 @@ def load(key: str, experiment: str) -> Result:
 
 def load_all(key: str | None = None) -> list[Result]:
     """Read all results, of one paper or of all, sorted by paper and experiment."""
-    return [read(file) for file in sorted(paths.RESULTS.glob(f"{key or '*'}/*.json"))]
+    return [read(file) for file in paths.files(paths.RESULTS, f"{key or '*'}/*.json")]

@@ -6,6 +6,18 @@ from pathlib import Path
 
 import pytest
 
+MARKERS = (
+    "realdata: needs the real recordings under EMOLIB_DATA (skipped without them)",
+    "browser: drives headless Chromium",
+    "benchmark: prints a measured ratio; run by `emolib bench`",
+)
+
+
+def pytest_configure(config):
+    """Name the markers here, not in pyproject.toml: this file goes into the wheel."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+
 
 @pytest.fixture(scope="session")
 def recordings() -> Path:

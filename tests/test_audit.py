@@ -379,3 +379,72 @@ def test_a_paper_takes_well_under_ten_seconds(key, reports):
     start = time.process_time()
     audit.paper(key)
     assert time.process_time() - start < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "remedy"),
+    [
+        ("statement,printed,expression\na,1,2 - 1\nb,1,(\n", 3, "Write arithmetic such as"),
+        ("statement,printed,expression\nb,1,9**999999999\n", 2, "Write arithmetic such as"),
+        ("statement,printed,expression\nb,1,((9**99)**99)**99\n", 2, "Write arithmetic such as"),
+        ("statement,printed,expression\nb,1,1 / 0\n", 2, "Write arithmetic such as"),
+        ("statement,printed,expression\nb,,1\n", 2, "exactly as printed"),
+        ("class,recall,support\na,0.9,10\n\nb,0.8,1.5\n", 4, "write a whole number of clips"),
+        ("class,recall\na,0.9000000000001\n", 2, "exactly as printed"),
+        ("# n: many\nclass,recall\na,0.9\n", 1, "write 1440, or 490|491"),
+        ("model,accuracy,n clips\nours,0.9,99999999999\n", 2, "write 1440, or 490|491"),
+        ("# population: a=9 b\nclass,recall\na,0.9\n", 1, "write neutral=96 calm=192"),
+        ("# population: b=9\nclass,recall\na,0.9\n", 1, "lacks a"),
+        ("# share: none\nclass,recall\na,0.9\n", 1, "write 0.2 for a fifth"),
+        ("# unit: promille\nclass,recall\na,0.9\n", 1, "write percent or fraction"),
+        ("# accuracy: good\nclass,recall\na,0.9\n", 1, "write 97.5 % or 0.975"),
+        ("# accuracy: 9.5\n# unit: fraction\nclass,recall\na,0.9\n", 1, "outside 0–100 %"),
+        ("# final: b\nmodel,accuracy\na,0.9\n", 1, "names no cell"),
+        ("# baseline: b\nmodel,ACC\na,0.9\n", 1, "names no row"),
+        ("# input: 1xx4\nlayer,op,out\na,conv,8\n", 1, "write 1x64x64"),
+        ("# params: 6 T\n# input: 1x40\nlayer,op,out\na,conv,8\n", 1, "write 0.06 M"),
+        ("# input: 1x40\nlayer,op,out,stride\na,conv,8,0\n", 3, "Type a whole number"),
+        ("# input: 1x4\nlayer,op,out,kernel\na,conv,8,9\n", 3, "does not fit"),
+        ("# input: 1x4\nlayer,op,out\na,,8\n", 3, "Known: conv, pool"),
+        ("layer,op,out\na,conv,8\n", 2, "has no '# input"),
+    ],
+)
+def test_a_cell_that_cannot_be_audited_is_refused_at_its_line(tmp_path, text, line, remedy):
+    with pytest.raises(AuditError) as error:
+        brought(tmp_path, text)
+    assert f"table.csv, line {line}: " in str(error.value)
+    assert remedy in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "class,precision,recall,f1\n",
+        'class,"precision\nrecall",f1\n',
+        'class,recall\n"happy,0.9\n',
+        "class,recall,support\nhappy,0.9,0\nsad,0.8,0\n",
+        "# kind: statements\nclass,recall\nhappy,0.9\n",
+    ],
+)
+def test_a_file_without_a_whole_table_is_refused_by_name(tmp_path, text):
+    with pytest.raises(AuditError, match=r"table\.csv"):
+        brought(tmp_path, text)
+
+
+@given(st.data())
+@settings(max_examples=250, deadline=None)
+def test_a_mistyped_table_is_audited_or_refused_but_never_a_crash(data):
+    file = data.draw(st.sampled_from(sorted((paths.CLAIMS / "tables").glob("*.csv"))))
+    text = file.read_text(encoding="utf-8")
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(text)))
+        end = min(len(text), start + data.draw(st.integers(0, 4)))
+        typed = st.sampled_from(["(", "9**999999999", "1.5", "0", "-", ",", '"', "|", "9" * 30])
+        text = text[:start] + data.draw(typed | st.text(max_size=3)) + text[end:]
+    try:
+        report = audit.audit([Table.parse(text, where=file.name)])
+    except AuditError as error:
+        assert file.name in str(error)
+    else:
+        json.dumps(report.to_dict())

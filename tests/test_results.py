@@ -22,7 +22,7 @@ def _probabilities(labels, seed):
     return weights / weights.sum(1, keepdims=True)
 
 
-SAMPLES = results.Samples(
+SAMPLES = results.TestClips(
     clip_ids=[f"clip-{i:02d}" for i in range(N)],
     labels=[i % 3 for i in range(N)],
     actors=[f"{i % ACTORS:02d}" for i in range(N)],

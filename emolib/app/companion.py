@@ -153,7 +153,7 @@ def _look(
         notes.append(f"no face in {missed} of {count} frames: the nearest found face instead")
     with _stage(spent, "face network"):
         # FER2013's pictures are grey, so the network has seen grey faces only (ITU-R 601).
-        grey = np.tensordot(np.float32([0.299, 0.587, 0.114]), values, axes=(0, 1))
+        grey = np.tensordot(np.array([0.299, 0.587, 0.114], np.float32), values, axes=(0, 1))
         faces = torch.from_numpy(np.rint(grey).astype(np.uint8)[None, :, None])
         answers = eyes.probabilities(lu.prepare({"video": faces}, None)["video"])
     return Reading.of(eyes.classes, answers[0], confidence), missed, notes

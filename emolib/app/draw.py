@@ -1,14 +1,14 @@
 """Faces and their emotions drawn into a picture, as in Fig. 2 of Mostafa et al."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from emolib.app.predict import UNSURE, FaceReading
 
 if TYPE_CHECKING:
-    from PIL import ImageDraw, ImageFont
+    from PIL import ImageDraw
 
 Strip = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
@@ -81,13 +81,13 @@ def _overlap(one: Strip, other: Strip) -> float:
     return max(0.0, width) * max(0.0, height)
 
 
-def _size(pen: "ImageDraw", text: str, font: "ImageFont") -> tuple[float, float]:
+def _size(pen: "ImageDraw.ImageDraw", text: str, font: Any) -> tuple[float, float]:
     """Return width and height of the strip behind a text."""
     left, top, right, bottom = pen.textbbox((0, 0), text, font)
     return right - left + 8, bottom - top + 8
 
 
-def _write(pen: "ImageDraw", text: str, strip: Strip, font: "ImageFont") -> None:
+def _write(pen: "ImageDraw.ImageDraw", text: str, strip: Strip, font: Any) -> None:
     """Write white on a dark strip: readable on any picture."""
     pen.rectangle(strip, fill="#191919")
     middle = (strip[0] + strip[2]) / 2, (strip[1] + strip[3]) / 2

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import dist
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from emolib.app.draw import annotate
 from emolib.app.predict import FaceReading, Reading
 from emolib.emotions import EMOTIONS
 from emolib.errors import EmolibError
+from emolib.features.faces import Face
 
 FACE_MEMORY_S, VOICE_MEMORY_S = 0.6, 1.5  # time constants of the smoothing
 FORGET_S = 3.0  # a voice that has not been heard for so long is no longer shown
@@ -56,7 +58,7 @@ def smoothed(
 
 @dataclass(eq=False)
 class _Followed:
-    face: object
+    face: Face
     probabilities: np.ndarray
     at: float
 
@@ -112,7 +114,7 @@ class Session:
         self.followed, self.faces = followed + kept, readings
         return readings
 
-    def _same(self, face, now: float) -> _Followed | None:
+    def _same(self, face: Face, now: float) -> _Followed | None:
         """Take out the remembered face nearest to this one, if it is near enough."""
         near = [
             one
@@ -141,8 +143,9 @@ class Session:
                 self.voice_values = smoothed(past, values, now - self.voice_at, VOICE_MEMORY_S)
                 self.voice_at = now
         names = weights.network("audio", self.folder).classes
-        heard = self.voice_values is not None and now - self.voice_at < FORGET_S
-        self.voice = Reading.of(names, self.voice_values, self.confidence) if heard else None
+        self.voice = None
+        if self.voice_values is not None and now - self.voice_at < FORGET_S:
+            self.voice = Reading.of(names, self.voice_values, self.confidence)
         return self.voice
 
     def fusion(self) -> Reading | None:
@@ -192,7 +195,8 @@ def chart(readings: Mapping[str, Reading | None]) -> str:
     """
     from emolib.plots import MODALITY_COLORS
 
-    colors = dict(zip(readings, map(MODALITY_COLORS.get, ("video", "audio", "both")), strict=True))
+    streams = {"face": "video", "voice": "audio", "fusion": "both"}
+    colors = {who: MODALITY_COLORS[streams[who]] for who in readings}
     shares = {who: one.probabilities if one else {} for who, one in readings.items()}
     rows = "".join(
         f"<tr><th scope=row>{name}</th><td>"
@@ -308,7 +312,7 @@ def _fill_live_tab(confidence, folder: Path) -> None:
 
     session = gr.State(Session(folder=folder))
     video = {"width": 640, "height": 480}
-    live = {"streaming": True, "type": "numpy"}
+    live: dict[str, Any] = {"streaming": True, "type": "numpy"}
     with gr.Row():
         with gr.Column():
             webcam = gr.WebcamOptions(constraints={"video": video})
@@ -326,7 +330,11 @@ def _fill_live_tab(confidence, folder: Path) -> None:
             )  # fmt: skip
             line = gr.HTML(_WAITING, elem_id="said")
             bars = gr.HTML(_NOTHING, elem_id="bars")
-    quietly = {"show_progress": "hidden", "concurrency_limit": 2, "time_limit": None}
+    quietly: dict[str, Any] = {
+        "show_progress": "hidden",
+        "concurrency_limit": 2,
+        "time_limit": None,
+    }
     heard, seen = [microphone, session, confidence], [camera, session, confidence]
     camera.stream(look, seen, [view, line, bars], stream_every=FRAME_EVERY_S, **quietly)
     microphone.stream(listen, heard, [line, bars], stream_every=0.5, **quietly)
@@ -391,7 +399,6 @@ def launch(
     import gradio as gr
 
     app = build(folder)
-    fonts = {"font": ("system-ui", "sans-serif"), "font_mono": ("monospace",)}
     _, address, _ = app.queue().launch(
         server_name=host,
         server_port=port,
@@ -399,7 +406,7 @@ def launch(
         quiet=True,
         prevent_thread_lock=True,
         css_paths=Path(__file__).with_suffix(".css"),
-        theme=gr.themes.Default(**fonts),
+        theme=gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("monospace",)),
         footer_links=[],
         max_file_size="2gb",
         ssr_mode=False,

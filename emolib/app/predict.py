@@ -237,11 +237,7 @@ def fuse(
     return Reading.of(names, fused[0], confidence)
 
 
-def _reading(
-    modality: str, values: np.ndarray | None, confidence: float, folder: Path
-) -> Reading | None:
-    if values is None:
-        return None
+def _reading(modality: str, values: np.ndarray, confidence: float, folder: Path) -> Reading:
     return Reading.of(network(modality, folder).classes, values, confidence)
 
 
@@ -261,7 +257,8 @@ def read_picture(path: str | Path) -> np.ndarray:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path) as file:
+            image: Image.Image = file
             if image.width * image.height > LARGEST_PIXELS:
                 raise PredictionError(
                     f"{path} has {image.width}×{image.height} pixels, more than "
@@ -367,18 +364,18 @@ def voice_probabilities(
     from emolib.papers.mostafa import LogMel, decibels_to_input
 
     recipe = LogMel()
-    if rate != recipe.sample_rate:
-        samples = librosa.resample(samples, orig_sr=rate, target_sr=recipe.sample_rate)
-    heard = len(samples) >= SHORTEST_S * recipe.sample_rate
-    if not heard or voiced_share(samples, recipe.sample_rate) < 0.08:
+    wanted = recipe.sample_rate or rate
+    if rate != wanted:
+        samples = librosa.resample(samples, orig_sr=rate, target_sr=wanted)
+    if len(samples) < SHORTEST_S * wanted or voiced_share(samples, wanted) < 0.08:
         return None
-    fitted = audio.fit_length(samples, round(recipe.duration_s * recipe.sample_rate))
-    decibels = torch.from_numpy(recipe.decibels(fitted, recipe.sample_rate))
+    fitted = audio.fit_length(samples, round(WINDOW_S * wanted))
+    decibels = torch.from_numpy(recipe.decibels(fitted, wanted))
     return network("audio", folder).probabilities(decibels_to_input(decibels[None, None]))[0]
 
 
-def _listen(path: Path, folder: Path, told) -> tuple[np.ndarray | None, str]:
-    """Return the mean of the windows with a voice, or None and why."""
+def _listen(path: Path, confidence: float, folder: Path, told) -> tuple[Reading | None, str]:
+    """Return the reading of all windows with a voice, or None and why."""
     heard, seconds = [], 0.0
     for samples, rate, share in windows(path):
         seconds += len(samples) / rate
@@ -387,7 +384,7 @@ def _listen(path: Path, folder: Path, told) -> tuple[np.ndarray | None, str]:
             heard.append(values)
         told(share)
     if heard:
-        return np.mean(heard, axis=0), ""
+        return _reading("audio", np.mean(heard, axis=0), confidence, folder), ""
     if seconds < SHORTEST_S:
         return None, f"no voice: {seconds:.2f} s of sound, at least {SHORTEST_S} s are needed"
     return None, f"no voice in {seconds:.1f} s of sound (silence, noise or music only)"
@@ -426,7 +423,6 @@ def _blocks(path: Path) -> Iterator[tuple[np.ndarray, int, float]]:
             if not container.streams.audio:
                 return
             stream = container.streams.audio[0]
-            stream.thread_type = "AUTO"
             plain = av.AudioResampler(format="fltp", rate=stream.rate)
             total = float(container.duration or 0) / 1e6
             for frame in container.decode(stream):
@@ -438,8 +434,7 @@ def _blocks(path: Path) -> Iterator[tuple[np.ndarray, int, float]]:
 
 
 def _sound(path, confidence, frames, folder, told) -> Answer:
-    values, why = _listen(path, folder, told)
-    voice = _reading("audio", values, confidence, folder)
+    voice, why = _listen(path, confidence, folder, told)
     return Answer(str(path), "sound", voice=voice, notes=[] if voice else [why])
 
 
@@ -474,13 +469,12 @@ def frames_of(path: str | Path, k: int) -> Iterator[tuple[float, np.ndarray]]:
 
 def _video(path, confidence, frames, folder, told) -> Answer:
     seen, answers, best = _watch(path, frames, folder, lambda share: told(0.6 * share))
-    values, why = _listen(path, folder, lambda share: told(0.6 + 0.4 * share))
+    voice, why = _listen(path, confidence, folder, lambda share: told(0.6 + 0.4 * share))
     faces, picture, face = [], None, None
     if best:
         picture, box = best
         face = _reading("video", np.mean(answers, axis=0), confidence, folder)
         faces = [FaceReading(box, face)]
-    voice = _reading("audio", values, confidence, folder)
     notes = [] if best else [f"no face found in {seen} frames"]
     notes += [] if voice else [why]
     both = fuse(face, voice, confidence)

@@ -12,39 +12,14 @@ The format of a table is described in :mod:`emolib.audit.tables`.
 """
 
 from emolib.audit.findings import AuditReport, Finding
-from emolib.audit.granularity import (
-    Difference,
-    Granularity,
-    count_of,
-    difference,
-    granularity,
-)
+from emolib.audit.granularity import Difference, Granularity, count_of, difference, granularity
 from emolib.audit.layers import count_layers
 from emolib.audit.margins import Margins, TooCoarse, accuracy_bounds, margins
 from emolib.audit.printed import AuditError, Printed, Window, agrees, evaluate
 from emolib.audit.report import audit, paper, table
 from emolib.audit.tables import Table
 
-__all__ = [
-    "AuditError",
-    "AuditReport",
-    "Difference",
-    "Finding",
-    "Granularity",
-    "Margins",
-    "Printed",
-    "Table",
-    "TooCoarse",
-    "Window",
-    "accuracy_bounds",
-    "agrees",
-    "audit",
-    "count_layers",
-    "count_of",
-    "difference",
-    "evaluate",
-    "granularity",
-    "margins",
-    "paper",
-    "table",
-]
+__all__ = ["AuditError", "AuditReport", "Difference", "Finding", "Granularity", "Margins"]
+__all__ += ["Printed", "Table", "TooCoarse", "Window", "accuracy_bounds", "agrees", "audit"]
+__all__ += ["count_layers", "count_of", "difference", "evaluate", "granularity", "margins"]
+__all__ += ["paper", "table"]

@@ -124,20 +124,13 @@ class Difference:
 
 def difference(first: Printed, second: Printed, n: int) -> Difference | None:
     """Compare two printed accuracies on `n` clips; None if either is no k/n."""
-    from scipy.stats import binomtest
+    from emolib.evaluation import mcnemar, wilson
 
     counts = [count_of(value, n) for value in (first, second)]
     if None in counts:
         return None
-    a, b = (found[0] for found in counts)
-    gained = abs(b - a)
-    errors = [n - a, n - b]
+    a, b = (count for count, _ in counts)
     # Discordant clips: at least the net change; at most all errors that need not be shared.
-    shared = max(0, sum(errors) - n)
-    apart = [e - shared for e in errors]
-    p_best = binomtest(gained, gained).pvalue if gained else 1.0
-    p_worst = binomtest(max(apart), sum(apart)).pvalue if sum(apart) else 1.0
-    intervals = tuple(
-        tuple(float(x) for x in binomtest(k, n).proportion_ci(method="wilson")) for k in (a, b)
-    )
-    return Difference(n, (a, b), b - a, float(p_best), float(p_worst), intervals)
+    shared = max(0, n - a - b)
+    p_best, p_worst = mcnemar(abs(b - a), 0), mcnemar(n - a - shared, n - b - shared)
+    return Difference(n, (a, b), b - a, p_best, p_worst, (wilson(a, n), wilson(b, n)))

@@ -1,10 +1,14 @@
 """Parameters and operations, recounted from a printed architecture."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from emolib.audit.printed import AuditError
-from emolib.audit.tables import Table
+
+if TYPE_CHECKING:
+    from emolib.audit.tables import Table
 
 
 @dataclass(frozen=True)
@@ -18,51 +22,60 @@ class LayerCount:
     macs: int
 
 
-def count_layers(item: Table) -> list[LayerCount]:
+def count_layers(item: "Table") -> list[LayerCount]:
     """Count the layers of a printed architecture.
 
     Operations: ``conv`` (1D or 2D by its input), ``pool``, ``flatten``, ``gap``, ``dense``,
     ``concat`` (joins all branches; its own branch goes on from there). Shapes are
     channels × height × width, channels × length, or features.
     """
-    shapes: dict[str, tuple[int, ...]] = {}
-    for key, text in item.directives.items():
-        if key == "input" or key.startswith("input "):
-            shapes[key.removeprefix("input").strip()] = tuple(int(x) for x in text.split("x"))
-    counts = []
+    return list(walk(item))
+
+
+def walk(item: "Table") -> Iterator[LayerCount]:
+    """Count one layer after the other.
+
+    Raises
+    ------
+    AuditError
+        At a layer that cannot be counted.
+    """
+    shapes = item.inputs
     for row in item.rows:
-        get = {c: item.cells.get((row, c)) for c in item.columns}
-        branch, op = get.get("branch") or "", get["op"].lower()
-        kernel, stride, padding = (
-            int(get.get(name) or default)
-            for name, default in (("kernel", 1), ("stride", 1), ("padding", 0))
-        )
+        cell = {column: item.cells.get((row, column), "").lower() for column in item.columns}
+        branch, op = item.cells.get((row, "branch"), ""), cell["op"]
         if op == "concat":
             shape: tuple[int, ...] = (sum(math.prod(s) for b, s in shapes.items() if b != branch),)
         elif branch in shapes:
             shape = shapes[branch]
         else:
-            raise AuditError(f"{item.title}: layer {row!r} has no '# input {branch}:' line.")
+            raise AuditError(f"its branch has no '# input {branch}:' line.")
         parameters = macs = 0
         if op in ("conv", "pool"):
+            kernel, stride = (_whole(cell.get(name) or "1") for name in ("kernel", "stride"))
+            padding = _whole(cell.get("padding") or "0", 0)
             size = tuple((s + 2 * padding - kernel) // stride + 1 for s in shape[1:])
-            channels = int(get["out"]) if op == "conv" else shape[0]
+            if min(size, default=0) < 1:
+                raise AuditError(f"a kernel of {kernel} does not fit into {shape}. See the input.")
+            channels = _whole(cell["out"]) if op == "conv" else shape[0]
             if op == "conv":
                 weights = shape[0] * channels * kernel ** len(size)
-                bias = (get.get("bias") or "yes").lower() != "no"
-                parameters, macs = weights + bias * channels, weights * math.prod(size)
+                parameters = weights + (cell.get("bias") != "no") * channels
+                macs = weights * math.prod(size)
             shape = (channels, *size)
         elif op in ("flatten", "gap"):
             shape = (math.prod(shape),) if op == "flatten" else (shape[0],)
         elif op == "dense":
-            out = int(get["out"])
-            parameters, macs = shape[0] * out + out, shape[0] * out
-            shape = (out,)
+            out = _whole(cell["out"])
+            parameters, macs, shape = (shape[0] + 1) * out, shape[0] * out, (out,)
         elif op != "concat":
-            raise AuditError(
-                f"{item.title}: layer {row!r}: unknown op {op!r}. "
-                "Known: conv, pool, flatten, gap, dense, concat."
-            )
+            raise AuditError(f"unknown op {op!r}. Known: conv, pool, flatten, gap, dense, concat.")
         shapes[branch] = shape
-        counts.append(LayerCount(row, branch, shape, parameters, macs))
-    return counts
+        yield LayerCount(row, branch, shape, parameters, macs)
+
+
+def _whole(text: str, least: int = 1) -> int:
+    """Read a size of a layer."""
+    if not text.isdecimal() or not least <= int(text) < 10**9:
+        raise AuditError(f"{text!r} is no size of a layer. Type a whole number.")
+    return int(text)

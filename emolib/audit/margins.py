@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
@@ -99,7 +98,7 @@ def class_options(
 def combine(
     options: Mapping[str, Sequence[Option]],
     n: int,
-    correct: Iterable[int] | None = None,
+    correct: range | None = None,
     work: int = WORK,
 ) -> tuple[int, dict[str, set[Option]], set[int]]:
     """Choose one option a class so that supports and predictions sum to n and hits to `correct`.
@@ -121,55 +120,45 @@ def combine(
         If the search would take more than `work` steps.
     """
     names = sorted(options, key=lambda name: len(options[name]))
-    if any(not options[name] for name in names):
-        return 0, {name: set() for name in names}, set()
-    wanted = None if correct is None else set(correct)
-    low_hits, high_hits = (min(wanted), max(wanted)) if wanted else (0, n)
-    if wanted is not None and not wanted:
-        return 0, {name: set() for name in names}, set()
+    correct = range(n + 1) if correct is None else correct
+    used: dict[str, set[Option]] = {name: set() for name in names}
+    if not correct or any(not options[name] for name in names):
+        return 0, used, set()
     # What the classes still to come must and can add, to drop partial sums that cannot finish.
-    least, most = [(0, 0, 0)], [(0, 0, 0)]
+    ahead = [((0, 0), (0, 0), (0, 0))]
     for name in reversed(names):
-        columns = list(zip(*options[name], strict=True))
-        least.append(tuple(a + min(c) for a, c in zip(least[-1], columns, strict=True)))
-        most.append(tuple(a + max(c) for a, c in zip(most[-1], columns, strict=True)))
-    least.reverse()
-    most.reverse()
+        columns = zip(ahead[-1], zip(*options[name], strict=True), strict=True)
+        ahead.append(tuple((least + min(c), most + max(c)) for (least, most), c in columns))
 
     layers: list[dict[Option, int]] = [{(0, 0, 0): 1}]
     steps = 0
-    for i, name in enumerate(names, start=1):
-        (lh, ls, lp), (mh, ms, mp) = least[i], most[i]
+    for name, (hits, support, predicted) in zip(names, reversed(ahead[:-1]), strict=True):
+        low, high = correct[0] - hits[1], correct[-1] - hits[0]
         reached: dict[Option, int] = {}
         steps += len(layers[-1]) * len(options[name])
         if steps > work:
             raise TooCoarse
-        for (hits, support, predicted), ways in layers[-1].items():
-            for a, b, c in options[name]:
-                h, s, p = hits + a, support + b, predicted + c
+        for start, ways in layers[-1].items():
+            for step in options[name]:
+                h, s, p = start[0] + step[0], start[1] + step[1], start[2] + step[2]
                 if (
-                    s + ls <= n <= s + ms
-                    and p + lp <= n <= p + mp
-                    and h + lh <= high_hits
-                    and h + mh >= low_hits
+                    low <= h <= high
+                    and n - support[1] <= s <= n - support[0]
+                    and n - predicted[1] <= p <= n - predicted[0]
                 ):
                     reached[h, s, p] = reached.get((h, s, p), 0) + ways
         layers.append(reached)
 
-    ends = {e for e in layers[-1] if wanted is None or e[0] in wanted}
-    solutions = sum(layers[-1][e] for e in ends)
-    used: dict[str, set[Option]] = {name: set() for name in names}
-    alive = ends
-    for i in range(len(names), 0, -1):
-        before: set[Option] = set()
+    alive = set(layers[-1])
+    for name, before in zip(reversed(names), reversed(layers[:-1]), strict=True):
+        kept = set()
         for h, s, p in alive:
-            for a, b, c in options[names[i - 1]]:
-                previous = (h - a, s - b, p - c)
-                if previous in layers[i - 1]:
-                    before.add(previous)
-                    used[names[i - 1]].add((a, b, c))
-        alive = before
-    return solutions, used, {e[0] for e in ends}
+            for a, b, c in options[name]:
+                if (start := (h - a, s - b, p - c)) in before:
+                    kept.add(start)
+                    used[name].add((a, b, c))
+        alive = kept
+    return sum(layers[-1].values()), used, {end[0] for end in layers[-1]}
 
 
 def margins(
@@ -229,63 +218,36 @@ def margins(
 
 def accuracy_bounds(
     rows: Mapping[str, Mapping[str, Printed]],
-    weights: Mapping[str, float] | None = None,
 ) -> tuple[float, float] | None:
     """Bound the accuracy that a classification report allows, by linear programming.
 
     The unknowns are each class's share of hits, of clips and of predictions; rounding windows
     (rounded or truncated) give linear inequalities between them, and clips and predictions each
     sum to one. None if no shares satisfy all rows at once.
-
-    Parameters
-    ----------
-    rows : mapping of class to mapping of metric to Printed
-    weights : mapping of class to float, optional
-        Share of each class in the test set, when it is known.
     """
     from scipy.optimize import linprog
 
-    names = list(rows)
-    c = len(names)
+    c = len(rows)
+    hits, clips, predictions = np.eye(3 * c).reshape(3, c, 3 * c)
     upper: list[np.ndarray] = []
-
-    def within(window: tuple[Fraction, Fraction], top: int, bottom: np.ndarray) -> None:
-        """``low·bottom ≤ hits ≤ high·bottom`` for the class with index `top`."""
-        hit = np.zeros(3 * c)
-        hit[top] = 1
-        upper.append(float(window[0]) * bottom - hit)
-        upper.append(hit - float(window[1]) * bottom)
-
     with_predictions = all(row.get("precision") for row in rows.values())
-    for i, name in enumerate(names):
-        clips, predictions = np.zeros(3 * c), np.zeros(3 * c)
-        clips[c + i] = 1
-        predictions[2 * c + i] = 1
-        hulls = {m: hull(v) for m, v in rows[name].items() if m in ("precision", "recall", "f1")}
-        if "recall" in hulls:
-            within(hulls["recall"], i, clips)
+    for i, row in enumerate(rows.values()):
+        bottoms = {"recall": clips[i]}
         if with_predictions:
-            within(hulls["precision"], i, predictions)
-            if "f1" in hulls:
-                within(hulls["f1"], i, (clips + predictions) / 2)
-    equal = np.zeros((2, 3 * c))
-    equal[0, c : 2 * c] = 1
-    equal[1, 2 * c :] = 1
-    limits = [(0, 1)] * (3 * c)
-    if weights:
-        total = sum(weights[name] for name in names)
-        limits[c : 2 * c] = [(weights[name] / total,) * 2 for name in names]
+            bottoms |= {"precision": predictions[i], "f1": (clips[i] + predictions[i]) / 2}
+        for metric, bottom in bottoms.items():
+            if metric in row:
+                low, high = (float(end) for end in hull(row[metric]))
+                upper += [low * bottom - hits[i], hits[i] - high * bottom]
     ends = []
     for sign in (1, -1):
-        objective = np.zeros(3 * c)
-        objective[:c] = sign
         solved = linprog(
-            objective,
+            sign * hits.sum(0),
             A_ub=np.array(upper),
             b_ub=np.full(len(upper), 1e-9),  # slack far below any printed digit: never too strict
-            A_eq=equal,
+            A_eq=np.array([clips.sum(0), predictions.sum(0)]),
             b_eq=np.ones(2),
-            bounds=limits,
+            bounds=(0, 1),
         )
         if not solved.success:
             return None

@@ -3,7 +3,7 @@
 import ast
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -72,8 +72,11 @@ class Printed:
         clean = text.strip().lstrip("~≈≤<").replace("−", "-").replace(",", "").strip()
         marked = clean.endswith("%")
         clean = clean.rstrip("% ")
-        if not re.fullmatch(r"[-+]?\d+(\.\d+)?", clean):
-            raise ValueError(f"{text!r} is not a number as printed")
+        if not re.fullmatch(r"[-+]?[0-9]{1,18}(\.[0-9]{1,9})?", clean):
+            raise ValueError(
+                f"{text[:40]!r} is not a number as printed. "
+                "Type numbers exactly as printed; leave missing ones empty"
+            )
         return cls(clean, True if marked else bool(percent))
 
     @property
@@ -118,6 +121,7 @@ def hull(value: Printed) -> tuple[Fraction, Fraction]:
 
 
 Interval = tuple[Fraction, Fraction]
+LONGEST = 1000  # characters of an expression, and binary digits of a power
 
 
 def evaluate(expression: str, printed: Mapping[str, str] | None = None) -> tuple[float, Interval]:
@@ -134,25 +138,28 @@ def evaluate(expression: str, printed: Mapping[str, str] | None = None) -> tuple
     interval : tuple of Fraction
         The least and the greatest result that rounding allows.
     """
+    printed = printed or {}
     texts: list[str] = []
 
     def hold(match: re.Match) -> str:
         inside = match[1].strip()
-        texts.append((printed or {}).get(inside, inside))
+        texts.append(printed.get(inside, inside))
         return f"_{len(texts) - 1}"
 
-    tree = ast.parse(re.sub(r"\{([^{}]+)\}", hold, expression), mode="eval")
-    exact: dict[str, Interval] = {}
-    rounded: dict[str, Interval] = {}
-    for i, text in enumerate(texts):
-        try:
-            number = Printed.parse(text.rstrip("%× "))
-        except ValueError as error:
-            raise AuditError(f"In the expression {expression!r}: {error}") from None
-        exact[f"_{i}"] = (number.value, number.value)
-        rounded[f"_{i}"] = number.window().bounds
-    value = _interval(tree.body, exact)[0]
-    return float(value), _interval(tree.body, rounded)
+    try:
+        if len(expression) > LONGEST:
+            raise ValueError(f"longer than {LONGEST} characters")
+        tree = ast.parse(re.sub(r"\{([^{}]+)\}", hold, expression).strip(), mode="eval")
+        numbers = [Printed.parse(text.rstrip("%× ")) for text in texts]
+        exact = {f"_{i}": (number.value, number.value) for i, number in enumerate(numbers)}
+        rounded = {f"_{i}": number.window().bounds for i, number in enumerate(numbers)}
+        return float(_interval(tree.body, exact)[0]), _interval(tree.body, rounded)
+    except (ValueError, ArithmeticError, SyntaxError, RecursionError, MemoryError) as error:
+        reason = getattr(error, "msg", None) or error
+        raise AuditError(
+            f"The expression {expression[:80]!r} cannot be evaluated: {reason}. Write arithmetic "
+            "such as 100 * (1 - {0.06} / {108.00})."
+        ) from None
 
 
 def _interval(node: ast.AST, names: Mapping[str, Interval]) -> Interval:
@@ -167,6 +174,9 @@ def _interval(node: ast.AST, names: Mapping[str, Interval]) -> Interval:
             return -high, -low
         case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int() as power)):
             low, high = _interval(left, names)
+            digits = max(abs(n).bit_length() for end in (low, high) for n in end.as_integer_ratio())
+            if not 0 <= power * digits <= LONGEST:
+                raise AuditError(f"a power of {power} is too large, or below zero")
             ends = [low**power, high**power] + ([Fraction(0)] if low < 0 < high else [])
             return min(ends), max(ends)
         case ast.BinOp(left=left, op=op, right=right):
@@ -202,12 +212,14 @@ def _interval(node: ast.AST, names: Mapping[str, Interval]) -> Interval:
     raise AuditError(f"{ast.unparse(node)!r} is not allowed in printed arithmetic")
 
 
-def agrees(printed: Printed, interval: Interval) -> str | None:
+def agrees(
+    printed: Printed, interval: Interval, conventions: Iterable[str] = CONVENTIONS
+) -> str | None:
     """Return the convention under which `interval` may print as `printed`, or None."""
-    for convention in CONVENTIONS:
+    for convention in conventions:
         window = printed.window(convention)
         low, high = window.bounds
-        if interval[0] < high or (interval[0] == high and not window.open):  # noqa: SIM102
-            if interval[1] >= low:
-                return convention
+        below = interval[0] < high or (interval[0] == high and not window.open)
+        if below and interval[1] >= low:
+            return convention
     return None

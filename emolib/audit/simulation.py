@@ -21,11 +21,11 @@ class Simulated:
 
     Attributes
     ----------
-    tables : tuple of Table
+    tables
         What would be printed.
-    n : int or None
+    n
         Clips that were tested; None where the tables have different test sets.
-    supports : dict of str to int
+    supports
         Clips of each class, for a classification report.
     """
 

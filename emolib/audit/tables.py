@@ -57,17 +57,18 @@ header:
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
-from emolib.audit.printed import AuditError, Printed
+from emolib.audit.findings import Finding
+from emolib.audit.layers import walk
+from emolib.audit.printed import AuditError, Printed, evaluate
 
 KINDS = ("report", "methods", "accuracies", "statements", "layers", "numbers")
-DIRECTIVES = (
-    "title", "kind", "unit", "test set", "accuracy", "n", "population", "share", "group",
-    "quoted", "final", "baseline", "input", "params", "flops", "macs",
-)  # fmt: skip
 METRICS = {
     "precision": "precision", "prec": "precision", "p": "precision",
     "recall": "recall", "rec": "recall", "r": "recall", "sensitivity": "recall",
@@ -82,6 +83,7 @@ PLAIN_COLUMNS = (
 MACRO_ROWS = ("average", "macro avg", "macro average", "mean", "avg")
 WEIGHTED_ROWS = ("weighted avg", "weighted average")
 MISSING = ("", "-", "–", "—", "n/a", "na", "nan")
+FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 
 
 @dataclass(frozen=True)
@@ -109,14 +111,20 @@ class Table:
 
     @classmethod
     def read(cls, path: str | Path) -> "Table":
-        """Read a CSV file in the format that the head of this module describes."""
+        """Read a CSV file in the format that the head of this module describes.
+
+        Raises
+        ------
+        AuditError
+            If it is missing, or is not in this format; the message names file, line and remedy.
+        """
         path = Path(path)
-        if not path.is_file():
-            raise AuditError(
-                f"{path}: no such file. Give a CSV of a printed table. {_FORMAT_IN_SHORT}"
-            )
         try:
             text = path.read_text(encoding="utf-8-sig")
+        except (FileNotFoundError, IsADirectoryError):
+            raise AuditError(
+                f"{path}: no such file. Give a CSV of a printed table. {_FORMAT_IN_SHORT}"
+            ) from None
         except UnicodeDecodeError as error:
             raise AuditError(
                 f"{path}: not UTF-8 text ({error}). Save the table as UTF-8."
@@ -125,81 +133,64 @@ class Table:
 
     @classmethod
     def parse(cls, text: str, name: str = "table", where: str = "table") -> "Table":
-        """Read a table from the text of a CSV file."""
+        """Read a table from the text of a CSV file; `where` is what errors call it."""
         directives: dict[str, str] = {}
-        body: list[str] = []
+        lines: dict[str, int] = {}  # of directives, to be named
+        body: list[tuple[int, str]] = []
         for number, line in enumerate(text.splitlines(), start=1):
-            if line.lstrip().startswith("#"):
-                if line.lstrip().startswith("##"):
-                    continue
-                key, colon, value = line.lstrip("# ").partition(":")
-                key = " ".join(key.split()).lower()
-                if not colon:
-                    continue  # a plain remark
-                if not any(key == d or key.startswith(d + " ") for d in DIRECTIVES):
-                    raise AuditError(
-                        f"{where}, line {number}: unknown line '# {key}:'. "
-                        f"Known: {', '.join(DIRECTIVES)}. Remarks begin with ##."
-                    )
-                directives[key] = value.strip()
-            elif line.strip():
-                body.append(line)
-        if len(body) < 2:
-            raise AuditError(f"{where}: no table in it. {_FORMAT_IN_SHORT}")
-        header, *lines = csv.reader(body, skipinitialspace=True)
-        columns = tuple(_column(title) for title in header[1:])
-        if not columns or len(set(columns)) != len(columns):
-            raise AuditError(
-                f"{where}: columns {header} must be two or more with different names, "
-                "separated by commas."
-            )
-        rows: list[str] = []
-        cells: dict[tuple[str, str], str] = {}
-        for line in lines:
-            if len(line) != len(header):
-                raise AuditError(
-                    f"{where}: row {line} has {len(line)} cells, the header has {len(header)}. "
-                    "Quote cells that hold a comma."
-                )
-            row, *values = (value.strip() for value in line)
-            if row in rows:
-                raise AuditError(f"{where}: two rows are called {row!r}. Give each its own name.")
-            rows.append(row)
-            for column, value in zip(columns, values, strict=True):
-                if value.lower() not in MISSING:
-                    cells[row, column] = value
+            if not line.lstrip().startswith("#"):
+                body += [(number, line)] if line.strip() else []
+            elif directive := _directive(line, f"{where}, line {number}"):
+                directives |= (directive,)
+                lines[directive[0]] = number
+        columns, rows = _rows(body, where)
+        cells = {
+            (row, column): value
+            for row, (_, values) in rows.items()
+            for column, value in zip(columns, values, strict=True)
+            if value.lower() not in MISSING
+        }
         kind = directives.get("kind") or _kind(columns)
         if kind not in KINDS:
             raise AuditError(f"{where}: unknown kind {kind!r}. Known: {', '.join(KINDS)}.")
         table = cls(name, kind, tuple(rows), columns, cells, directives)
-        table._check(where)
+        table._check(where, lines, {row: number for row, (number, _) in rows.items()})
         return table
 
-    def _check(self, where: str) -> None:
-        """Refuse cells that are no numbers, while the file can still be named."""
-        if self.kind in ("report", "methods", "accuracies", "numbers"):
-            for (row, column), text in self.cells.items():
-                if column == "n" or column.startswith("n "):
-                    continue
-                try:
-                    value = Printed.parse(text, self.percent)
-                except ValueError as error:
-                    raise AuditError(
-                        f"{where}: row {row!r}, column {column!r}: {error}. "
-                        "Type numbers exactly as printed; leave missing ones empty."
-                    ) from None
-                if (
-                    column in ("precision", "recall", "f1", "accuracy")
-                    and not 0 <= value.value <= 1
-                ):
-                    raise AuditError(
-                        f"{where}: row {row!r}, column {column!r}: {text} is outside 0–100 %. "
-                        "State '# unit: percent' or '# unit: fraction' above the header."
-                    )
-        elif self.kind == "statements" and not {"printed", "expression"} <= set(self.columns):
-            raise AuditError(f"{where}: statements need columns statement, printed, expression.")
-        elif self.kind == "layers" and not {"op", "out"} <= set(self.columns):
-            raise AuditError(f"{where}: layers need at least the columns layer, op, out.")
+    def _check(self, where: str, directives: Mapping[str, int], rows: Mapping[str, int]) -> None:
+        """Refuse what cannot be audited, while file and line can still be named."""
+        needed = {"statements": ("printed", "expression"), "layers": ("op", "out")}
+        if missing := [c for c in needed.get(self.kind, ()) if c not in self.columns]:
+            raise AuditError(f"{where}: a table of {self.kind} needs a column {missing[0]!r}.")
+        for key, number in directives.items():
+            with _at(f"{where}, line {number}: '# {key}: {self.directives[key]}'"):
+                _read(self.directives[key], *_FORMS[_meant(key)])
+                getattr(self, _NAMING.get(_meant(key), "title"))
+        layers = walk(self) if self.kind == "layers" else None
+        for row, number in rows.items():
+            with _at(f"{where}, line {number}: row {row!r}"):
+                if layers:
+                    next(layers)
+                elif self.kind == "statements":
+                    Printed.parse(self.cells.get((row, "printed"), "").rstrip("% "))
+                    evaluate(self.cells.get((row, "expression"), ""))
+                else:
+                    self._check_numbers(row)
+        if self.kind == "report" and self.supports and not any(self.supports.values()):
+            raise AuditError(f"{where}: the supports sum to no clip. Type them as printed.")
+
+    def _check_numbers(self, row: str) -> None:
+        for column in (c for c in self.columns if (row, c) in self.cells):
+            text = self.cells[row, column]
+            if is_size(column) or column == "support":
+                _read(text, *(_SUPPORT if column == "support" else _FORMS["n"]))
+                continue
+            value = self.printed(row, column)
+            if column in ("precision", "recall", "f1", "accuracy") and not 0 <= value.value <= 1:
+                raise AuditError(
+                    f"column {column!r}: {text} is outside 0–100 %. "
+                    "State '# unit: percent' or '# unit: fraction' above the header."
+                )
 
     @property
     def title(self) -> str:
@@ -209,15 +200,29 @@ class Table:
     @property
     def percent(self) -> bool:
         """Whether the numbers are percentages (stated, or some number exceeds 1)."""
-        unit = self.directives.get("unit", "").lower()
-        if unit:
-            return unit.startswith(("percent", "%"))
+        if unit := self.directives.get("unit"):
+            return not unit.startswith("fraction")
         for (_, column), text in self.cells.items():
             if column in ("precision", "recall", "f1", "accuracy") or self.kind == "accuracies":
                 clean = text.strip("~≈% ").replace(",", "")
                 if re.fullmatch(r"\d+(\.\d+)?", clean) and float(clean) > 1:
                     return True
         return False
+
+    @property
+    def test_set(self) -> str:
+        """The name of the clips that the accuracies were measured on."""
+        return self.directives.get("test set", self.name)
+
+    @property
+    def quoted(self) -> bool:
+        """Whether rows other than the final one are quoted from other papers."""
+        return self.directives.get("quoted", "").lower() == "yes"
+
+    @property
+    def share(self) -> Fraction:
+        """The part of the corpus that was held out for testing; 1 if nothing is said."""
+        return Fraction(self.directives.get("share", 1))
 
     def printed(self, row: str, column: str) -> Printed | None:
         """The number in one cell, None if nothing was printed there."""
@@ -239,36 +244,43 @@ class Table:
         }
 
     @property
+    def has_recalls(self) -> bool:
+        """Whether there are classes, and each of them has a recall."""
+        return bool(self.classes) and all("recall" in row for row in self.classes.values())
+
+    @property
     def supports(self) -> dict[str, int] | None:
         """The printed supports by class, None unless every class has one."""
-        found = {
-            row: int(self.cells[row, "support"].replace(",", ""))
-            for row in self.classes
-            if (row, "support") in self.cells
-        }
-        return found if found and len(found) == len(self.classes) else None
+        texts = [self.cells.get((row, "support")) for row in self.classes]
+        if not texts or None in texts:
+            return None
+        return dict(zip(self.classes, map(_whole, texts), strict=True))
 
     @property
     def accuracy(self) -> Printed | None:
         """The accuracy stated for a report, in the table or above it."""
-        if "accuracy" in self.directives:
-            return Printed.parse(self.directives["accuracy"], self.percent)
-        for row in self.rows:
-            if row.lower() == "accuracy":
-                for column in ("accuracy", "f1", "recall", "precision"):
-                    if (row, column) in self.cells:
-                        return self.printed(row, column)
-        return None
+        stated = self.directives.get("accuracy")
+        if stated is not None:
+            value = Printed.parse(stated, self.percent)
+            if value.value > 1:
+                raise AuditError("is outside 0–100 %. Write 97.5 % or 0.975.")
+            return value
+        cells = [
+            value
+            for row in self.rows
+            if row.lower() == "accuracy"
+            for column in ("accuracy", "f1", "recall", "precision")
+            if (value := self.printed(row, column))
+        ]
+        return cells[0] if cells else None
 
     @property
     def accuracies(self) -> dict[tuple[str, str], Printed]:
         """Every accuracy cell of a methods or accuracies table."""
-        if self.kind == "methods":
-            columns: tuple[str, ...] = ("accuracy",)
-        elif self.kind == "accuracies":
-            columns = tuple(c for c in self.columns if c != "n" and not c.startswith("n "))
-        else:
-            return {}
+        columns = {
+            "methods": ("accuracy",),
+            "accuracies": tuple(c for c in self.columns if not is_size(c)),
+        }.get(self.kind, ())
         return {
             (row, column): value
             for row in self.rows
@@ -285,51 +297,73 @@ class Table:
         for (r, c), value in self.accuracies.items():
             if r == row and (not column or c == column):
                 return f"{r} {c}".strip(), value
-        raise AuditError(f"{self.title}: '# final: {self.directives['final']}' names no cell.")
+        raise AuditError("names no cell of the table. Write 'row' or 'row | column'.")
 
     @property
     def own(self) -> dict[tuple[str, str], Printed]:
         """The accuracies that the paper measured itself."""
-        if self.directives.get("quoted", "").lower() != "yes":
+        if not self.quoted:
             return self.accuracies
         row = self.directives.get("final", "").partition("|")[0].strip()
         return {cell: value for cell, value in self.accuracies.items() if cell[0] == row}
 
+    @property
+    def compared(self) -> list[tuple[str, str]]:
+        """Which row is compared with which: the baseline, or the one before, first."""
+        baseline = self.directives.get("baseline")
+        if baseline == "previous":
+            return list(pairwise(self.rows))
+        if baseline is not None and baseline not in self.rows:
+            raise AuditError("names no row of the table. Write a row's name, or previous.")
+        return [(baseline, row) for row in self.rows if baseline not in (None, row)]
+
     def sizes(self, row: str) -> dict[str, tuple[int, ...]]:
         """Stated sizes of the test set by unit: ``{"clips": (96,), "segments": (576,)}``."""
-        found: dict[str, tuple[int, ...]] = {}
-        stated = {k: v for k, v in self.directives.items() if k == "n" or k.startswith("n ")}
-        stated |= {
-            c: self.cells[row, c]
-            for c in self.columns
-            if (c == "n" or c.startswith("n ")) and (row, c) in self.cells
+        stated = {f"n {unit}": text for unit, text in self._named("n")}
+        stated |= {c: text for (r, c), text in self.cells.items() if r == row and is_size(c)}
+        return {
+            key.removeprefix("n").strip() or "clips": tuple(map(_whole, text.split("|")))
+            for key, text in stated.items()
         }
-        for key, text in stated.items():
-            try:
-                found[key.removeprefix("n").strip() or "clips"] = tuple(
-                    int(part.replace(",", "")) for part in text.split("|")
-                )
-            except ValueError:
-                raise AuditError(
-                    f"{self.title}: '{key}: {text}' is no size; write 1440, or 490|491."
-                ) from None
-        return found
 
     def counts(self, directive: str) -> dict[str, dict[str, int]]:
         """Class counts of every ``# population X:`` or ``# group X:`` line, by its X."""
-        found = {}
+        return {
+            name or "corpus": {clips: int(n) for clips, n in re.findall(r"([^\s=,]+)=(\d+)", text)}
+            for name, text in self._named(directive)
+        }
+
+    def _named(self, directive: str) -> Iterator[tuple[str, str]]:
+        """Go through the lines of a directive, by the name that may follow it."""
         for key, text in self.directives.items():
-            if key == directive or key.startswith(directive + " "):
-                try:
-                    pairs = dict(part.split("=") for part in text.replace(",", " ").split())
-                    found[key.removeprefix(directive).strip() or "corpus"] = {
-                        k: int(v) for k, v in pairs.items()
-                    }
-                except ValueError:
-                    raise AuditError(
-                        f"{self.title}: '# {key}: {text}' must read 'neutral=96 calm=192 …'."
-                    ) from None
-        return found
+            if _meant(key) == directive:
+                yield key.removeprefix(directive).strip(), text
+
+    @property
+    def populations(self) -> dict[str, dict[str, int]]:
+        """Clips by class in the corpus, in each reading of what the corpus is."""
+        populations = self.counts("population")
+        for counts in populations.values():
+            missing = [name for name in self.classes if name.lower() not in counts]
+            if self.kind == "report" and missing:
+                raise AuditError(f"lacks {', '.join(missing)} (write class names in lower case).")
+            if not sum(counts.values()):
+                raise AuditError("counts no clip. Write clips by class in the corpus.")
+        return populations
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the inputs of a network by branch: ``{"audio": (1, 40)}``."""
+        return {name: tuple(map(int, text.split("x"))) for name, text in self._named("input")}
+
+    def magnitude(self, key: str) -> tuple[Printed, int]:
+        """A printed count and its unit: ``0.06 M`` gives 0.06 and 1,000,000."""
+        number, _, suffix = self.directives[key].partition(" ")
+        return Printed.parse(number), FACTORS[suffix]
+
+    def finding(self, name: str, level: str, text: str, **data: object) -> Finding:
+        """Return a finding about this table; its text goes on from the table's title."""
+        return Finding(f"{self.name}/{name}", level, self.title + text, data)
 
 
 _FORMAT_IN_SHORT = (
@@ -337,30 +371,120 @@ _FORMAT_IN_SHORT = (
     "for a classification report the columns are class, precision, recall, f1. "
     "The full format is described by help(emolib.audit.tables)."
 )
+#: What may stand above the header: how it reads, and what to write.
+_FORMS: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("title", "kind", "test set", "quoted", "final", "baseline"), (".*", "")),
+    **dict.fromkeys(
+        ("population", "group"), (r"([^\s=,]+=\d{1,6}([\s,]+|$))+", "write neutral=96 calm=192 …")
+    ),
+    **dict.fromkeys(
+        ("params", "flops", "macs"), (r"[\d.,]+( [kMG])?", "write 0.06 M, with k, M, G or none")
+    ),
+    "unit": ("(?i)(percent|%|fraction).*", "write percent or fraction"),
+    "accuracy": (r"[~≈]? ?[\d.]+ ?%?", "write 97.5 % or 0.975"),
+    "n": (r"0*[1-9][\d,]{0,6}( ?\| ?0*[1-9][\d,]{0,6})*", "write 1440, or 490|491"),
+    "share": (r"0?\.\d*[1-9]|1", "write 0.2 for a fifth"),
+    "input": (r"[1-9]\d{0,6}(x[1-9]\d{0,6})*", "write 1x64x64"),
+}
+_SUPPORT = (r"\d[\d,]{0,6}", "write a whole number of clips")
+#: Directives that name something in the table, by the property that looks for it.
+_NAMING = {
+    "accuracy": "accuracy",
+    "final": "final",
+    "baseline": "compared",
+    "population": "populations",
+}
+
+
+def _read(text: str, pattern: str, remedy: str) -> None:
+    """Refuse a text that does not read as it must, and say how to write it."""
+    if not re.fullmatch(pattern, text):
+        raise AuditError(f"{text[:40]!r} cannot be read; {remedy}.")
+
+
+def _whole(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def _meant(key: str) -> str | None:
+    """Return the directive that a key is: ``n clips`` is ``n``."""
+    return next((d for d in _FORMS if key == d or key.startswith(d + " ")), None)
+
+
+def _directive(line: str, where: str) -> tuple[str, str] | None:
+    """Read ``# key: value``; None for a remark."""
+    key, colon, value = line.lstrip("# ").partition(":")
+    key = " ".join(key.split()).lower()
+    if line.lstrip().startswith("##") or not colon:
+        return None
+    if _meant(key) is None:
+        raise AuditError(
+            f"{where}: unknown line '# {key}:'. Known: {', '.join(_FORMS)}. Remarks begin with ##."
+        )
+    return key, value.strip()
+
+
+def _rows(
+    body: Sequence[tuple[int, str]], where: str
+) -> tuple[tuple[str, ...], dict[str, tuple[int, list[str]]]]:
+    """Return the columns, and the line and the cells of each row by its name."""
+    reader = csv.reader((line for _, line in body), skipinitialspace=True, strict=True)
+    try:
+        lines = [(body[reader.line_num - 1][0], cells) for cells in reader]
+    except csv.Error as error:
+        raise AuditError(f"{where}: no CSV ({error}). Close every quotation mark.") from None
+    if len(lines) < 2:
+        raise AuditError(f"{where}: no table in it. {_FORMAT_IN_SHORT}")
+    header = lines[0][1]
+    columns = tuple(_column(title) for title in header[1:])
+    if not columns or len(set(columns)) != len(columns):
+        raise AuditError(
+            f"{where}: columns {header} must be two or more with different names, "
+            "separated by commas."
+        )
+    rows: dict[str, tuple[int, list[str]]] = {}
+    for number, line in lines[1:]:
+        name, *values = (value.strip() for value in line)
+        if len(line) != len(header):
+            raise AuditError(
+                f"{where}, line {number}: row {line} has {len(line)} cells, the header has "
+                f"{len(header)}. Quote cells that hold a comma."
+            )
+        if name in rows:
+            raise AuditError(
+                f"{where}, line {number}: two rows are called {name!r}. Give each its own name."
+            )
+        rows[name] = number, values
+    return columns, rows
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """Say where it stands what cannot be read."""
+    try:
+        yield
+    except ValueError as error:
+        raise AuditError(f"{place}: {error}") from None
+
+
+def is_size(column: str) -> bool:
+    """Whether a column, or a line above the header, holds sizes of the test set."""
+    return column == "n" or column.startswith("n ")
 
 
 def _column(title: str) -> str:
     """Bring a column title to its short name: ``F1-Score (%)`` → ``f1``."""
-    plain = re.sub(r"\(.*?\)|[%.]", " ", title).replace("-", " ")
-    plain = " ".join(plain.split())
+    plain = " ".join(re.sub(r"\(.*?\)|[%.]", " ", title).replace("-", " ").split())
     lower = plain.lower()
-    if lower in METRICS:
-        return METRICS[lower]
-    fixed = lower in PLAIN_COLUMNS or lower.startswith("n ")
-    return lower if fixed else plain
+    fixed = lower in PLAIN_COLUMNS or is_size(lower)
+    return METRICS.get(lower, lower if fixed else plain)
 
 
 def _kind(columns: Sequence[str]) -> str:
     """Tell the kind of a table from its columns."""
-    if "expression" in columns:
-        return "statements"
-    if "op" in columns:
-        return "layers"
-    if "accuracy" in columns:
-        return "methods"
-    if "recall" in columns or "precision" in columns:
-        return "report"
-    return "accuracies"
+    signs = {"expression": "statements", "op": "layers", "accuracy": "methods",
+             "recall": "report", "precision": "report"}  # fmt: skip
+    return next((kind for column, kind in signs.items() if column in columns), "accuracies")
 
 
 def slug(text: str) -> str:

@@ -11,24 +11,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from emolib import paths
+from emolib.book import execution
 from emolib.book.checks import check_html
-from emolib.book.execution import (
-    BookError,
-    Job,
-    digest_files,
-    execute_all,
-    finished,
-    plan,
-    read_notebook,
-    save_timings,
-    timings_table,
-    unexecuted,
-)
+from emolib.book.execution import BookError, Job, digest_files, files_below, indented
 from emolib.book.pages import publish, stage, toc_pages
 
 __all__ = ["MODES", "BookError", "build"]
@@ -36,19 +25,17 @@ __all__ = ["MODES", "BookError", "build"]
 MODES = ("quick", "full")
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path):
     """Hold the build folder, so that two builds at once do not mix their pages."""
-    import fcntl
+    from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"another build is using {folder}; waiting for it", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    lock = FileLock(folder / ".lock")
+    try:
+        return lock.acquire(blocking=False)
+    except Timeout:
+        print(f"another build is using {folder}; waiting for it", file=sys.stderr)
+        return lock.acquire()
 
 
 def _sphinx(folder: Path, output: Path, *, strict: bool) -> None:
@@ -58,26 +45,21 @@ def _sphinx(folder: Path, output: Path, *, strict: bool) -> None:
     command += ["-W", "--keep-going"] if strict else []
     # Sphinx copies styles and pictures only along with changed pages: if they alone have
     # changed, all pages are made again.
-    assets, stamp = _assets_digest(), output / ".assets"
+    assets = digest_files(files_below(paths.PROJECT / "book" / "_static"))
+    stamp, log = output / ".assets", output / "sphinx.log"
     command += [] if stamp.is_file() and stamp.read_text() == assets else ["--all"]
-    log = output / "sphinx.log"
     output.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"NO_COLOR": "1", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     log.write_text(done.stdout + done.stderr)
     if done.returncode != 0:
-        said = re.sub(r"\x1b\[[0-9;]*m", "", done.stderr).replace(str(folder) + "/", "")
-        lines = [line for line in said.splitlines() if re.search("WARNING|ERROR|Error", line)]
-        shown = "\n".join(f"  {line}" for line in (lines or said.splitlines())[-40:])
+        lines = execution.plain(done.stderr).replace(str(folder) + "/", "").splitlines()
+        faults = [line for line in lines if re.search("WARNING|ERROR|Error", line)]
+        shown = indented((faults or lines)[-40:], 2)
         # What Sphinx remembers of a failed build would hide its warnings the next time.
         shutil.rmtree(output / "_build", ignore_errors=True)
         raise BookError(f"Jupyter Book found something to mend (all of it in {log}):\n{shown}")
     stamp.write_text(assets)
-
-
-def _assets_digest() -> str:
-    folder = paths.PROJECT / "book" / "_static"
-    return digest_files(file for file in folder.rglob("*") if file.is_file())
 
 
 def build(
@@ -128,17 +110,20 @@ def build(
 
     with _alone(folder):
         limit = timeout if mode == "quick" else float("inf")
-        planned, left_out = plan(notebooks, mode=mode, seed=seed, data=data, build=folder)
+        planned, left_out = execution.plan(notebooks, mode=mode, seed=seed, data=data, build=folder)
         digest = _book_digest(planned, pages)
         stamp = html / ".emolib-book"
-        ready = stamp.is_file() and stamp.read_text() == digest and all(map(finished, planned))
+        kept = all(execution.finished(job) for job in planned)
+        ready = kept and stamp.is_file() and stamp.read_text() == digest
         if not ready:
             shutil.rmtree(html, ignore_errors=True)
 
-        runs = execute_all(planned, n_jobs=jobs, timeout=limit, data=data, progress=progress)
-        save_timings(runs, folder / "run" / mode / "timings.csv")
+        runs = execution.execute_all(
+            planned, n_jobs=jobs, timeout=limit, data=data, progress=progress
+        )
+        execution.save_timings(runs, folder / "run" / mode / "timings.csv")
         if progress and runs:
-            print(timings_table(runs))
+            print(execution.timings_table(runs))
         for line in left_out:
             print(f"left out: {line}", file=sys.stderr)
 
@@ -154,7 +139,10 @@ def build(
 
 def _chosen(only: set[str]) -> tuple[list[Path], list[str]]:
     """Return the notebooks to execute and the pages to show; `only` names notebooks, if any."""
-    pages = toc_pages(paths.PROJECT / "_toc.yml")
+    toc = paths.PROJECT / "_toc.yml"
+    if not toc.is_file():
+        raise BookError(f"no {toc}: the book is built in a checkout, which has its chapters")
+    pages = toc_pages(toc)
     notebooks = sorted((paths.PROJECT / "notebooks").glob("*.ipynb"))
     here = {f"notebooks/{notebook.stem}" for notebook in notebooks}
     absent = [page for page in pages if page.startswith("notebooks/") and page not in here]
@@ -176,19 +164,17 @@ def _chosen(only: set[str]) -> tuple[list[Path], list[str]]:
 def _check(html: Path, jobs: Sequence[Job], pages: Sequence[str]) -> None:
     """Refuse pages with faults; without `pages` only the notebooks are looked at."""
     problems = check_html(html, pages) if pages else []
-    problems += [
-        f"{job.name}: {line}" for job in jobs for line in unexecuted(read_notebook(job.executed))
-    ]
+    for job in jobs:
+        notebook = execution.read_notebook(job.executed)
+        problems += [f"{job.name}: {line}" for line in execution.unexecuted(notebook)]
     if problems:
-        raise BookError(
-            f"{len(problems)} findings in the built pages ({html}):\n"
-            + "\n".join(f"  {line}" for line in problems)
-        )
+        count = f"{len(problems)} findings in the built pages ({html})"
+        raise BookError(f"{count}:\n{indented(problems, 2)}")
 
 
 def _book_digest(jobs: Sequence[Job], pages: Sequence[str]) -> str:
     """Return a SHA-256 over what the pages depend on: notebooks, prose, configuration, names."""
     project = paths.PROJECT
-    files = [file for file in (project / "book").rglob("*") if file.is_file()]
-    files += [project / "_config.yml", project / "_toc.yml", *(project / "emolib").rglob("*.py")]
+    files = [*files_below(project / "book"), *files_below(project / "emolib")]
+    files += [project / "_config.yml", project / "_toc.yml"]
     return digest_files(files, [(job.name, job.digest) for job in jobs], list(pages))

@@ -2,64 +2,49 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from html.parser import HTMLParser
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 from urllib.parse import unquote, urldefrag, urlsplit
 
+# <link rel="canonical"> and its like say where a page belongs and load nothing.
+LOADING = {"stylesheet", "icon", "preload", "prefetch", "modulepreload", "manifest"}
+SOURCES = ("src", "srcset", "poster")
 
-class _Page(HTMLParser):
+
+@dataclass(frozen=True)
+class _Page:
     """The ids, links, pictures and loaded files of one page."""
 
-    LOADS: ClassVar = {
-        "script": ("src",),
-        "link": ("href",),
-        "img": ("src", "srcset"),
-        "source": ("src", "srcset"),
-        "video": ("src", "poster"),
-        "audio": ("src",),
-        "iframe": ("src",),
-        "embed": ("src",),
-        "object": ("data",),
-    }
+    ids: set[str]
+    links: list[str]
+    loads: list[str]
+    pictures: list[tuple[str, str]]
+    titled: bool
+    css: list[str]
+    scripts: list[str]
 
-    def __init__(self, html: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.ids: set[str] = set()
-        self.links: list[str] = []
-        self.loads: list[str] = []
-        self.pictures: list[tuple[str, str | None]] = []
-        self.headings = 0
-        self.css: list[str] = []
-        self.scripts: list[str] = []
-        self._inside = ""
-        self.feed(html)
+    @classmethod
+    def read(cls, file: Path) -> "_Page":
+        from bs4 import BeautifulSoup
 
-    def handle_starttag(self, tag: str, attributes: list) -> None:
-        given = {name: value or "" for name, value in attributes}
-        self._inside = tag
-        self.ids |= {given[name] for name in ("id", "name") if given.get(name)}
-        self.headings += tag == "h1"
-        if tag == "a" and "href" in given:
-            self.links.append(given["href"])
-        if tag == "img":
-            self.pictures.append((given.get("src", ""), given.get("alt")))
-        if "style" in given:
-            self.css.append(given["style"])
-        # <link rel="canonical"> and its like say where a page belongs and load nothing.
-        loaded = {"stylesheet", "icon", "preload", "prefetch", "modulepreload", "manifest"}
-        if tag != "link" or loaded & set(given.get("rel", "").split()):
-            self.loads += [given[name] for name in self.LOADS.get(tag, ()) if given.get(name)]
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == "style":
-            self.css.append(data)
-        if self._inside == "script":
-            self.scripts.append(data)
+        page = BeautifulSoup(file.read_text(encoding="utf8"), "html.parser")
+        return cls(
+            ids={tag[name] for name in ("id", "name") for tag in page.find_all(attrs={name: True})},
+            links=[tag["href"] for tag in page.find_all("a", href=True)],
+            loads=[tag[name] for name in SOURCES for tag in page.find_all(attrs={name: True})]
+            + [tag["data"] for tag in page.find_all("object", data=True)]
+            + [
+                tag["href"]
+                for tag in page.find_all("link", href=True)
+                if LOADING & set(tag.get("rel", ()))
+            ],
+            pictures=[(tag.get("src", ""), tag.get("alt", "")) for tag in page.find_all("img")],
+            titled=page.h1 is not None,
+            css=[tag["style"] for tag in page.find_all(style=True)]
+            + [tag.text for tag in page.find_all("style")],
+            scripts=[tag.text for tag in page.find_all("script")],
+        )
 
 
 OUTSIDE = re.compile(r"^\s*(?:https?:)?//", re.I)
@@ -81,54 +66,50 @@ def check_html(html: Path, pages: Sequence[str]) -> list[str]:
         f"{page}: no page was built" for page in pages if not (html / f"{page}.html").is_file()
     ]
     parsed = {
-        file: _Page(file.read_text(encoding="utf8"))
+        file: _Page.read(file)
         for file in sorted(html.rglob("*.html"))
         if "_static" not in file.relative_to(html).parts
     }
     for file, page in parsed.items():
         name = str(file.relative_to(html))
-        if name.removesuffix(".html") in pages and not page.headings:
+        if name.removesuffix(".html") in pages and not page.titled:
             problems.append(f"{name}: the page has no title, so it is empty")
-        problems += [
-            f"{name}: loads {url} from outside" for url in page.loads if OUTSIDE.match(url)
-        ]
-        problems += [
-            f"{name}: a style loads {found} from outside"
-            for text in page.css
-            for found in OUTSIDE_CSS.findall(text)
-        ]
-        problems += [
-            f"{name}: a script loads {found} from outside"
-            for text in page.scripts
-            for found in OUTSIDE_SCRIPT.findall(text[:20_000])
-        ]
-        problems += [
-            f"{name}: no alt text on {source[:80]}"
-            for source, alt in page.pictures
-            if not (alt or "").strip() or alt == source or Path(alt).name == Path(source).name
-        ]
+        problems += [f"{name}: {fault}" for fault in _faults(page)]
         problems += [
             f"{name}: the link {link} leads nowhere"
             for link in dict.fromkeys(page.links)
             if not _resolves(link, file, html, parsed)
         ]
     for sheet in sorted(html.rglob("*.css")):
-        problems += [
-            f"{sheet.relative_to(html)}: loads {found} from outside"
-            for found in OUTSIDE_CSS.findall(sheet.read_text(encoding="utf8", errors="replace"))
-        ]
+        style = sheet.read_text(encoding="utf8", errors="replace")
+        for address in OUTSIDE_CSS.findall(style):
+            problems.append(f"{sheet.relative_to(html)}: loads {address} from outside")
     return problems
 
 
+def _faults(page: _Page) -> Iterator[str]:
+    """Say what a page loads from outside, and which of its pictures only the sighted can read."""
+    yield from (f"loads {url} from outside" for url in page.loads if OUTSIDE.match(url))
+    for kind, texts, pattern in (
+        ("style", page.css, OUTSIDE_CSS),
+        ("script", [text[:20_000] for text in page.scripts], OUTSIDE_SCRIPT),
+    ):
+        for address in (address for text in texts for address in pattern.findall(text)):
+            yield f"a {kind} loads {address} from outside"
+    for source, alt in page.pictures:
+        if not alt.strip() or Path(alt).name == Path(source).name:
+            yield f"no alt text on {source[:80]}"
+
+
 def _resolves(link: str, page: Path, html: Path, parsed: Mapping[Path, _Page]) -> bool:
-    if urlsplit(link).scheme or link.startswith("//"):
+    site, fragment = urldefrag(link)
+    address = urlsplit(site)
+    if address.scheme or address.netloc:
         return True  # to another site: a reader's choice, nothing is loaded
-    address, fragment = urldefrag(link)
-    address = unquote(urlsplit(address).path)
-    target = page if not address else Path(os.path.normpath(page.parent / address))
+    target = Path(os.path.normpath(page.parent / unquote(address.path))) if address.path else page
     if target.is_dir():
         target /= "index.html"
     if not target.is_relative_to(html) or not target.is_file():
         return False
-    ids = parsed[target].ids if target in parsed else {fragment}
-    return fragment in ("", "top") or fragment in ids or unquote(fragment) in ids
+    known = parsed[target].ids if target in parsed else {fragment}
+    return bool({fragment, unquote(fragment)} & {"", "top", *known})

@@ -1,6 +1,5 @@
 """Execute notebooks: each from a clean copy, several at once, only what has changed."""
 
-import csv
 import hashlib
 import json
 import os
@@ -10,22 +9,25 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from emolib import paths
 from emolib.corpora.sources import SOURCES
 from emolib.errors import EmolibError
 
-OUTSIDE_EXECUTION = ("emolib/book", "emolib/cli.py", "emolib/live.py")
+OUTSIDE_EXECUTION = (
+    *(f"book/{name}.py" for name in ("build", "checks", "execution", "pages")),
+    "app/live.py",
+    "cli.py",
+)
 """Sources that no cell runs: a change in them executes nothing again."""
 
 MADE_OF = {"paired": ("ravdess", "fer2013")}
 """Corpora that have no folder of their own."""
-
-TIMINGS = ("notebook", "corpus", "cells", "seconds", "peak_mb", "stderr_lines", "commit", "reused")
 
 
 class BookError(EmolibError, RuntimeError):
@@ -112,21 +114,35 @@ def real_corpora(notebook: Mapping) -> tuple[str, ...]:
     return named
 
 
+def _errors(cell: Mapping) -> Iterator[Mapping]:
+    """Yield the errors that a cell ended with."""
+    yield from (one for one in cell.get("outputs", ()) if one["output_type"] == "error")
+
+
 def unexecuted(notebook: Mapping) -> list[str]:
     """Return what speaks against a notebook having run through: cells skipped or failed."""
     problems = []
     for position, cell in enumerate(notebook["cells"]):
         if cell["cell_type"] != "code" or not source(cell).strip():
             continue
-        first = source(cell).strip().splitlines()[0]
         if cell.get("execution_count") is None:
+            first = source(cell).strip().splitlines()[0]
             problems.append(f"cell {position} was not executed: {first}")
-        problems += [
-            f"cell {position} failed with {output.get('ename')}: {output.get('evalue')}"
-            for output in cell.get("outputs", ())
-            if output["output_type"] == "error"
-        ]
+        for error in _errors(cell):
+            name, text = error.get("ename"), error.get("evalue")
+            problems.append(f"cell {position} failed with {name}: {text}")
     return problems
+
+
+def files_below(folder: Path, leave_out: Collection[Path] = ()) -> Iterator[Path]:
+    """Yield the files below a folder, without hidden ones and what Python compiled."""
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if entry.name.startswith(".") or entry.suffix == ".pyc" or entry in leave_out:
+            continue
+        if entry.is_dir():
+            yield from files_below(entry, leave_out)
+        else:
+            yield entry
 
 
 def digest_files(files: Iterable[Path], *also: object) -> str:
@@ -137,44 +153,13 @@ def digest_files(files: Iterable[Path], *also: object) -> str:
     return total.hexdigest()
 
 
-def _committed_data() -> Iterator[Path]:
-    """Yield the data that pages read: claims, results, splits, boards, registries."""
-    made = {paths.FEATURES, paths.SYNTHETIC, paths.RUNS, paths.DATA / "raw"}
-    for top in sorted(paths.DATA.iterdir()) if paths.DATA.is_dir() else ():
-        if top in made or top.name.startswith("."):
-            continue
-        inside = top.rglob("*") if top.is_dir() else [top]
-        yield from (file for file in inside if file.is_file() and not file.name.startswith("."))
-
-
 def execution_digest() -> str:
     """Return a SHA-256 over what every notebook depends on: code, committed data, libraries."""
-    outside = [paths.PROJECT / name for name in OUTSIDE_EXECUTION]
-    code = [
-        file
-        for file in (paths.PROJECT / "emolib").rglob("*.py")
-        if not any(file.is_relative_to(one) for one in outside)
-    ]
-    lock = paths.PROJECT / "requirements.lock"
-    return digest_files([*code, *_committed_data(), lock], sys.version_info[:2])
-
-
-def _commit() -> str:
-    """Return the short commit, with ``+`` when the tree has changes; "" outside git."""
-    try:
-        ask = ("git", "-C", str(paths.PROJECT))
-        head = subprocess.run(
-            [*ask, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        dirty = subprocess.run(
-            [*ask, "status", "--porcelain", "--untracked-files=no"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return head + ("+" if dirty else "")
+    package = paths.PROJECT / "emolib"
+    outside = [package / name for name in OUTSIDE_EXECUTION]
+    products = [paths.DATA / name for name in ("features", "raw", "runs", "synthetic")]
+    files = [*files_below(package, outside), *files_below(paths.DATA, products)]
+    return digest_files([*files, paths.PROJECT / "requirements.lock"], sys.version_info[:2])
 
 
 def plan(
@@ -186,10 +171,7 @@ def plan(
 
     def job(notebook: Path, corpus: str) -> Job:
         folder = build / "run" / (f"{mode}-{corpus}" if corpus else mode)
-        where = str(data) if data else ""
-        digest = hashlib.sha256(
-            repr((common, paths.sha256(notebook), mode, seed, corpus, where)).encode()
-        ).hexdigest()
+        digest = digest_files([notebook], common, mode, seed, corpus, str(data or ""))
         return Job(notebook, mode, seed, corpus, folder, digest)
 
     for notebook in notebooks:
@@ -209,50 +191,36 @@ def plan(
 
 def finished(job: Job) -> Run | None:
     """Return the record of an earlier success of exactly this job, or None."""
-    try:
-        record = json.loads(job.record.read_text())
-        intact = record["executed_sha256"] == paths.sha256(job.executed)
-    except (OSError, ValueError, KeyError):
+    record = _record(job)
+    if record.get("digest") != job.digest or not job.executed.is_file():
         return None
-    if record["digest"] != job.digest or not intact:
+    if record["executed_sha256"] != paths.sha256(job.executed):
         return None
     return Run(**record["run"] | {"reused": True})
 
 
-class _Processes:
-    """The papermill processes now running, so that Ctrl-C stops their kernels too."""
-
-    def __init__(self) -> None:
-        self.running: set[subprocess.Popen] = set()
-
-    def stop(self) -> None:
-        for process in list(self.running):
-            try:
-                os.killpg(process.pid, signal.SIGTERM)
-            except ProcessLookupError:
-                continue
+def _record(job: Job) -> dict:
+    """Return what is kept of the notebook's last success, if anything."""
+    try:
+        return json.loads(job.record.read_text())
+    except (OSError, ValueError):
+        return {}
 
 
 def _environment(folder: Path, data: Path | None, threads: int) -> dict[str, str]:
     """Return the variables of a kernel: one place to read data, few threads, no user profile."""
-    return (
-        os.environ
-        | {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
-        | {
-            "IPYTHONDIR": str(folder / "ipython"),
-            "JUPYTER_PREFER_ENV_PATH": "1",
-            "JUPYTER_PLATFORM_DIRS": "1",
-            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-            "PYTHONHASHSEED": "0",
-            "TQDM_DISABLE": "1",
-        }
-        | ({"EMOLIB_DATA": str(data)} if data else {})
-    )
+    variables = {
+        "IPYTHONDIR": str(folder / "ipython"),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "JUPYTER_PLATFORM_DIRS": "1",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYTHONHASHSEED": "0",
+        "TQDM_DISABLE": "1",
+    } | {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
+    return os.environ | variables | ({"EMOLIB_DATA": str(data)} if data else {})
 
 
-def execute(
-    job: Job, *, threads: int, timeout: float, data: Path | None, processes: _Processes
-) -> Run:
+def execute(job: Job, *, threads: int, timeout: float, data: Path | None, running: set) -> Run:
     """Execute one notebook from a clean copy with papermill.
 
     The copy runs in an empty working folder, so that nothing it writes can reach the checkout or
@@ -264,60 +232,20 @@ def execute(
     BookError
         If a cell fails, the time runs out, or a code cell was left out.
     """
-    import psutil
+    from emolib import results
 
-    job.record.unlink(missing_ok=True)
-    job.executed.unlink(missing_ok=True)
     failed = job.executed.with_suffix(".failed.ipynb")
-    failed.unlink(missing_ok=True)
+    for file in (job.record, job.executed, failed):
+        file.unlink(missing_ok=True)
     work = job.folder / "work" / job.notebook.stem
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     partial = work / job.notebook.name
-    log = work / "papermill.log"
-
-    command = [sys.executable, "-m", "papermill", str(job.notebook), str(partial)]
-    command += [
-        "--kernel",
-        "python3",
-        "--language",
-        "python",
-        "--cwd",
-        str(work),
-        "--no-progress-bar",
-    ]
-    for name, value in job.parameters.items():
-        command += ["-r" if isinstance(value, str) else "-p", name, str(value)]
 
     started = time.monotonic()
-    peak = 0
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
-            command,
-            cwd=work,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            env=_environment(work, data, threads),
-            start_new_session=True,
-        )
-        processes.running.add(process)
-        try:
-            watched = psutil.Process(process.pid)
-            while process.poll() is None:
-                peak = max(peak, _resident(watched))
-                if time.monotonic() - started > timeout:
-                    os.killpg(process.pid, signal.SIGTERM)
-                    process.wait(30)
-                    raise BookError(
-                        f"{job.name}: stopped after {timeout:.0f} s. Look at {partial} for the "
-                        "cell that was running, or raise the limit with --timeout."
-                    )
-                time.sleep(0.2)
-        finally:
-            processes.running.discard(process)
+    log, peak = _papermill(job, partial, _environment(work, data, threads), timeout, running)
     seconds = time.monotonic() - started
-
-    if process.returncode != 0:
+    if log is not None:
         if partial.exists():
             partial.replace(failed)
         raise BookError(_explain_failure(job, failed, log))
@@ -327,68 +255,94 @@ def execute(
         raise BookError(f"{job.name}: " + "; ".join(problems))
 
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    stderr = [
-        line
-        for cell in code
-        for output in cell["outputs"]
-        if output.get("name") == "stderr"
-        for line in "".join(output["text"]).splitlines()
-    ]
+    outputs = [output for cell in code for output in cell["outputs"]]
+    stderr = ["".join(one["text"]) for one in outputs if one.get("name") == "stderr"]
+    commit, dirty = results.commit()
     run = Run(
         notebook=job.notebook.stem,
         corpus=job.corpus,
         cells=len(code),
         seconds=round(seconds, 1),
         peak_mb=round(peak / 1e6),
-        stderr_lines=len(stderr),
-        commit=_commit(),
+        stderr_lines=sum(len(text.splitlines()) for text in stderr),
+        commit=(commit or "")[:7] + ("+" if dirty else ""),
     )
     partial.replace(job.executed)
+    record = {"digest": job.digest, "executed_sha256": paths.sha256(job.executed)}
     with paths.atomic(job.record) as temporary:
-        record = {
-            "digest": job.digest,
-            "executed_sha256": paths.sha256(job.executed),
-            "run": asdict(run),
-        }
-        temporary.write_text(json.dumps(record, indent=1))
+        temporary.write_text(json.dumps(record | {"run": asdict(run)}, indent=1))
     shutil.rmtree(work, ignore_errors=True)
     return run
 
 
+def _papermill(
+    job: Job, partial: Path, environment: Mapping[str, str], timeout: float, running: set
+) -> tuple[Path | None, int]:
+    """Run papermill: return its log if it failed, and the peak of its processes in bytes."""
+    import psutil
+
+    work = partial.parent
+    command = [sys.executable, "-m", "papermill", str(job.notebook), str(partial)]
+    command += ["--kernel", "python3", "--language", "python", "--no-progress-bar"]
+    command += ["--cwd", str(work)]
+    for name, value in job.parameters.items():
+        command += ["-r" if isinstance(value, str) else "-p", name, str(value)]
+    log, peak, end = work / "papermill.log", 0, time.monotonic() + timeout
+    place = {"cwd": work, "env": environment, "start_new_session": True}
+    with log.open("wb") as stream:
+        process = psutil.Popen(command, stdout=stream, stderr=subprocess.STDOUT, **place)
+        running.add(process)
+        try:
+            while process.poll() is None:
+                peak = max(peak, _resident(process))
+                if time.monotonic() > end:
+                    os.killpg(process.pid, signal.SIGTERM)
+                    process.wait(30)
+                    raise BookError(
+                        f"{job.name}: stopped after {timeout:.0f} s. Look at {partial} for the "
+                        "cell that was running, or raise the limit with --timeout."
+                    )
+                time.sleep(0.2)
+        finally:
+            running.discard(process)
+    return log if process.returncode else None, peak
+
+
 def _resident(process) -> int:
-    """Return the resident bytes of a process and all below it."""
+    """Return the resident bytes of a process and all below it, as far as they still run."""
     import psutil
 
     total = 0
-    try:
+    with suppress(psutil.NoSuchProcess):
         for one in (process, *process.children(recursive=True)):
-            try:
+            with suppress(psutil.NoSuchProcess):
                 total += one.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
-    except psutil.NoSuchProcess:
-        pass  # it ended between two looks; what was seen before stands
     return total
 
 
 def _explain_failure(job: Job, failed: Path, log: Path) -> str:
     """Return name, failing cell and the end of its traceback as one readable message."""
-    plain = re.compile(r"\x1b\[[0-9;]*m")
-    if failed.exists():
-        for position, cell in enumerate(read_notebook(failed)["cells"]):
-            for output in cell.get("outputs", ()):
-                if output["output_type"] != "error":
-                    continue
-                trace = plain.sub("", "\n".join(output["traceback"])).splitlines()
-                shown = "\n".join(f"    {line}" for line in trace[-15:])
-                code = "\n".join(f"    {line}" for line in source(cell).splitlines()[:12])
-                return (
-                    f"{job.name}: cell {position} failed with {output['ename']}: "
-                    f"{output['evalue']}\n  the cell:\n{code}\n  the end of its traceback:\n{shown}"
-                    f"\n  the whole notebook up to there: {failed}"
-                )
+    for position, cell in enumerate(read_notebook(failed)["cells"] if failed.exists() else ()):
+        for error in _errors(cell):
+            trace = plain("\n".join(error["traceback"])).splitlines()
+            return (
+                f"{job.name}: cell {position} failed with {error['ename']}: {error['evalue']}\n"
+                f"  the cell:\n{indented(source(cell).splitlines()[:12])}\n"
+                f"  the end of its traceback:\n{indented(trace[-15:])}\n"
+                f"  the whole notebook up to there: {failed}"
+            )
     tail = log.read_text(errors="replace").splitlines()[-15:]
-    return f"{job.name}: papermill failed\n" + "\n".join(f"    {line}" for line in tail)
+    return f"{job.name}: papermill failed\n{indented(tail)}"
+
+
+def plain(text: str) -> str:
+    """Return what a terminal would show, without its colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def indented(lines: Iterable[str], by: int = 4) -> str:
+    """Return lines as one text, each `by` spaces from the margin."""
+    return "\n".join(" " * by + line for line in lines)
 
 
 def execute_all(
@@ -409,20 +363,15 @@ def execute_all(
     from tqdm import tqdm
 
     runs = {job: run for job in jobs if (run := finished(job))}
-    pending = [job for job in jobs if job not in runs]
     # The longest first, as far as an earlier run tells, so that no core waits at the end.
-    pending.sort(key=_last_seconds, reverse=True)
+    pending = sorted((job for job in jobs if job not in runs), key=_last_seconds, reverse=True)
     threads = max(1, (os.cpu_count() or 1) // max(1, n_jobs))
-    processes = _Processes()
+    running: set = set()  # papermill's processes, so that Ctrl-C stops their kernels too
     failures = []
     bar = tqdm(total=len(pending), desc="notebooks", unit="nb", disable=not progress or not pending)
     with bar, ThreadPoolExecutor(max(1, n_jobs)) as pool:
-        futures = {
-            pool.submit(
-                execute, job, threads=threads, timeout=timeout, data=data, processes=processes
-            ): job
-            for job in pending
-        }
+        options = {"threads": threads, "timeout": timeout, "data": data, "running": running}
+        futures = {pool.submit(execute, job, **options): job for job in pending}
         try:
             for future in as_completed(futures):
                 job = futures[future]
@@ -435,7 +384,9 @@ def execute_all(
                 bar.update()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            processes.stop()
+            for process in list(running):
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
             raise
     if failures:
         names = ", ".join(failure.split(":")[0] for failure in failures)
@@ -448,29 +399,24 @@ def execute_all(
 
 def _last_seconds(job: Job) -> float:
     """Return how long the notebook took when it last succeeded; unknown ones go first."""
-    try:
-        return json.loads(job.record.read_text())["run"]["seconds"]
-    except (OSError, ValueError, KeyError):
-        return float("inf")
+    return _record(job).get("run", {}).get("seconds", float("inf"))
+
+
+def _timings(runs: Sequence[Run]):
+    import pandas as pd
+
+    return pd.DataFrame(map(asdict, runs), columns=[field.name for field in fields(Run)])
 
 
 def save_timings(runs: Sequence[Run], path: Path) -> None:
     """Keep time and memory per notebook as a table."""
-    with paths.atomic(path) as temporary, temporary.open("w", newline="") as file:
-        table = csv.DictWriter(file, TIMINGS)
-        table.writeheader()
-        table.writerows(asdict(run) for run in runs)
+    with paths.atomic(path) as temporary:
+        _timings(runs).to_csv(temporary, index=False)
 
 
 def timings_table(runs: Sequence[Run]) -> str:
     """Return time and memory per notebook as text."""
-    rows = [("notebook", "corpus", "cells", "seconds", "peak MB", "")]
-    for run in runs:
-        reused = "kept" if run.reused else "executed"
-        row = (run.notebook, run.corpus or "(default)", run.cells, run.seconds, run.peak_mb, reused)
-        rows.append(tuple(str(value) for value in row))
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    return "\n".join(
-        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
+    table = _timings(runs).drop(columns=["stderr_lines", "commit"])
+    table["corpus"] = table["corpus"].replace("", "(default)")
+    table["reused"] = ["kept" if run.reused else "executed" for run in runs]
+    return table.rename(columns={"peak_mb": "peak MB", "reused": ""}).to_string(index=False)

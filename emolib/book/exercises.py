@@ -1,10 +1,17 @@
 """Exercises that check themselves: the truth is computed when you ask, never stored."""
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy import stats
+
+from emolib import audit, evaluation, paths
+
+Inputs = Callable[[np.random.Generator], tuple]
 
 
 @dataclass(frozen=True)
@@ -13,8 +20,9 @@ class Exercise:
 
     Attributes
     ----------
-    truth
-        Computes the right answer: a number, an array, or a reference function.
+    solution
+        Computes the right answer, a number or an array; where there are `inputs`, it is the right
+        answer itself.
     hint
         What to look at again after a wrong answer.
     tolerance
@@ -23,10 +31,14 @@ class Exercise:
         For an answer that is a function: draws the arguments it is tried on.
     """
 
-    truth: Callable[[], Any]
+    solution: Callable[..., Any]
     hint: str
     tolerance: float = 1e-6
-    inputs: Callable[[np.random.Generator], tuple] | None = None
+    inputs: Inputs | None = None
+
+    def truth(self) -> Any:
+        """Return the right answer, computed now."""
+        return self.solution if self.inputs else self.solution()
 
 
 @dataclass(frozen=True)
@@ -49,11 +61,23 @@ _EXERCISES: dict[str, Exercise] = {}
 _TRIALS = 5
 
 
-def register(name: str, exercise: Exercise) -> None:
-    """Add an exercise under a name; a second one of that name is an error."""
-    if name in _EXERCISES:
-        raise ValueError(f"there is an exercise {name!r} already: choose another name")
-    _EXERCISES[name] = exercise
+def exercise(name: str, tolerance: float = 1e-6, inputs: Inputs | None = None) -> Callable:
+    """Make the decorated function the solution of an exercise, and its docstring the hint.
+
+    Raises
+    ------
+    ValueError
+        If there is an exercise of that name already.
+    """
+
+    def register(solution: Callable) -> Callable:
+        if name in _EXERCISES:
+            raise ValueError(f"there is an exercise {name!r} already: choose another name")
+        hint = " ".join(solution.__doc__.split())
+        _EXERCISES[name] = Exercise(solution, hint, tolerance, inputs)
+        return solution
+
+    return register
 
 
 def names(chapter: str | None = None) -> list[str]:
@@ -78,350 +102,234 @@ def check(name: str, answer: Any) -> Outcome:
     """
     if name not in _EXERCISES:
         raise KeyError(f"no exercise {name!r}: there are {', '.join(names())}")
-    exercise = _EXERCISES[name]
+    asked = _EXERCISES[name]
     if answer is None or answer is Ellipsis:
-        return Outcome(False, f"no answer yet. Hint: {exercise.hint}")
-    truth = exercise.truth()
-    if not callable(truth):
-        return _compare(answer, truth, exercise)
+        return Outcome(False, f"no answer yet. Hint: {asked.hint}")
+    if not asked.inputs:
+        return _compare(answer, asked.truth(), asked)
     if not callable(answer):
         return Outcome(False, "this exercise wants a function, not its result")
     rng = np.random.default_rng(0)
     for _ in range(_TRIALS):
-        arguments = exercise.inputs(rng)
+        arguments = asked.inputs(rng)
         try:
             given = answer(*arguments)
         except Exception as error:
             # The student's own code may raise anything; the page must go on and say what.
             return Outcome(False, f"your function raised {type(error).__name__}: {error}")
-        outcome = _compare(given, truth(*arguments), exercise)
+        outcome = _compare(given, asked.solution(*arguments), asked)
         if not outcome:
             return outcome
     return Outcome(True, f"right on {_TRIALS} random inputs")
 
 
-def _compare(answer: Any, truth: Any, exercise: Exercise) -> Outcome:
+def _compare(answer: Any, truth: Any, asked: Exercise) -> Outcome:
     try:
         answer = np.asarray(answer, dtype=float)
     except (TypeError, ValueError):
-        return Outcome(False, f"a number or an array is wanted. Hint: {exercise.hint}")
+        return Outcome(False, f"a number or an array is wanted. Hint: {asked.hint}")
     truth = np.asarray(truth, dtype=float)
     if answer.shape != truth.shape:
-        return Outcome(
-            False, f"the shape is {answer.shape}, {truth.shape} is wanted. Hint: {exercise.hint}"
-        )
-    if np.allclose(answer, truth, rtol=exercise.tolerance, atol=1e-12):
+        shapes = f"the shape is {answer.shape}, {truth.shape} is wanted"
+        return Outcome(False, f"{shapes}. Hint: {asked.hint}")
+    if np.allclose(answer, truth, rtol=asked.tolerance, atol=1e-12):
         return Outcome(True, "right")
-    return Outcome(False, f"not yet. Hint: {exercise.hint}")
+    return Outcome(False, f"not yet. Hint: {asked.hint}")
 
 
 # --- Part I: from recordings to tensors ------------------------------------------------------
 
 
-def _last_frame_time() -> float:
+@exercise("tensors-last-frame")
+def _last_frame() -> float:
+    """a segment lasts 3.6 s / 15, and its centre lies half of that before its end"""
     from emolib.features.video import frame_times
 
     return float(frame_times(3.6, 15)[-1])
 
 
+@exercise("tensors-mfcc-frames")
 def _mfcc_frames() -> int:
+    """3 seconds are 144,000 samples; divide by the hop, round down, add one"""
     import librosa
 
     return librosa.feature.mfcc(y=np.zeros(3 * 48_000, np.float32), sr=48_000).shape[1]
 
 
-register(
-    "tensors-last-frame",
-    Exercise(
-        _last_frame_time,
-        "a segment lasts 3.6 s / 15, and its centre lies half of that before its end",
-    ),
-)
-register(
-    "tensors-mfcc-frames",
-    Exercise(_mfcc_frames, "3 seconds are 144,000 samples; divide by the hop, round down, add one"),
-)
-
-
 # --- Ding ------------------------------------------------------------------------------------
-
-
-def _ding_segment_without_sibling_in_training() -> float:
-    """P(no other segment of the clip is among the 80 % that a test segment's rivals form)."""
-    from scipy.stats import hypergeom
-
-    segments, test = 1440 * 6, 1728
-    return float(hypergeom(segments - 1, segments - test, 5).pmf(0))
 
 
 def _parameters(key: str, **options: Any) -> int:
     from emolib import models
 
-    return sum(p.numel() for p in models.build(key, **options).parameters())
+    return _size(models.build(key, **options))
 
 
-def _wilson(correct: int, total: int) -> tuple[float, float]:
-    from emolib.evaluation import wilson
-
-    return wilson(correct, total)
+def _size(network) -> int:
+    return sum(p.numel() for p in network.parameters())
 
 
-register(
-    "ding-same-padding",
-    Exercise(
-        lambda: _parameters("ding", padding="same"),
-        "only the maps change size, so only the first dense layer grows: 8 × 8 × 64 + 10 × 32 "
-        "inputs instead of 6 × 6 × 64 + 7 × 32",
-    ),
-)
-register(
-    "ding-siblings",
-    Exercise(
-        lambda: 1 - _ding_segment_without_sibling_in_training(),
-        "five siblings, each in the training part with probability about 0.8: what is the chance "
-        "that none of them is?",
-        tolerance=1e-3,
-    ),
-)
-register(
-    "ding-interval",
-    Exercise(
-        lambda: _wilson(276, 288),
-        "evaluation.wilson(correct, total) wants counts: 95.8 % of 288 clips are 276",
-        tolerance=1e-3,
-    ),
-)
+@exercise("ding-same-padding")
+def _same_padding() -> int:
+    """only the maps change size, so only the first dense layer grows: 8 × 8 × 64 + 10 × 32 inputs
+    instead of 6 × 6 × 64 + 7 × 32
+    """
+    return _parameters("ding", padding="same")
 
 
-def _clip_level_reference(probabilities: np.ndarray) -> np.ndarray:
+@exercise("ding-siblings", tolerance=1e-3)
+def _siblings() -> float:
+    """five siblings, each in the training part with probability about 0.8: what is the chance that
+    none of them is?
+    """
+    segments, test = 1440 * 6, 1728
+    return float(1 - stats.hypergeom(segments - 1, segments - test, 5).pmf(0))
+
+
+@exercise("ding-interval", tolerance=1e-3)
+def _ding_interval() -> tuple[float, float]:
+    """evaluation.wilson(correct, total) wants counts: 95.8 % of 288 clips are 276"""
+    return evaluation.wilson(276, 288)
+
+
+@exercise("ding-clip-level", inputs=lambda rng: (rng.dirichlet(np.ones(8), size=(12, 6)),))
+def _clip_level(probabilities: np.ndarray) -> np.ndarray:
+    """average the six probability vectors of each clip: (clips, 6, classes) → (clips, classes)"""
     return probabilities.mean(axis=1)
-
-
-register(
-    "ding-clip-level",
-    Exercise(
-        lambda: _clip_level_reference,
-        "average the six probability vectors of each clip: (clips, 6, classes) → (clips, classes)",
-        inputs=lambda rng: (rng.dirichlet(np.ones(8), size=(12, 6)),),
-    ),
-)
 
 
 # --- Yang ------------------------------------------------------------------------------------
 
 
-def _order_of_a_glide(hertz: float, rate: float) -> float:
-    """Order at which a partial that rises by `hertz` within one frame stands still."""
-    return 1 - 2 / np.pi * np.arctan(hertz / rate)
+@exercise("yang-order", tolerance=1e-4)
+def _order() -> float:
+    """the slope is c = 400 / 22,050 of the plane's square; the order below one is
+    1 - (2/π)·arctan c
+    """
+    return 1 - 2 / np.pi * np.arctan(400 / 22_050)
 
 
-def _yang_early_face() -> float:
+@exercise("yang-window", tolerance=1e-4)
+def _window() -> float:
+    """how far does the middle 3.6 s of 5.2 s begin after the start?"""
     from emolib.features import window
 
     return window.start(5.2)
 
 
-def _top_k_reference(labels: np.ndarray, probabilities: np.ndarray, k: int) -> float:
+@exercise("yang-shortcuts")
+def _shortcuts() -> int:
+    """only where the number of channels changes is the shortcut a 1×1 convolution: count its
+    weights and its biases
+    """
+    plain = _parameters("yang", modality="audio", residual=False)
+    return _parameters("yang", modality="audio") - plain
+
+
+def _labels_answers_k(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, int]:
+    return rng.integers(8, size=40), rng.dirichlet(np.ones(8), size=40), int(rng.integers(1, 8))
+
+
+@exercise("yang-top-k", inputs=_labels_answers_k)
+def _top_k(labels: np.ndarray, probabilities: np.ndarray, k: int) -> float:
+    """sort the probabilities of each row downwards and see whether the label is among the first
+    k
+    """
     best = np.argsort(-probabilities, axis=1)[:, :k]
     return float((best == labels[:, None]).any(axis=1).mean())
-
-
-def _yang_shortcuts() -> int:
-    return _parameters("yang", modality="audio") - _parameters(
-        "yang", modality="audio", residual=False
-    )
-
-
-register(
-    "yang-order",
-    Exercise(
-        lambda: _order_of_a_glide(400, 22_050),
-        "the slope is c = 400 / 22,050 of the plane's square; the order below one is "
-        "1 - (2/π)·arctan c",
-        tolerance=1e-4,
-    ),
-)
-register(
-    "yang-window",
-    Exercise(
-        _yang_early_face,
-        "how far does the middle 3.6 s of 5.2 s begin after the start?",
-        tolerance=1e-4,
-    ),
-)
-register(
-    "yang-shortcuts",
-    Exercise(
-        _yang_shortcuts,
-        "only where the number of channels changes is the shortcut a 1×1 convolution: count its "
-        "weights and its biases",
-    ),
-)
-register(
-    "yang-top-k",
-    Exercise(
-        lambda: _top_k_reference,
-        "sort the probabilities of each row downwards and see whether the label is among the "
-        "first k",
-        inputs=lambda rng: (
-            rng.integers(8, size=40), rng.dirichlet(np.ones(8), size=40), int(rng.integers(1, 8)),
-        ),
-    ),
-)  # fmt: skip
 
 
 # --- Ishtiaq ---------------------------------------------------------------------------------
 
 
-def _separable_weights(c_in: int, c_out: int) -> int:
+@exercise("ishtiaq-separable", inputs=lambda rng: tuple(map(int, rng.integers(1, 300, size=2))))
+def _separable(c_in: int, c_out: int) -> int:
+    """nine weights for each input channel, then one for each pair of input and output channel"""
     from emolib.models.layers import DepthwiseSeparable
 
     return sum(p.numel() for p in DepthwiseSeparable(c_in, c_out).parameters() if p.ndim == 4)
 
 
-def _channels_for(saving: float) -> int:
-    """Return the fewest output channels with which a 3×3 layer saves this share of its weights."""
-    c_out = 1
-    while 1 - (1 / c_out + 1 / 9) < saving:
-        c_out += 1
-    return c_out
+@exercise("ishtiaq-channels")
+def _channels() -> int:
+    """1 − (1/C + 1/9) ≥ 0.88 leaves 1/C ≤ 0.12 − 1/9; channels come in whole numbers"""
+    return next(c_out for c_out in itertools.count(1) if 1 - (1 / c_out + 1 / 9) >= 0.88)
 
 
-def _gru_over_lstm() -> float:
+@exercise("ishtiaq-gru", tolerance=1e-3)
+def _gru() -> float:
+    """a GRU has three sets of weights (reset, update, new), an LSTM four"""
     from torch import nn
 
-    gru, lstm = (sum(p.numel() for p in kind(256, 128).parameters()) for kind in (nn.GRU, nn.LSTM))
-    return gru / lstm
+    return _size(nn.GRU(256, 128)) / _size(nn.LSTM(256, 128))
 
 
+@exercise("ishtiaq-bits", inputs=lambda rng: (rng.dirichlet(np.ones(16)).reshape(2, 8),))
 def _bits(joint: np.ndarray) -> float:
-    """Return the mutual information of a table of probabilities, in bits."""
+    """sum p(x, y) · log₂(p(x, y) / (p(x) p(y))) over the table; sum rows and columns for the two
+    shares
+    """
     independent = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
     return float((joint * np.log2(joint / independent)).sum())
-
-
-register(
-    "ishtiaq-separable",
-    Exercise(
-        lambda: _separable_weights,
-        "nine weights for each input channel, then one for each pair of input and output channel",
-        inputs=lambda rng: tuple(int(n) for n in rng.integers(1, 300, size=2)),
-    ),
-)
-register(
-    "ishtiaq-channels",
-    Exercise(
-        lambda: _channels_for(0.88),
-        "1 − (1/C + 1/9) ≥ 0.88 leaves 1/C ≤ 0.12 − 1/9; channels come in whole numbers",
-    ),
-)
-register(
-    "ishtiaq-gru",
-    Exercise(
-        _gru_over_lstm,
-        "a GRU has three sets of weights (reset, update, new), an LSTM four",
-        tolerance=1e-3,
-    ),
-)
-register(
-    "ishtiaq-bits",
-    Exercise(
-        lambda: _bits,
-        "sum p(x, y) · log₂(p(x, y) / (p(x) p(y))) over the table; sum rows and columns for the "
-        "two shares",
-        inputs=lambda rng: (rng.dirichlet(np.ones(16)).reshape(2, 8),),
-    ),
-)
 
 
 # --- Mostafa ---------------------------------------------------------------------------------
 
 
-def _first_block_share() -> float:
+@exercise("mostafa-first-block", tolerance=1e-2)
+def _first_block() -> float:
+    """48² positions × 32 channels × 9 weights, for each of 1 and of 32 input channels"""
     from emolib import devices, models
 
-    options = {"modality": "video", "n_classes": 7}
-    cost = devices.cost(
-        models.build("mostafa", **options),
-        models.example_inputs("mostafa", batch=1, modality="video"),
-    )
+    network = models.build("mostafa", modality="video", n_classes=7)
+    cost = devices.cost(network, models.example_inputs("mostafa", batch=1, modality="video"))
     convolutions = cost.layers[cost.layers["type"] == "Conv2d"]["macs"]
     return float(convolutions.iloc[:2].sum() / cost.macs)
 
 
+@exercise("mostafa-implied-accuracy", tolerance=1e-3)
 def _implied_accuracy() -> float:
-    """Return the accuracy that Table II's recalls imply on RAVDESS speech and song."""
-    import pandas as pd
-
-    from emolib import paths
-
+    """weigh each recall by the number of clips of its class, and divide by all clips"""
     table = pd.read_csv(paths.CLAIMS / "tables" / "mostafa-table2.csv", comment="#")
     clips = table["class"].map({"Neutral": 188, "Disgust": 192, "Surprised": 192}).fillna(376)
     return float((table["recall"] * clips).sum() / clips.sum())
 
 
-def _fuse_shared_reference(face: np.ndarray, voice: np.ndarray) -> np.ndarray:
+@exercise(
+    "mostafa-fuse",
+    inputs=lambda rng: (rng.dirichlet(np.ones(7), size=9), rng.dirichlet(np.ones(8), size=9)),
+)
+def _fuse(face: np.ndarray, voice: np.ndarray) -> np.ndarray:
+    """drop column 1 of the voice, divide each row by its new sum, then average"""
     shared = np.delete(voice, 1, axis=1)
     return (face + shared / shared.sum(axis=1, keepdims=True)) / 2
 
 
-register(
-    "mostafa-first-block",
-    Exercise(
-        _first_block_share,
-        "48² positions × 32 channels × 9 weights, for each of 1 and of 32 input channels",
-        tolerance=1e-2,
-    ),
-)
-register(
-    "mostafa-implied-accuracy",
-    Exercise(
-        _implied_accuracy,
-        "weigh each recall by the number of clips of its class, and divide by all clips",
-        tolerance=1e-3,
-    ),
-)
-register(
-    "mostafa-fuse",
-    Exercise(
-        lambda: _fuse_shared_reference,
-        "drop column 1 of the voice, divide each row by its new sum, then average",
-        inputs=lambda rng: (rng.dirichlet(np.ones(7), size=9), rng.dirichlet(np.ones(8), size=9)),
-    ),
-)
-register(
-    "mostafa-newest-frame",
-    Exercise(
-        lambda: 1 - np.exp(-0.1 / 0.6),
-        "the past counts exp(-elapsed / memory); the newest frame has the rest",
-        tolerance=1e-3,
-    ),
-)
+@exercise("mostafa-newest-frame", tolerance=1e-3)
+def _newest_frame() -> float:
+    """the past counts exp(-elapsed / memory); the newest frame has the rest"""
+    return 1 - np.exp(-0.1 / 0.6)
 
 
 # --- Lu --------------------------------------------------------------------------------------
 
 
-def _ghost_share(c_in: int, c_out: int) -> float:
+@exercise("lu-ghost", tolerance=1e-3)
+def _ghost() -> float:
+    """half of the maps come from a 1×1 convolution, and each of these has one 3×3 filter"""
     from emolib.models.lu import GhostModule
 
-    kernels = (p for p in GhostModule(c_in, c_out).parameters() if p.ndim == 4)
-    return sum(p.numel() for p in kernels) / (c_in * c_out)
+    kernels = (p for p in GhostModule(240, 40).parameters() if p.ndim == 4)
+    return sum(p.numel() for p in kernels) / (240 * 40)
 
 
-def _lu_clips(first: str, last: str) -> int:
-    from emolib import audit
-
-    report = audit.paper("lu").find("table3/supports")
-    n = report.data["n"]
-    before, after = (audit.count_of(audit.Printed(p, percent=True), n)[0] for p in (first, last))
+@exercise("lu-clips")
+def _clips() -> int:
+    """turn each percentage into a count of 491 clips first, then subtract"""
+    n = audit.paper("lu").find("table3/supports").data["n"]
+    printed = (audit.Printed(text, percent=True) for text in ("95.93", "97.56"))
+    before, after = (audit.count_of(one, n)[0] for one in printed)
     return after - before
-
-
-def _geometric_reference(face: np.ndarray, voice: np.ndarray) -> np.ndarray:
-    from emolib import evaluation
-
-    return evaluation.fuse([face, voice], "geometric")
 
 
 def _two_answers(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -429,46 +337,19 @@ def _two_answers(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return rng.dirichlet(np.ones(classes), 5), rng.dirichlet(np.ones(classes), 5)
 
 
-register(
-    "lu-ghost",
-    Exercise(
-        lambda: _ghost_share(240, 40),
-        "half of the maps come from a 1×1 convolution, and each of these has one 3×3 filter",
-        tolerance=1e-3,
-    ),
-)
-register(
-    "lu-clips",
-    Exercise(
-        lambda: _lu_clips("95.93", "97.56"),
-        "turn each percentage into a count of 491 clips first, then subtract",
-    ),
-)
-register(
-    "lu-geometric",
-    Exercise(
-        lambda: _geometric_reference,
-        "the square root of the product, then divide each row by its sum",
-        inputs=_two_answers,
-    ),
-)
-register(
-    "lu-veto",
-    Exercise(
-        lambda: _geometric_reference(np.array([[0.6, 0.4]]), np.array([[0.01, 0.99]]))[0, 0],
-        "√(0.6 · 0.01) against √(0.4 · 0.99)",
-        tolerance=5e-3,
-    ),
-)
+@exercise("lu-geometric", inputs=_two_answers)
+def _geometric(face: np.ndarray, voice: np.ndarray) -> np.ndarray:
+    """the square root of the product, then divide each row by its sum"""
+    return evaluation.fuse([face, voice], "geometric")
+
+
+@exercise("lu-veto", tolerance=5e-3)
+def _veto() -> float:
+    """√(0.6 · 0.01) against √(0.4 · 0.99)"""
+    return _geometric(np.array([[0.6, 0.4]]), np.array([[0.01, 0.99]]))[0, 0]
 
 
 # --- Audit lab -------------------------------------------------------------------------------
-
-
-def _possible(accuracy: float, n: int) -> int:
-    from emolib.audit import Printed
-
-    return int(len(Printed(f"{accuracy:.2f}", percent=True).window().numerators(n)) > 0)
 
 
 def _accuracy_to_try(rng: np.random.Generator) -> tuple[float, int]:
@@ -478,101 +359,66 @@ def _accuracy_to_try(rng: np.random.Generator) -> tuple[float, int]:
     return round(100 * float(share), 2), n
 
 
-def _yang_size() -> int:
-    from emolib import audit
+@exercise("audit-possible", inputs=_accuracy_to_try)
+def _possible(accuracy: float, n: int) -> int:
+    """the nearest k is round(accuracy / 100 * n); does 100 * k / n lie within 0.005 of it?"""
+    return int(len(audit.Printed(f"{accuracy:.2f}", percent=True).window().numerators(n)) > 0)
 
+
+@exercise("audit-yang-size")
+def _yang_size() -> int:
+    """audit.granularity takes a list of audit.Printed and tries rounding and truncation; its
+    `sizes` are in ascending order
+    """
     printed = ("80.00", "82.29", "84.37", "87.91", "90.62", "62.50", "79.79")
     return audit.granularity([audit.Printed(text) for text in printed]).sizes[0]
 
 
+@exercise("audit-mostafa-accuracy", tolerance=1e-3)
 def _mostafa_accuracy() -> float:
-    from emolib import audit, paths
-
+    """a mean of the recalls with weight 1 for neutral and 2 for every other class, in per cent"""
     table = audit.Table.read(paths.CLAIMS / "tables" / "mostafa-table2.csv")
     clips = table.counts("population")["ravdess speech"]
     recalls = {name.lower(): row["recall"].value for name, row in table.classes.items()}
     return 100 * float(sum(clips[name] * recalls[name] for name in recalls) / sum(clips.values()))
 
 
-def _mcnemar(gained: int, lost: int) -> float:
-    from scipy.stats import binomtest
+@exercise("audit-mcnemar", tolerance=1e-3)
+def _mcnemar() -> float:
+    """of 20 clips that changed, 14 fell on one side: how likely is a fair coin to be as uneven, in
+    either direction?
+    """
+    return float(stats.binomtest(14, 14 + 6).pvalue)
 
-    return float(binomtest(gained, gained + lost).pvalue)
 
-
-register(
-    "audit-possible",
-    Exercise(
-        lambda: _possible,
-        "the nearest k is round(accuracy / 100 * n); does 100 * k / n lie within 0.005 of it?",
-        inputs=_accuracy_to_try,
-    ),
-)
-register(
-    "audit-yang-size",
-    Exercise(
-        _yang_size,
-        "audit.granularity takes a list of audit.Printed and tries rounding and truncation; its "
-        "`sizes` are in ascending order",
-    ),
-)
-register(
-    "audit-mostafa-accuracy",
-    Exercise(
-        _mostafa_accuracy,
-        "a mean of the recalls with weight 1 for neutral and 2 for every other class, in per cent",
-        tolerance=1e-3,
-    ),
-)
-register(
-    "audit-mcnemar",
-    Exercise(
-        lambda: _mcnemar(14, 6),
-        "of 20 clips that changed, 14 fell on one side: how likely is a fair coin to be as uneven, "
-        "in either direction?",
-        tolerance=1e-3,
-    ),
-)
-register(
-    "audit-wilson",
-    Exercise(
-        lambda: _wilson(479, 491),
-        "evaluation.wilson(correct, total) gives both ends",
-        tolerance=1e-3,
-    ),
-)
+@exercise("audit-wilson", tolerance=1e-3)
+def _audit_interval() -> tuple[float, float]:
+    """evaluation.wilson(correct, total) gives both ends"""
+    return evaluation.wilson(479, 491)
 
 
 # --- Lab: the leak ladder --------------------------------------------------------------------
 
 
+@exercise("lab_leaks-cue")
 def _cue_accuracy() -> float:
+    """the clips with a random cue are not all wrong: one in eight is right"""
     from emolib import synthetic
 
     return synthetic.LEAKS["actor"].leaking["clip"]
 
 
-def _sibling_share_reference(train: np.ndarray, test: np.ndarray) -> float:
+@exercise("lab_leaks-six", tolerance=1e-3)
+def _six() -> float:
+    """evaluation.wilson(correct, total) gives both ends; the lower one is wanted"""
+    return evaluation.wilson(6, 6)[0]
+
+
+def _clip_numbers(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    return rng.integers(0, 40, 30), rng.integers(0, 40, 20)
+
+
+@exercise("lab_leaks-detector", inputs=_clip_numbers)
+def _detector(train: np.ndarray, test: np.ndarray) -> float:
+    """ask for each test sample whether its clip number is among those of the training"""
     return float(np.isin(test, train).mean())
-
-
-register(
-    "lab_leaks-cue",
-    Exercise(_cue_accuracy, "the clips with a random cue are not all wrong: one in eight is right"),
-)
-register(
-    "lab_leaks-six",
-    Exercise(
-        lambda: _wilson(6, 6)[0],
-        "evaluation.wilson(correct, total) gives both ends; the lower one is wanted",
-        tolerance=1e-3,
-    ),
-)
-register(
-    "lab_leaks-detector",
-    Exercise(
-        lambda: _sibling_share_reference,
-        "ask for each test sample whether its clip number is among those of the training",
-        inputs=lambda rng: (rng.integers(0, 40, 30), rng.integers(0, 40, 20)),
-    ),
-)

@@ -1,6 +1,5 @@
-"""Lay the pages out: prose, executed notebooks with their banner, the list of public names."""
+"""Lay the pages out: prose, executed notebooks with their banner, the sources of the API pages."""
 
-import ast
 import json
 import re
 import shutil
@@ -8,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from emolib import paths
-from emolib.book.execution import Job, Run, read_notebook, source
+from emolib.book.execution import Job, Run, files_below, read_notebook, source
 
 BANNER = """\
 :::{{admonition}} Quick mode
@@ -68,21 +67,14 @@ def stage(folder: Path, jobs: Sequence[Job], runs: Sequence[Run], pages: Sequenc
     import yaml
 
     project = paths.PROJECT
-    content = {}
-    for name in ("_config.yml", "_toc.yml"):
-        content[name] = (project / name).read_bytes()
-    for file in sorted((project / "book").rglob("*")):
-        if file.is_file() and not file.name.startswith("."):
-            content[str(file.relative_to(project))] = file.read_bytes()
-    for data in (project / "data" / "claims", project / "data" / "results"):
-        for file in sorted(data.rglob("*")):
-            if file.is_file() and not file.name.startswith("."):
-                content[f"attached/{file.relative_to(project)}"] = file.read_bytes()
-    api = "book/api.md"
-    if api in content:
-        content[api] = content[api].replace(
-            API_MARK.encode(), api_overview(project / "emolib").encode()
-        )
+    content = {name: (project / name).read_bytes() for name in ("_config.yml", "_toc.yml")}
+    # The sources of the package go along: the API pages are made from them.
+    sources = [file for file in files_below(project / "emolib") if file.suffix == ".py"]
+    for file in [*files_below(project / "book"), *sources]:
+        content[str(file.relative_to(project))] = file.read_bytes()
+    for folder_of_data in ("data/claims", "data/results"):
+        for file in files_below(project / folder_of_data):
+            content[f"attached/{file.relative_to(project)}"] = file.read_bytes()
     for job, run in zip(jobs, runs, strict=True):
         if not job.corpus:
             page = with_banner(read_notebook(job.executed), run, job)
@@ -92,7 +84,12 @@ def stage(folder: Path, jobs: Sequence[Job], runs: Sequence[Run], pages: Sequenc
     if set(pages) != set(toc_pages(project / "_toc.yml")):
         content["_toc.yml"] = yaml.safe_dump(_only_pages(toc, set(pages))).encode()
 
-    for old in [file for file in folder.rglob("*") if file.is_file()] if folder.exists() else []:
+    _write(folder, content)
+
+
+def _write(folder: Path, content: Mapping[str, bytes]) -> None:
+    """Write the files whose content differs, and remove those that are not named."""
+    for old in [file for file in folder.rglob("*") if file.is_file()]:
         if str(old.relative_to(folder)) not in content:
             old.unlink()
     for name, data in content.items():
@@ -129,69 +126,3 @@ def publish(built: Path, target: Path) -> None:
         after = THEBE.sub(b"", before)
         if after != before:
             file.write_bytes(after)
-
-
-API_MARK = "<!-- api -->"
-
-
-def api_overview(package: Path) -> str:
-    """Return Markdown that lists every public name of the package with its first sentence.
-
-    The sources are read, not imported: a page about the package needs none of its libraries.
-    """
-    parts = []
-    for file in sorted(package.rglob("*.py")):
-        module = ".".join(file.relative_to(package.parent).with_suffix("").parts)
-        module = module.removesuffix(".__init__")
-        tree = ast.parse(file.read_text(encoding="utf8"))
-        public = [
-            node
-            for node in tree.body
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
-        ]
-        intro = _prose((ast.get_docstring(tree) or "").split("\n\n")[0])
-        level = "##" if module.count(".") < 2 else "###"
-        parts.append(f"(api-{module})=\n{level} `{module}`\n\n{intro}\n")
-        if public:
-            rows = [f"| {_code(_signature(node))} | {_cell(_first(node))} |" for node in public]
-            parts.append("| name | what it does |\n|---|---|\n" + "\n".join(rows) + "\n")
-        documented = [node for node in public if "\n" in (ast.get_docstring(node) or "")]
-        if documented:
-            full = "\n\n".join(
-                f"{node.name}\n{'-' * len(node.name)}\n{ast.get_docstring(node)}"
-                for node in documented
-            )
-            parts.append(
-                f"`````{{dropdown}} Parameters, shapes, units, errors\n"
-                f"````text\n{full}\n````\n`````\n"
-            )
-    return "\n".join(parts)
-
-
-def _signature(node: ast.FunctionDef | ast.ClassDef) -> str:
-    if isinstance(node, ast.ClassDef):
-        return f"class {node.name}"
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
-    return f"{node.name}({ast.unparse(node.args)}){returns}"
-
-
-def _first(node: ast.AST) -> str:
-    return (ast.get_docstring(node) or "").split("\n\n")[0]
-
-
-def _code(text: str) -> str:
-    """Return inline code for a table cell: a bar inside it would end the cell."""
-    return "`" + text.replace("|", "\\|") + "`"
-
-
-def _cell(text: str) -> str:
-    return _prose(text).replace("|", "\\|")
-
-
-def _prose(text: str) -> str:
-    """Return a docstring's sentence as Markdown: roles become code, markup signs stay signs."""
-    text = re.sub(r":[a-z:]+:`~?([^`]+)`", r"`\1`", " ".join(text.split()))
-    text = text.replace("``", "`")
-    pieces = text.split("`")
-    pieces[::2] = [re.sub(r"([\\*_$<>{}\[\]])", r"\\\1", piece) for piece in pieces[::2]]
-    return "`".join(pieces)

@@ -7,19 +7,15 @@ set, and what leaks through a split.
 
 import html
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-#: Verdicts of the ledger, in the order of a legend, and the class that colours each.
-VERDICTS = {
-    "holds": "holds",
-    "fails": "fails",
-    "impossible": "impossible",
-    "not stated well enough": "unstated",
-    "awaits data": "awaits",
-}
+from emolib import results as stored
+from emolib.claims import VERDICTS, ledger, schema
+from emolib.results import corpus_name
 
 
 @dataclass(frozen=True)
@@ -47,18 +43,14 @@ class Table:
 
 def claims(key: str) -> Table:
     """Return what the paper claims: where it says so, what, and the value as printed."""
-    from emolib.claims import ledger as ledger
-
     columns = ("source", "quantity", "published", "unit")
-    own = [claim for claim in ledger.load(key) if claim.own]
+    own = [claim for claim in schema.load(key) if claim.own]
     table = pd.DataFrame([[getattr(claim, c) for c in columns] for claim in own], columns=columns)
     return Table(_as_printed(table), f"{len(table)} claims, in the order of the paper")
 
 
 def verdicts(key: str) -> Table:
     """Return every claim with what was measured, the verdict, and why."""
-    from emolib.claims import ledger as ledger
-
     table = ledger.table(key, own=True)
     shown = _as_printed(table).assign(
         measured=table["measured"].map(number),
@@ -72,30 +64,24 @@ def verdicts(key: str) -> Table:
         ],
     )
     counts = table["verdict"].value_counts()
-    said = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
-    return Table(shown, f"{len(table)} claims: {said}")
+    listing = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
+    return Table(shown, f"{len(table)} claims: {listing}")
 
 
 def _as_printed(table: pd.DataFrame) -> pd.DataFrame:
-    printed = [
-        " ".join(filter(None, (cell(value), cell(unit))))
-        for value, unit in zip(table["published"], table["unit"], strict=True)
-    ]
-    return pd.DataFrame(
-        {
-            "where": table["source"].map(cell),
-            "what": table["quantity"].map(cell),
-            "printed": printed,
-        }
-    )
+    printed = table["published"].map(cell) + " " + table["unit"].map(cell)
+    columns = {"where": table["source"].map(cell), "what": table["quantity"].map(cell)}
+    return pd.DataFrame(columns | {"printed": printed.str.strip()})
 
 
 def badge(verdict: str) -> str:
     """Return a verdict as a small coloured label; the word itself carries the meaning."""
-    return (
-        f'<span class="emolib-badge emolib-{VERDICTS.get(verdict, "unstated")}">'
-        f"{html.escape(verdict)}</span>"
-    )
+    return f'<span class="emolib-badge emolib-{style(verdict)}">{html.escape(verdict)}</span>'
+
+
+def style(verdict: str) -> str:
+    """Return the class that colours a verdict: ``awaits data`` → ``awaits-data``."""
+    return re.sub(r"[^a-z]+", "-", verdict)
 
 
 def cell(value) -> str:
@@ -126,13 +112,6 @@ def count(key: str, **options):
 
 
 # --- room 4: data and split ------------------------------------------------------------------
-
-
-def corpus_name(corpus: str) -> str:
-    """Return how a corpus is called in a caption: what is synthetic or paired says so."""
-    from emolib.results import CORPUS_NAMES
-
-    return CORPUS_NAMES.get(corpus, corpus)
 
 
 def clips(dataset) -> Table:
@@ -179,7 +158,8 @@ def results(key: str, experiments: Sequence[str]) -> Table:
     segmented = any(result.n_segments > 1 for result in stored.values() if result)
     for name, result in stored.items():
         if result is None:
-            rows.append({"experiment": f"{name}: <code>{_command(key, name)}</code>"})
+            command = f"emolib train {key} --experiment {name}"
+            rows.append({"experiment": f"{name}: <code>{command}</code>"})
             continue
         if segmented:
             by_sample = result.summary.get("segment_accuracy", result.summary["accuracy"])
@@ -217,35 +197,16 @@ def results_frame(key: str, experiments: Sequence[str], metric: str = "accuracy"
     rows = []
     for name in experiments:
         result = committed(key, name)
-        if result is None:
-            continue
-        if metric not in result.summary:
-            continue
-        summary = result.summary[metric]
-        rows.append(
-            {
-                "label": name.replace("-", " "),
-                "value": 100 * summary.mean,
-                "low": 100 * summary.interval[0],
-                "high": 100 * summary.interval[1],
-                "modality": result.modality,
-                "experiment": name,
-            }
-        )
+        if result is not None and metric in result.summary:
+            summary = result.summary[metric]
+            value, low, high = (100 * share for share in (summary.mean, *summary.interval))
+            rows.append((name.replace("-", " "), value, low, high, result.modality, name))
     return pd.DataFrame(rows, columns=["label", "value", "low", "high", "modality", "experiment"])
 
 
-def committed(key: str, name: str):
-    """Return a committed `results.Result`, or None if that experiment was not run yet."""
-    from emolib import results as stored
-
-    if not stored.path(key, name).exists():
-        return None
-    return stored.load(key, name)
-
-
-def _command(key: str, name: str) -> str:
-    return f"emolib train {key} --experiment {name}"
+def committed(key: str, name: str) -> stored.Result | None:
+    """Return a committed result, or None if that experiment was not run yet."""
+    return stored.load(key, name) if stored.path(key, name).exists() else None
 
 
 def _summary(summary) -> str:

@@ -151,7 +151,7 @@ class Split:
         return hashlib.sha256(self.table.to_csv(index=False).encode()).hexdigest()
 
     def save(self, path: str | Path | None = None) -> Path:
-        """Write the table as CSV, by default to ``data/splits/<name>.csv``."""
+        """Write the table as CSV, by default to ``splits/<name>.csv`` below `paths.HOME`."""
         path = Path(path) if path else paths.SPLITS / f"{self.name}.csv"
         with paths.atomic(path) as part:
             self.table.to_csv(part, index=False)
@@ -170,14 +170,14 @@ class Split:
         """
         path = Path(path)
         if path.suffix != ".csv":
-            path = paths.SPLITS / f"{path.name}.csv"
+            path = paths.find(paths.SPLITS / f"{path.name}.csv")
         match = _NAME.fullmatch(path.stem)
         if not match:
             raise CorpusError(
                 f"{path} is not named like a split: corpus-kind.csv, such as ravdess-actor.csv"
             )
         if not path.is_file():
-            known = ", ".join(sorted(file.stem for file in path.parent.glob("*.csv"))) or "none"
+            known = ", ".join(file.stem for file in paths.files(path.parent, "*.csv")) or "none"
             raise CorpusError(f"there is no split {path}: saved there are {known}")
         table = pd.read_csv(path, dtype={"clip_id": str}, keep_default_na=False)
         return cls(match["kind"], match["corpus"], table, int(match["seed"] or 0))

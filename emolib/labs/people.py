@@ -25,8 +25,8 @@ _HEAD = """\
 
 
 def path() -> Path:
-    """Return where the committed table lies."""
-    return paths.RESULTS / "baselines" / "people.csv"
+    """Return where the table lies, a recounted one or the committed one."""
+    return paths.find(paths.RESULTS / "baselines" / "people.csv")
 
 
 def people(corpus: str | None = None) -> pd.DataFrame:
@@ -71,6 +71,6 @@ def recount(root: str | Path | None = None) -> pd.DataFrame:
 
 def save(table: pd.DataFrame) -> Path:
     """Write the table of people atomically and return its path."""
-    with paths.atomic(path()) as temporary:
+    with paths.atomic(paths.RESULTS / "baselines" / "people.csv") as temporary:
         temporary.write_text(_HEAD + table.to_csv(index=False, lineterminator="\n"))
     return path()

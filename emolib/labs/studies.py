@@ -534,7 +534,7 @@ def save(name: str) -> Path:
 
 def table(name: str) -> pd.DataFrame:
     """Return a stored table, or an empty one that says how to make it."""
-    file = paths.RESULTS / f"{name}.csv"
+    file = paths.find(paths.RESULTS / f"{name}.csv")
     if not file.exists():
         return pd.DataFrame({"not made yet": [f"emolib study {name}"]})
     return pd.read_csv(file, keep_default_na=False, na_values=[""]).drop(columns="commit")

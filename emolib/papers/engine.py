@@ -266,7 +266,7 @@ def compose(
     **said: Any,
 ) -> results.Result:
     """Put finished runs together with what they were made from; `said` are further fields."""
-    samples = results.Samples(
+    samples = results.TestClips(
         clip_ids=dataset.manifest["clip_id"].tolist(),
         labels=_clip_labels(dataset).tolist(),
         actors=dataset.manifest["actor"].tolist(),

@@ -8,7 +8,7 @@ for checking machinery: no accuracy on it is ever a finding about people.
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,11 @@ import pandas as pd
 from emolib import paths
 from emolib.emotions import EMOTIONS
 from emolib.errors import EmolibError
-from emolib.synthetic.face import Face
 from emolib.synthetic.media import write_media, write_wav
 from emolib.synthetic.performance import FPS, SIZE, Cue, Take, apex
 from emolib.synthetic.person import Person, person
 from emolib.synthetic.planted import LEAKS, PLANTED, REGIONS, Leak, Planted
+from emolib.synthetic.tables import table
 from emolib.synthetic.voice import RATE, SENTENCES
 
 __all__ = [
@@ -32,8 +32,9 @@ __all__ = [
 
 #: The emotions of the default corpus, those of RAVDESS.
 CLASSES = EMOTIONS[:8]
+_LAYOUTS = table("layouts")
 #: Layouts that can be written.
-CORPORA = ("ravdess", "cremad", "savee", "mead", "fer2013")
+CORPORA = ("ravdess", *_LAYOUTS)
 #: Goes up when the same seed gives other files; files of an older version are made anew.
 VERSION = 3
 
@@ -53,101 +54,78 @@ class _Clip:
     """A take and the files it becomes, relative to the corpus folder."""
 
     take: Take
-    video: str = ""
-    audio: str = ""
+    video: str
+    audio: str
     audio_rate: int = RATE
     points: str = ""
-    silent: bool = False
+    twin: str = ""
 
     def files(self, folder: Path) -> list[Path]:
-        return [folder / name for name in (self.video, self.audio, self.points) if name]
+        names = (self.video, self.audio, self.points, self.twin)
+        return [folder / name for name in names if name]
 
 
 def clip_facts(actors: int, statements: int, full: bool) -> Iterator[tuple[str, dict]]:
     """Yield RAVDESS file stems without the modality, and what they stand for."""
-    for actor in range(1, actors + 1):
-        for number, emotion in enumerate(CLASSES, 1):
-            for intensity in ("normal", "strong") if full and emotion != "neutral" else ("normal",):
-                for statement in range(1, statements + 1):
-                    for repetition in (1, 2) if full else (1,):
-                        level = 1 if intensity == "normal" else 2
-                        yield (
-                            f"01-{number:02}-{level:02}-{statement:02}-{repetition:02}-{actor:02}",
-                            {
-                                "actor": actor,
-                                "emotion": emotion,
-                                "intensity": intensity,
-                                "statement": statement,
-                                "repetition": repetition,
-                            },
-                        )
+    levels = (1, 2) if full else (1,)
+    people, sentences = range(1, actors + 1), range(1, statements + 1)
+    for actor, emotion, level, statement, repetition in product(
+        people, CLASSES, levels, sentences, levels
+    ):
+        if (emotion, level) == ("neutral", 2):
+            continue
+        number = CLASSES.index(emotion) + 1
+        yield (
+            f"01-{number:02}-{level:02}-{statement:02}-{repetition:02}-{actor:02}",
+            {
+                "actor": actor,
+                "emotion": emotion,
+                "intensity": ("normal", "strong")[level - 1],
+                "statement": statement,
+                "repetition": repetition,
+            },
+        )
 
 
 def _ravdess(options: "_Options") -> Iterator[_Clip]:
-    names = list(clip_facts(options.actors, options.statements, options.full))
+    names = dict(clip_facts(options.actors, options.statements, options.full))
     told = _cue_table(names, options.seed, options.leak)
-    for stem, facts in names:
+    for stem, facts in names.items():
         shown, cue = told.get(stem, (facts["emotion"], None))
-        take = Take(
-            facts["actor"],
-            shown,
-            WORDS[facts["statement"] - 1],
-            facts["intensity"],
-            stem,
-            options.seed,
-            cue,
-        )
-        folder = f"ravdess/Actor_{facts['actor']:02}"
+        sentence = WORDS[facts["statement"] - 1]
+        take = Take(facts["actor"], shown, sentence, facts["intensity"], stem, options.seed, cue)
+        home = f"ravdess/Actor_{facts['actor']:02}"
         yield _Clip(
-            take, f"{folder}/01-{stem}.mp4", f"{folder}/03-{stem}.wav",
-            points=f"landmarks/01-{stem}.npz", silent=options.silent,
-        )  # fmt: skip
+            take,
+            video=f"{home}/01-{stem}.mp4",
+            audio=f"{home}/03-{stem}.wav",
+            points=f"landmarks/01-{stem}.npz",
+            twin=f"{home}/02-{stem}.mp4" if options.silent else "",
+        )
 
 
-_CREMAD = {"angry": "ANG", "disgust": "DIS", "fearful": "FEA", "happy": "HAP", "neutral": "NEU",
-           "sad": "SAD"}  # fmt: skip
-_SAVEE = {"angry": "a", "disgust": "d", "fearful": "f", "happy": "h", "neutral": "n", "sad": "sa",
-          "surprised": "su"}  # fmt: skip
-_MEAD = {"neutral": "neutral", "happy": "happy", "sad": "sad", "angry": "angry", "fearful": "fear",
-         "disgust": "disgusted", "surprised": "surprised", "contempt": "contempt"}  # fmt: skip
-_FER = {"angry": 0, "disgust": 1, "fearful": 2, "happy": 3, "sad": 4, "surprised": 5, "neutral": 6}
-
-
-def _cremad(options: "_Options") -> Iterator[_Clip]:
-    for actor in (1, 2):
-        for emotion, code in _CREMAD.items():
-            name = f"{1000 + actor}_DFA_{code}_XX"
-            take = Take(30 + actor, emotion, WORDS[2], name=name, seed=options.seed)
-            yield _Clip(
-                take, f"cremad/VideoFlash/{name}.flv", f"cremad/AudioWAV/{name}.wav", 16_000
+def _sample(corpus: str, seed: int) -> Iterator[_Clip]:
+    """Yield a few clips of another corpus, one for each of its actors, emotions and levels."""
+    layout = _LAYOUTS[corpus]
+    for (actor, speaker), (emotion, code) in product(
+        layout["speakers"].items(), layout["codes"].items()
+    ):
+        for level in layout.get("levels", {}).get(emotion, (1,)):
+            name, video, audio = (
+                layout[part].format(speaker=speaker, code=code, level=level)
+                for part in ("name", "video", "audio")
             )
+            intensity = "strong" if level == 3 else "normal"
+            take = Take(actor, emotion, layout["sentence"], intensity, name, seed)
+            rate = layout.get("audio_rate", RATE)
+            yield _Clip(take, f"{corpus}/{video}", f"{corpus}/{audio}", rate)
 
 
-def _savee(options: "_Options") -> Iterator[_Clip]:
-    for actor, speaker in ((41, "DC"), (43, "JE")):
-        for emotion, code in _SAVEE.items():
-            name = f"{speaker}/{code}01"
-            take = Take(actor, emotion, WORDS[3], name=name, seed=options.seed)
-            yield _Clip(take, f"savee/{name}.avi", f"savee/{name}.wav", 44_100)
-
-
-def _mead(options: "_Options") -> Iterator[_Clip]:
-    for actor, speaker in ((51, "M003"), (52, "W009")):
-        for emotion, folder in _MEAD.items():
-            levels = (1,) if emotion == "neutral" else (1, 3) if emotion == "angry" else (1,)
-            for level in levels:
-                where = f"{folder}/level_{level}/001"
-                take = Take(
-                    actor, emotion, WORDS[3], "strong" if level == 3 else "normal",
-                    f"{speaker}/{where}", options.seed,
-                )  # fmt: skip
-                yield _Clip(
-                    take, f"mead/{speaker}/video/front/{where}.mp4",
-                    f"mead/{speaker}/audio/{where}.m4a",
-                )  # fmt: skip
-
-
-_CLIPS = {"ravdess": _ravdess, "cremad": _cremad, "savee": _savee, "mead": _mead}
+def _clips(corpus: str, options: "_Options") -> list[_Clip]:
+    """Return the films of a layout; FER2013 has none."""
+    if corpus == "fer2013":
+        return []
+    return list(_ravdess(options) if corpus == "ravdess" else _sample(corpus, options.seed))
 
 
 @dataclass(frozen=True)
@@ -166,6 +144,8 @@ class _Options:
             raise SynthesisError(f"actors={self.actors}: RAVDESS has names for 1 to 24 actors")
         if self.statements not in (1, 2):
             raise SynthesisError(f"statements={self.statements}: RAVDESS has 2; take 1 or 2")
+        if self.seed < 0:
+            raise SynthesisError(f"seed={self.seed}: seeds are whole numbers from 0")
         if self.leak is not None and self.leak not in LEAKS:
             raise SynthesisError(f"unknown leak {self.leak!r}: known are {', '.join(LEAKS)}")
 
@@ -182,31 +162,26 @@ class _Options:
 # -- planted leaks -----------------------------------------------------------------------------
 
 
-def _cue_table(names: list, seed: int, leak: str | None) -> dict[str, tuple[str, Cue]]:
+def _cue_table(names: dict, seed: int, leak: str | None) -> dict[str, tuple[str, Cue]]:
     """Return stem → (emotion shown, cue) for a leak corpus; empty without a leak."""
     if leak is None:
         return {}
     rng = np.random.default_rng([seed, 3, list(LEAKS).index(leak)])
-    emotions = [facts["emotion"] for _, facts in names]
-    shown = rng.permutation(emotions)
+    shown = rng.permutation([facts["emotion"] for facts in names.values()])
     codes = _codes(names, seed)
     return {
-        stem: (
-            str(shown[i]),
-            Cue.coded(codes[stem][0]) if leak == "actor" else Cue.own(rng),
-        )
-        for i, (stem, _) in enumerate(names)
+        stem: (str(emotion), Cue.coded(codes[stem][0]) if leak == "actor" else Cue.own(rng))
+        for stem, emotion in zip(names, shown, strict=True)
     }
 
 
-def _codes(names: list, seed: int) -> dict[str, tuple[int, bool]]:
+def _codes(names: dict, seed: int) -> dict[str, tuple[int, bool]]:
     """Return stem → (code of the cue, whether it follows the actor's private code)."""
     rng = np.random.default_rng([seed, 4])
-    private = {
-        actor: rng.permutation(len(CLASSES)) for actor in sorted({f["actor"] for _, f in names})
-    }
+    actors = sorted({facts["actor"] for facts in names.values()})
+    private = {actor: rng.permutation(len(CLASSES)) for actor in actors}
     codes = {}
-    for stem, facts in names:
+    for stem, facts in names.items():
         told = rng.uniform() < LEAKS["actor"].strength
         secret = int(private[facts["actor"]][CLASSES.index(facts["emotion"])])
         codes[stem] = (secret if told else int(rng.integers(len(CLASSES))), bool(told))
@@ -226,22 +201,20 @@ def cues(
         for every clip for ``leak="segment"``) and ``told`` (whether the cue was set by the label).
     """
     options = _Options(actors, seed, statements, full, leak)
-    names = list(clip_facts(actors, statements, full))
+    names = dict(clip_facts(actors, statements, full))
     shown = _cue_table(names, seed, options.leak)
-    codes = _codes(names, seed)
-    rows = []
-    for i, (stem, facts) in enumerate(names):
-        code, told = codes[stem] if leak == "actor" else (i, True)
-        rows.append(
-            {
-                "clip_id": f"01-{stem}",
-                "actor": f"{facts['actor']:02}",
-                "emotion": facts["emotion"],
-                "shown": shown[stem][0],
-                "cue": code,
-                "told": told,
-            }
-        )
+    codes = _codes(names, seed) if leak == "actor" else {s: (i, True) for i, s in enumerate(names)}
+    rows = [
+        {
+            "clip_id": f"01-{stem}",
+            "actor": f"{facts['actor']:02}",
+            "emotion": facts["emotion"],
+            "shown": shown[stem][0],
+            "cue": codes[stem][0],
+            "told": codes[stem][1],
+        }
+        for stem, facts in names.items()
+    ]
     return pd.DataFrame(rows)
 
 
@@ -296,15 +269,11 @@ def ensure(
             f"no synthetic {', '.join(sorted(unknown))}: known are {', '.join(CORPORA)}"
         )
     folder = _folder(options, root)
-    clips = [clip for name in wanted if name in _CLIPS for clip in _CLIPS[name](options)]
+    clips = [clip for name in wanted for clip in _clips(name, options)]
     pictures = folder / "fer2013" / "fer2013.csv"
     # A second process that wants the same clips waits for them instead of drawing them again.
     with FileLock(folder / ".lock"):
-        todo = [
-            clip
-            for clip in clips
-            if not all(_current(file, folder) for file in _targets(clip, folder))
-        ]
+        todo = [c for c in clips if not all(_current(file, folder) for file in c.files(folder))]
         _render_all(todo, folder, n_jobs, progress)
         if "fer2013" in wanted and not _current(pictures, folder):
             _write_fer2013(pictures, seed)
@@ -325,16 +294,6 @@ def _folder(options: _Options, root) -> Path:
 def _current(path: Path, folder: Path) -> bool:
     """Tell whether a file is there and not older than the note of this version."""
     return path.exists() and path.stat().st_mtime_ns >= (folder / _NOTE).stat().st_mtime_ns
-
-
-def _targets(clip: _Clip, folder: Path) -> list[Path]:
-    files = clip.files(folder)
-    return [*files, _twin(folder / clip.video)] if clip.silent else files
-
-
-def _twin(video: Path) -> Path:
-    """Return the name of the silent video beside an audio-visual one."""
-    return video.with_name("02" + video.name[2:])
 
 
 def _render_all(clips: list[_Clip], folder: Path, n_jobs: int, progress: bool) -> None:
@@ -359,23 +318,14 @@ def _render(clip: _Clip, folder: Path) -> None:
     cv2.setNumThreads(1)  # the clips run in parallel, not the pixels of one
     try:
         speech = clip.take.speech()
-        points, frames = [], []
-        keep = frames if clip.silent else None
-
-        def drawn():
-            for frame, marks in clip.take.frames(speech):
-                points.append(marks)
-                if keep is not None:
-                    keep.append(frame)
-                yield frame
-
+        frames, points = zip(*clip.take.frames(speech), strict=True)
         if clip.audio.endswith(".wav"):
             write_wav(folder / clip.audio, speech.samples, RATE, clip.audio_rate)
-        elif clip.audio:
+        else:
             write_media(folder / clip.audio, None, FPS, speech.samples, RATE)
-        write_media(folder / clip.video, drawn(), FPS, speech.samples, RATE)
-        if clip.silent:
-            write_media(_twin(folder / clip.video), frames, FPS, None, RATE)
+        write_media(folder / clip.video, frames, FPS, speech.samples, RATE)
+        if clip.twin:
+            write_media(folder / clip.twin, frames, FPS, None, RATE)
         if clip.points:
             with paths.atomic(folder / clip.points) as temporary:
                 np.savez_compressed(temporary, points=np.stack(points))
@@ -387,12 +337,14 @@ def _write_fer2013(path: Path, seed: int, people: int = 20) -> None:
     """Write a CSV as Kaggle's: emotion, 48×48 pixels, usage; people do not cross usages."""
     import cv2
 
+    from emolib.synthetic.face import Face
+
     rng = np.random.default_rng([seed, 5])
     lines = ["emotion,pixels,Usage"]
     for number in range(people):
         usage = "Training" if number < people * 0.8 else ("PublicTest", "PrivateTest")[number % 2]
         face = Face(person(100 + number, seed), (120, 120), zoom=1.45, detail=1.3)
-        for emotion, code in _FER.items():
+        for emotion, code in _LAYOUTS["fer2013"]["codes"].items():
             for _ in range(2):
                 units, pose, gaze = apex(emotion, rng.uniform(0.75, 1.1))
                 frame, points = face.draw(units, pose.turned(*rng.normal(0, (6, 3, 4))), gaze)
@@ -440,11 +392,6 @@ def landmarks(
 # -- pictures for the book ---------------------------------------------------------------------
 
 
-@lru_cache(maxsize=8)
-def _portrait(actor: int, seed: int, size: tuple[int, int]) -> Face:
-    return Face(person(actor, seed), size, zoom=1.15)
-
-
 def apex_frame(
     actor: int, emotion: str, seed: int = 0, *, height: int = 360, strength: float = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -457,9 +404,11 @@ def apex_frame(
     landmarks : float32 (68, 2)
         In pixels.
     """
+    from emolib.synthetic.face import painter
+
     if emotion not in PLANTED:
         raise SynthesisError(f"unknown emotion {emotion!r}: known are {', '.join(PLANTED)}")
-    face = _portrait(actor, seed, (round(height / 2.4) * 2, height))
+    face = painter(person(actor, seed), (round(height / 2.4) * 2, height), zoom=1.15)
     return face.draw(*apex(emotion, strength))
 
 
@@ -468,9 +417,8 @@ def contact_sheet(
 ) -> np.ndarray:
     """Return apex frames, a row for each actor and a column for each emotion, uint8 (H, W, 3)."""
     emotions = tuple(emotions)
-    return np.vstack(
-        [
-            np.hstack([apex_frame(actor, emotion, seed, height=height)[0] for emotion in emotions])
-            for actor in range(1, actors + 1)
-        ]
-    )
+    rows = [
+        [apex_frame(actor, emotion, seed, height=height)[0] for emotion in emotions]
+        for actor in range(1, actors + 1)
+    ]
+    return np.vstack([np.hstack(row) for row in rows])

@@ -3,6 +3,7 @@
 Positions and lengths are in face units (the distance between the pupils is 1).
 """
 
+import cv2
 import numpy as np
 
 
@@ -29,6 +30,24 @@ def circle(n: int = 40) -> np.ndarray:
 def mirrored(half: np.ndarray) -> np.ndarray:
     """Return the outline whose right half runs from top to bottom through `half` (n, 2)."""
     return np.concatenate([half, (half * (-1, 1))[::-1]])
+
+
+def filled(shape: tuple[int, int], pixels: np.ndarray) -> np.ndarray:
+    """Return the mask (h, w) of a closed outline in pixels (n, 2), uint8, its edge smoothed."""
+    mask = np.zeros(shape, np.uint8)
+    return cv2.fillPoly(mask, [_fixed(pixels)], 255, cv2.LINE_AA, 4)
+
+
+def stroked(shape: tuple[int, int], paths: list[np.ndarray], thickness: float) -> np.ndarray:
+    """Return the mask (h, w) of open lines in pixels (n, 2), uint8, at least a pixel thick."""
+    mask = np.zeros(shape, np.uint8)
+    lines = [_fixed(path) for path in paths]
+    return cv2.polylines(mask, lines, False, 255, max(1, round(thickness)), cv2.LINE_AA, 4)
+
+
+def _fixed(pixels: np.ndarray) -> np.ndarray:
+    """Return pixels in fixed point with 4 fractional bits, as OpenCV wants them."""
+    return np.round(pixels * 16).astype(np.int32)
 
 
 class Canvas:
@@ -81,17 +100,11 @@ class Canvas:
 
     def area(self, outline, soft: float = 0.01) -> np.ndarray:
         """Return the mask (h, w) of a closed outline, 0 to 1, its edge blurred by `soft`."""
-        import cv2
-
-        mask = np.zeros(self.shape, np.uint8)
-        pixels = np.round((np.asarray(outline) - self.origin) * self.k * 16).astype(np.int32)
-        cv2.fillPoly(mask, [pixels], 255, cv2.LINE_AA, 4)
+        mask = filled(self.shape, (np.asarray(outline) - self.origin) * self.k)
         return self.blur(mask.astype(np.float32) / 255, soft)
 
     def blur(self, image, sigma: float) -> np.ndarray:
         """Blur an image (h, w) by `sigma` face units."""
-        import cv2
-
         return cv2.GaussianBlur(image, (0, 0), sigma * self.k) if sigma * self.k > 0.3 else image
 
     def bump(self, x, y, wide, high, amount) -> np.ndarray:
@@ -102,13 +115,11 @@ class Canvas:
 
     def ridge(self, path, width: float) -> np.ndarray:
         """Return a soft line of height 1 along `path` in face units, or a blob at a point."""
-        import cv2
-
         path = np.asarray(path, float)
         if len(path) == 1:
             return self.bump(*path[0], width, width, 1.0)
         mask = np.zeros(self.shape, np.float32)
-        pixels = np.round((spline(path) - self.origin) * self.k * 16).astype(np.int32)
+        pixels = _fixed((spline(path) - self.origin) * self.k)
         cv2.polylines(mask, [pixels], False, 1.0, max(1, round(width * self.k)), cv2.LINE_AA, 4)
         mask = self.blur(mask, width)
         return mask / max(float(mask.max()), 1e-6)
@@ -120,8 +131,6 @@ class Canvas:
 
     def streaks(self) -> np.ndarray:
         """Return short vertical streaks, mean 0 and sd 1."""
-        import cv2
-
         noise = self.rng.standard_normal(self.shape).astype(np.float32)
         noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.011 * self.k, sigmaY=0.07 * self.k)
         return noise / noise.std()
@@ -153,31 +162,20 @@ class Patch:
         self.shape = self.colour.shape[:2]
 
     def pixels(self, points: np.ndarray) -> np.ndarray:
-        """Return face units as fixed-point pixels (4 fractional bits) of the window."""
-        return np.round((points - self.corner) * self.k * 16).astype(np.int32)
+        """Return face units as pixels of the window."""
+        return (points - self.corner) * self.k
 
     def area(self, outline: np.ndarray, soft: float = 0.0) -> np.ndarray:
         """Return the mask of a closed outline, 0 to 1, its edge blurred by `soft` units."""
-        import cv2
-
-        mask = np.zeros(self.shape, np.uint8)
-        cv2.fillPoly(mask, [self.pixels(outline)], 255, cv2.LINE_AA, 4)
-        return self._soften(mask, soft)
+        return self._soften(filled(self.shape, self.pixels(outline)), soft)
 
     def lines(self, paths: list[np.ndarray], width: float, soft: float = 0.0) -> np.ndarray:
         """Return the mask of open lines `width` units thick."""
-        import cv2
-
-        mask = np.zeros(self.shape, np.uint8)
-        thickness = max(1, round(width * self.k))
-        paths = [self.pixels(path) for path in paths]
-        cv2.polylines(mask, paths, False, 255, thickness, cv2.LINE_AA, 4)
+        mask = stroked(self.shape, [self.pixels(path) for path in paths], width * self.k)
         faint = min(1.0, width * self.k)  # a line thinner than a pixel is a fainter pixel
         return self._soften(mask, soft) * np.float32(faint)
 
     def _soften(self, mask: np.ndarray, soft: float) -> np.ndarray:
-        import cv2
-
         if soft * self.k > 0.3:
             mask = cv2.GaussianBlur(mask, (0, 0), soft * self.k)
         return mask.astype(np.float32) * np.float32(1 / 255)

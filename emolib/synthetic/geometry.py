@@ -10,99 +10,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from emolib.synthetic.tables import table
+
+_TABLE = table("geometry")
+
 #: Point → the same point of the mirror image.
-MIRROR = np.array([
-    *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31,
-    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
-    54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
-])  # fmt: skip
+MIRROR = np.array(_TABLE["mirror"])
+_SOFT, _STILL = np.array(_TABLE["soft"]), np.array(_TABLE["still"])
 
-# The left half (and the midline) of an average face; the right half is its mirror image.
-_HALF = {
-    0: (-1.07, 0.00), 1: (-1.06, 0.32), 2: (-1.02, 0.63), 3: (-0.95, 0.93), 4: (-0.83, 1.21),
-    5: (-0.64, 1.44), 6: (-0.44, 1.63), 7: (-0.22, 1.765), 8: (0.00, 1.81),
-    17: (-0.87, -0.28), 18: (-0.73, -0.40), 19: (-0.55, -0.44), 20: (-0.37, -0.41),
-    21: (-0.20, -0.34),
-    27: (0.00, 0.02), 28: (0.00, 0.25), 29: (0.00, 0.48), 30: (0.00, 0.70),
-    31: (-0.22, 0.84), 32: (-0.11, 0.89), 33: (0.00, 0.92),
-    36: (-0.76, 0.01), 37: (-0.60, -0.10), 38: (-0.40, -0.10), 39: (-0.24, 0.04),
-    40: (-0.41, 0.10), 41: (-0.60, 0.10),
-    48: (-0.41, 1.205), 49: (-0.26, 1.145), 50: (-0.09, 1.10), 51: (0.00, 1.115),
-    59: (-0.27, 1.325), 58: (-0.12, 1.375), 57: (0.00, 1.385),
-    60: (-0.37, 1.209), 61: (-0.14, 1.217), 62: (0.00, 1.225), 67: (-0.14, 1.222), 66: (0.0, 1.23),
-}  # fmt: skip
-
-# Points that are not landmarks but move with the skin: cheeks (0 1), folds beside the nose
-# (2 3), forehead (4 5 6), and the anchors that hold still.
-_SOFT = np.array(
-    [(-0.64, 0.6), (0.64, 0.6), (-0.45, 0.95), (0.45, 0.95), (-0.5, -0.8), (0.5, -0.8), (0, -0.75)]
-)
-_STILL = np.array([
-    *((x, -1.25) for x in (-0.9, -0.3, 0.3, 0.9)),
-    *((x, y) for x in (-1.5, 1.5) for y in (-1.9, -1.0, -0.2, 0.7)),
-    *((x, -1.9) for x in (-0.75, 0.0, 0.75)),
-    *((s * x, y) for s in (-1, 1) for x, y in ((1.0, -0.5), (0.5, -0.12), (0.5, 0.12))),
-    (-1.6, 1.5), (1.6, 1.5), (-1.6, 2.4), (1.6, 2.4), (0, 2.4),
-])  # fmt: skip
-
-# Action unit → {point: (dx, dy)} at activation 1 on the left; the right half mirrors it.
-# Points from 68 on are those of _SOFT.
-_UNITS: Mapping[str, Mapping[int, tuple[float, float]]] = {
-    "1": {21: (0.03, -0.19), 20: (0.02, -0.12), 19: (0, -0.04), 18: (0, 0.02), 74: (0, -0.07)},
-    "2": {17: (-0.01, -0.11), 18: (-0.01, -0.18), 19: (-0.01, -0.18), 20: (0, -0.09),
-          72: (0, -0.08)},
-    "4": {21: (0.07, 0.15), 20: (0.06, 0.14), 19: (0.05, 0.10), 18: (0.04, 0.03), 17: (0.03, -0.02),
-          27: (0, 0.03), 74: (0, 0.05)},
-    "6": {68: (0.02, -0.10), 17: (0, 0.02)},
-    "9": {31: (-0.03, -0.09), 32: (-0.01, -0.06), 33: (0, -0.04), 30: (0, -0.05), 29: (0, -0.03),
-          21: (0.03, 0.09), 20: (0.02, 0.07), 50: (0, -0.05), 51: (0, -0.04), 49: (0, -0.04),
-          61: (0, -0.04), 62: (0, -0.03), 70: (-0.02, -0.09), 68: (0.02, -0.06)},
-    "10": {49: (0.01, -0.09), 50: (0, -0.10), 51: (0, -0.08), 61: (0, -0.10), 62: (0, -0.09),
-           48: (-0.01, -0.02), 60: (-0.01, -0.02), 31: (-0.03, -0.03), 70: (-0.02, -0.08)},
-    "11": {70: (-0.02, -0.05), 49: (0, -0.02)},
-    "12": {48: (-0.17, -0.15), 60: (-0.17, -0.145), 49: (-0.09, -0.035), 50: (-0.02, 0.025),
-           51: (0, 0.03), 61: (-0.06, 0.0), 62: (0, 0.03), 67: (-0.06, 0.02), 66: (0, 0.03),
-           59: (-0.09, -0.03), 58: (-0.03, 0.01), 57: (0, 0.015), 68: (-0.01, -0.09),
-           70: (-0.10, -0.07), 4: (-0.02, -0.02), 31: (-0.02, -0.01)},
-    "14": {48: (-0.08, -0.05), 60: (-0.09, -0.05), 49: (-0.03, 0.0), 59: (-0.03, -0.01),
-           70: (-0.04, -0.02)},
-    "15": {48: (-0.02, 0.105), 60: (-0.02, 0.10), 49: (-0.01, 0.04), 59: (-0.01, 0.055),
-           50: (0, -0.01), 61: (0, 0.02), 67: (0, 0.02), 70: (0, 0.02)},
-    "16": {57: (0, 0.10), 58: (-0.01, 0.10), 59: (-0.02, 0.06), 66: (0, 0.11), 67: (-0.01, 0.10)},
-    "17": {57: (0, -0.06), 58: (0, -0.06), 59: (0, -0.04), 66: (0, -0.05), 67: (0, -0.05),
-           50: (0, -0.05), 51: (0, -0.05), 49: (0, -0.02), 61: (0, -0.05), 62: (0, -0.05),
-           8: (0, -0.05), 7: (0, -0.04)},
-    "18": {48: (0.15, 0.0), 60: (0.17, 0.0), 49: (0.07, -0.02), 61: (0.05, 0), 67: (0.05, 0),
-           59: (0.07, 0.02), 50: (0.01, -0.01), 58: (0.02, 0.02), 57: (0, 0.02)},
-    "20": {48: (-0.17, 0.06), 60: (-0.17, 0.05), 49: (-0.08, 0.02), 59: (-0.08, 0.05),
-           61: (-0.06, 0.0), 67: (-0.06, 0.02), 58: (-0.03, 0.03), 57: (0, 0.02),
-           70: (-0.05, 0.02)},
-    "23": {49: (0.02, 0.025), 50: (0, 0.045), 51: (0, 0.05), 59: (0.02, -0.04), 58: (0, -0.065),
-           57: (0, -0.065), 48: (0.05, 0.0), 60: (0.05, 0.0)},
-    "24": {50: (0, 0.015), 51: (0, 0.015), 58: (0, -0.02), 57: (0, -0.02), 7: (0, -0.02),
-           8: (0, -0.02)},
-    "25": {50: (0, -0.02), 51: (0, -0.02), 61: (-0.02, -0.05), 62: (0, -0.05), 67: (-0.03, 0.06),
-           66: (0, 0.065), 58: (-0.01, 0.06), 57: (0, 0.06), 59: (-0.01, 0.035)},
-    "26": {8: (0, 0.30), 7: (0.01, 0.285), 6: (0.03, 0.24), 5: (0.03, 0.17), 4: (0.02, 0.09),
-           3: (0.01, 0.03), 57: (0, 0.30), 58: (0.01, 0.29), 59: (0.03, 0.20), 66: (0, 0.30),
-           67: (0.0, 0.275), 48: (0.07, 0.07), 60: (0.05, 0.07), 49: (0.02, 0), 61: (0.0, -0.01),
-           70: (0.04, 0.04)},
-}  # fmt: skip
 #: Units with a shape of their own; 5, 7, 43 and 45 move the lids (`Shape.points`).
-UNITS = tuple(_UNITS)
+UNITS = tuple(_TABLE["units"])
 LIDS = ("5", "6", "7", "43", "45")
 
 
 def _displacements() -> np.ndarray:
     """Return (units × left/right, 75, 2): what each unit does on each half of the picture."""
-    soft_mirror = np.array([69, 68, 71, 70, 73, 72, 74])
-    # The table names cheeks, folds and forehead by one number each.
-    alias = {68: 68, 70: 70, 72: 72, 74: 74}
-    mirror = np.concatenate([MIRROR, soft_mirror])
-    sides = np.zeros((len(_UNITS), 2, 75, 2))
-    for unit, moves in enumerate(_UNITS.values()):
-        for point, (dx, dy) in moves.items():
-            left = alias.get(point, point)
+    mirror = np.concatenate([MIRROR, [69, 68, 71, 70, 73, 72, 74]])
+    sides = np.zeros((len(UNITS), 2, 75, 2))
+    for unit, moves in enumerate(_TABLE["units"].values()):
+        for left, (dx, dy) in moves.items():
             right = mirror[left]
             if left == right:  # the midline moves by half with each side
                 sides[unit, :, left] = (dx / 2, dy / 2)
@@ -118,7 +44,7 @@ DISPLACEMENTS = _displacements()
 def template() -> np.ndarray:
     """Return the average face, (68, 2)."""
     points = np.zeros((68, 2))
-    for index, (x, y) in _HALF.items():
+    for index, (x, y) in _TABLE["landmarks"].items():
         points[index] = (x, y)
         points[MIRROR[index]] = (-x, y)
     return points
@@ -172,22 +98,18 @@ class Shape:
         mouth[:, 1] += 0.5 * (self.nose_length - 1) + self.mouth_height
         return points
 
-    def points(self, units: Mapping[str, float]) -> np.ndarray:
-        """Return the 68 points under action units, (68, 2)."""
-        return self.move(units)[:68]
-
     def soft(self) -> np.ndarray:
         """Return the points at rest that carry the skin, (75 + still, 2)."""
         return np.concatenate([self.neutral(), _SOFT * (self.width, 1), _STILL])
 
-    def move(self, units: Mapping[str, float]) -> np.ndarray:
-        """Return landmarks and soft points, (75, 2), under `units` (name → activation).
+    def points(self, units: Mapping[str, float]) -> np.ndarray:
+        """Return the 68 points under `units` (name → activation), (68, 2).
 
         A trailing L or R acts on that half of the picture only. Eyelids never cross and lips
         never interpenetrate.
         """
-        rest = np.concatenate([self.neutral(), _SOFT * (self.width, 1)])
-        points = rest + np.tensordot(weights(units), DISPLACEMENTS, axes=2)
+        rest = self.neutral()
+        points = rest + np.tensordot(weights(units), DISPLACEMENTS, axes=2)[:68]
         _lids(points, rest, units)
         _lips(points)
         return points
@@ -238,14 +160,9 @@ def _lips(points: np.ndarray) -> None:
     for upper, lower in ((61, 67), (62, 66), (63, 65)):
         if points[upper, 1] > points[lower, 1]:
             points[[upper, lower], 1] = points[[upper, lower], 1].mean()
-    for outer, inner, sign in [
-        (50, 61, 1),
-        (51, 62, 1),
-        (52, 63, 1),
-        (58, 67, -1),
-        (57, 66, -1),
-        (56, 65, -1),
-    ]:
+    above = ((50, 61, 1), (51, 62, 1), (52, 63, 1))
+    below = ((58, 67, -1), (57, 66, -1), (56, 65, -1))
+    for outer, inner, sign in above + below:
         thin = sign * (points[inner, 1] - points[outer, 1])
         if thin < 0.035:
             points[outer, 1] -= sign * (0.035 - thin)
@@ -289,7 +206,7 @@ class Pose:
         stretch, slide, spin = self._turn
         pivot = np.array([0.0, 1.3])
         seen = (points - pivot - (self.x, self.y)) @ spin
-        found = seen / stretch
+        upright = seen / stretch
         for _ in range(steps):
-            found = (seen - depth_at(found + pivot)[..., None] * slide) / stretch
-        return found + pivot
+            upright = (seen - depth_at(upright + pivot)[..., None] * slide) / stretch
+        return upright + pivot

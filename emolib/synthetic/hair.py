@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from emolib.synthetic.canvas import Canvas, circle, mirrored, spline
 from emolib.synthetic.person import Person
+from emolib.synthetic.tables import table
 
 Points = tuple[tuple[float, float], ...]
 
@@ -43,58 +45,7 @@ class Cut:
     knot: bool = False
 
 
-_SIDES = ((0.90, -0.42), (0.99, -0.05), (0.99, 0.30))
-CUTS = {
-    "short": Cut(0.13, ((0, -0.95), (0.45, -0.93), (0.76, -0.80), *_SIDES), crown=(0.12, -1.30)),
-    "crew": Cut(
-        0.05, ((0, -1.02), (0.50, -0.98), (0.80, -0.80), *_SIDES), crown=(0.12, -1.3), sheer=0.14
-    ),
-    "curls": Cut(
-        0.25, ((0, -0.90), (0.45, -0.87), (0.78, -0.72), (0.93, -0.38), (1.0, -0.05), (1.02, 0.15)),
-        curl=3.0,
-    ),
-    "receding": Cut(
-        0.05, ((0, -1.16), (0.30, -1.20), (0.62, -1.22), (0.86, -0.72), (0.96, -0.15), (1.0, 0.22)),
-        curl=0.2, sheer=0.14,
-    ),
-    # Parted on one side, swept over the brow on the other.
-    "sweep": Cut(
-        0.20,
-        ((-0.45, -1.06), (-0.1, -0.84), (0.35, -0.74), (0.74, -0.60), (0.90, -0.3), (0.99, 0.0),
-         (0.99, 0.28)),
-        ((-0.45, -1.06), (-0.66, -0.92), (-0.82, -0.70), (-0.90, -0.38), (-0.99, -0.02),
-         (-0.99, 0.28)),
-        curl=0.5, crown=(-0.45, -1.35),
-    ),
-    "bob": Cut(
-        0.22, ((0, -1.06), (0.30, -0.98), (0.62, -0.72), (0.86, -0.25), (0.93, 0.5), (0.91, 1.05),
-               (0.84, 1.50)),
-        curl=0.4, back=(0.22, 1.50, -0.06),
-    ),
-    "long": Cut(
-        0.20, ((0, -1.10), (0.34, -0.98), (0.66, -0.68), (0.88, -0.2), (0.95, 0.5), (0.97, 1.2),
-               (1.12, 2.4)),
-        curl=0.5, back=(0.20, 2.30, 0.10),
-    ),
-    "waves": Cut(
-        0.24, ((0, -1.06), (0.36, -0.94), (0.68, -0.66), (0.87, -0.2), (0.92, 0.5), (0.96, 1.2),
-               (1.12, 2.2)),
-        curl=1.2, back=(0.24, 2.05, 0.12),
-    ),
-    "bun": Cut(
-        0.07, ((0, -1.03), (0.45, -0.96), (0.76, -0.74), (0.92, -0.35), (1.0, -0.02), (1.05, 0.1)),
-        knot=True,
-    ),
-    "fringe": Cut(
-        0.22, ((0, -0.60), (0.40, -0.60), (0.74, -0.50), (0.88, -0.20), (0.93, 0.5), (0.92, 1.05),
-               (0.90, 1.7)),
-        back=(0.22, 1.75, 0.0),
-    ),
-    "cloud": Cut(
-        0.36, ((0, -0.95), (0.45, -0.92), (0.76, -0.72), (0.91, -0.36), (0.98, 0.0), (1.06, 0.5)),
-        curl=3.2, back=(0.36, 0.95, -0.10),
-    ),
-}  # fmt: skip
+CUTS = {name: Cut(**cut) for name, cut in table("hair")["cuts"].items()}
 
 
 def paint_behind(canvas: Canvas, person: Person, width: float, key: np.ndarray) -> None:
@@ -124,12 +75,8 @@ def paint_before(
     hanging = lowest > 0.6
     # Below the hairline everything is face, or for short hair neck and air.
     aside = 0.0 if hanging else 0.4
-    under = [
-        (right[-1, 0] + aside, lowest),
-        (right[-1, 0] + aside, 2.7),
-        (left[-1, 0] - aside, 2.7),
-        (left[-1, 0] - aside, lowest),
-    ]
+    beside, beyond = right[-1, 0] + aside, left[-1, 0] - aside
+    under = [(beside, lowest), (beside, 2.7), (beyond, 2.7), (beyond, lowest)]
     opening = canvas.area(np.concatenate([right, under, left[::-1]]), 0)
     flare = cut.back[2] if hanging else 0.0
     shell = canvas.area(_outline(width, cut.volume, max(lowest, 0.32), flare), 0)
@@ -170,8 +117,6 @@ def _colour(person: Person, light: np.ndarray) -> np.ndarray:
 
 def _strands(canvas: Canvas, cut: Cut, key: np.ndarray) -> np.ndarray:
     """Return the brightness of hair, (h, w) about 1: strands that run away from the crown."""
-    import cv2
-
     side = 1 + 0.14 * np.sign(key[0]) * np.clip(canvas.x, -1, 1)[None]
     if cut.curl > 2.4:
         return _locks(canvas) * side

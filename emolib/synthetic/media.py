@@ -1,6 +1,6 @@
 """Write real media files: H.264 and AAC in MP4, and the containers of the other corpora."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def write_wav(path: Path, samples: np.ndarray, rate: int, wanted: int | None = N
 
 def write_media(
     path: Path,
-    frames: Iterable[np.ndarray] | None,
+    frames: Sequence[np.ndarray] | None,
     fps: int,
     samples: np.ndarray | None,
     rate: int,
@@ -51,7 +51,7 @@ def write_media(
     path
         ``.mp4``, ``.m4a``, ``.avi`` or ``.flv``; appears complete or not at all.
     frames
-        RGB, uint8 (H, W, 3) with even sides, drawn while they are written; None for sound only.
+        RGB, uint8 (H, W, 3) with even sides; None for sound only.
     samples
         float32 (n,), full scale 1; None for a silent video.
     rate
@@ -68,10 +68,8 @@ def write_media(
     ):
         picture = sound = None
         if frames is not None:
-            frames = iter(frames)
-            first = next(frames)
             picture = container.add_stream(video_codec, rate=fps, options=options)
-            picture.height, picture.width = first.shape[:2]
+            picture.height, picture.width = frames[0].shape[:2]
             picture.pix_fmt = "yuv420p"
             picture.codec_context.thread_count = 1
         if samples is not None:
@@ -79,7 +77,7 @@ def write_media(
             if audio_codec == "aac":
                 sound.bit_rate = 128_000
         if picture is not None:
-            for index, image in enumerate(_chain(first, frames)):
+            for index, image in enumerate(frames):
                 frame = av.VideoFrame.from_ndarray(image, format="rgb24")
                 frame.pts = index
                 frame.time_base = Fraction(1, fps)
@@ -87,11 +85,6 @@ def write_media(
             container.mux(picture.encode(None))
         if sound is not None:
             _encode_sound(container, sound, resample(samples, rate, wanted), wanted)
-
-
-def _chain(first, rest):
-    yield first
-    yield from rest
 
 
 def _encode_sound(container, stream, samples: np.ndarray, rate: int) -> None:

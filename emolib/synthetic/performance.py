@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emolib.synthetic.face import painter
 from emolib.synthetic.geometry import Pose
 from emolib.synthetic.person import Person, person
 from emolib.synthetic.planted import PLANTED
@@ -13,6 +12,7 @@ from emolib.synthetic.voice import Speech, speak
 
 FPS = 25
 SIZE = (480, 360)
+_SWAY = {"yaw": 2.6, "pitch": 1.6, "roll": 1.3, "x": 0.035, "y": 0.02}  # degrees, face units
 _EFFORT = {"normal": 1.0, "strong": 1.35}
 _BANDS = 250 * 2 ** (np.arange(8) * 0.65)  # Hz, centres of the hum of the leak corpora
 
@@ -92,6 +92,8 @@ class Take:
         """Yield each frame, uint8 (H, W, 3), with its 68 points, float32 (68, 2) in pixels."""
         import cv2
 
+        from emolib.synthetic.face import painter
+
         face = painter(self.person, size)
         gain = None if self.cue is None else self.cue.gain(size, face.unit, face.centre)
         for units, pose, gaze in self.moves(speech):
@@ -112,38 +114,22 @@ class Take:
             onset = rng.uniform(0.08, 0.20)
             rise = _ease((seconds - onset) / rng.uniform(0.30, 0.42))
             fall = 1 - 0.7 * _ease((seconds - (end - 0.42 - rng.uniform(0, 0.08))) / 0.45)
-            breathe = 1 + 0.05 * np.sin(
-                2 * np.pi * (rng.uniform(0.4, 0.8) * seconds + rng.uniform())
-            )
+            breathe = 1 + 0.05 * _wave(seconds, rng.uniform(0.4, 0.8), rng)
             tracks[name] = np.minimum(value * strength * rise * fall * breathe, 1.25)
         envelope = _ease((seconds - 0.12) / 0.4) * (1 - 0.6 * _ease((seconds - end + 0.45) / 0.45))
 
         self._talk(tracks, speech, seconds)
         self._blink(tracks, seconds, rng)
         arousal = np.clip(0.8 + 0.05 * manner.energy_db, 0.5, 1.25)
-        sway = {
-            axis: amount * arousal * _wander(seconds, rng)
-            for axis, amount in (
-                ("yaw", 2.6),
-                ("pitch", 1.6),
-                ("roll", 1.3),
-                ("x", 0.035),
-                ("y", 0.02),
-            )
-        }
-        nod = 1.6 * arousal * _ease_pulse(speech.lips_at(seconds)[:, 0])
+        moved = {axis: by * arousal * _wander(seconds, rng) for axis, by in _SWAY.items()}
+        moved["pitch"] = moved["pitch"] + 1.6 * arousal * _follow(speech.lips_at(seconds)[:, 0])
+        for axis, angle in zip(("yaw", "pitch", "roll"), manner.pose, strict=True):
+            moved[axis] = moved[axis] + angle * envelope * strength
         glance = np.array(manner.gaze) + 0.10 * np.stack(
             [np.round(2 * _wander(seconds, rng)) / 2, 0.5 * _wander(seconds, rng)], 1
         )
         for i in range(len(seconds)):
-            yaw, pitch, roll = (angle * envelope[i] * strength for angle in manner.pose)
-            pose = Pose(
-                sway["yaw"][i] + yaw,
-                sway["pitch"][i] + nod[i] + pitch,
-                sway["roll"][i] + roll,
-                sway["x"][i],
-                sway["y"][i],
-            )
+            pose = Pose(**{axis: track[i] for axis, track in moved.items()})
             gaze = glance[i] * (0.3 + 0.7 * envelope[i])
             yield {name: float(track[i]) for name, track in tracks.items()}, pose, tuple(gaze)
 
@@ -171,9 +157,8 @@ class Take:
         count = 1 if wide > 0.6 else rng.integers(1, 3)
         blink = np.zeros(len(seconds))
         for at in rng.uniform(0.3, seconds[-1] - 0.2, count):
-            blink = np.maximum(
-                blink, np.clip(1.35 * np.exp(-(((seconds - at) / 0.075) ** 2)), 0, 1)
-            )
+            lids = 1.35 * np.exp(-(((seconds - at) / 0.075) ** 2))
+            blink = np.maximum(blink, np.clip(lids, 0, 1))
         tracks["45"] = blink
 
 
@@ -190,7 +175,7 @@ def _ease(t: np.ndarray) -> np.ndarray:
     return t * t * (3 - 2 * t)
 
 
-def _ease_pulse(track: np.ndarray) -> np.ndarray:
+def _follow(track: np.ndarray) -> np.ndarray:
     """Follow a track slowly, as a head follows the voice."""
     return np.convolve(track, np.hanning(11) / np.hanning(11).sum(), "same")
 
@@ -199,7 +184,9 @@ def _wander(seconds: np.ndarray, rng) -> np.ndarray:
     """Return a slow movement about 0 with standard deviation near 1."""
     total = np.zeros(len(seconds))
     for slow, weight in ((0.25, 1.0), (0.55, 0.6), (1.1, 0.25)):
-        total += weight * np.sin(
-            2 * np.pi * (slow * rng.uniform(0.8, 1.25) * seconds + rng.uniform())
-        )
+        total += weight * _wave(seconds, slow * rng.uniform(0.8, 1.25), rng)
     return total
+
+
+def _wave(seconds: np.ndarray, hertz: float, rng) -> np.ndarray:
+    return np.sin(2 * np.pi * (hertz * seconds + rng.uniform()))

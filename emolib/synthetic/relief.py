@@ -1,52 +1,15 @@
 """The skin of a synthetic portrait: a height field that is lit once, and folded by each unit."""
 
+import cv2
 import numpy as np
 
 from emolib.synthetic import hair
 from emolib.synthetic.canvas import Canvas, circle, mirrored, spline
 from emolib.synthetic.person import Person
 from emolib.synthetic.room import Room
+from emolib.synthetic.tables import table
 
-# Folds that an action unit adds to the relief: (path on the left half, width, depth); a depth
-# below zero is a groove, above zero a bulge. The right half mirrors them.
-_FOLDS = {
-    "1": [([(-0.30, -0.62), (0.0, -0.60)], 0.030, -0.016),
-          ([(-0.34, -0.76), (0.0, -0.74)], 0.030, -0.014)],
-    "2": [([(-0.80, -0.60), (-0.55, -0.68), (-0.25, -0.64)], 0.030, -0.015),
-          ([(-0.72, -0.76), (-0.5, -0.82), (-0.25, -0.79)], 0.030, -0.013)],
-    "4": [([(-0.085, -0.46), (-0.065, -0.20)], 0.026, -0.030),
-          ([(-0.17, -0.42), (-0.13, -0.28)], 0.05, 0.022),
-          ([(-0.80, -0.13), (-0.45, -0.14), (-0.22, -0.08)], 0.06, -0.035)],
-    "6": [([(-0.72, 0.17), (-0.50, 0.22), (-0.30, 0.17)], 0.028, -0.018),
-          ([(-0.86, -0.06), (-0.98, -0.12)], 0.020, -0.014),
-          ([(-0.87, 0.02), (-1.00, 0.02)], 0.020, -0.014),
-          ([(-0.86, 0.09), (-0.97, 0.15)], 0.020, -0.012),
-          ([(-0.62, 0.55)], 0.26, 0.055)],
-    "7": [([(-0.70, 0.17), (-0.50, 0.20), (-0.30, 0.16)], 0.026, -0.016)],
-    "9": [([(-0.14, 0.06), (0.0, 0.10)], 0.024, -0.022),
-          ([(-0.15, 0.17), (0.0, 0.21)], 0.024, -0.022),
-          ([(-0.19, 0.26), (-0.10, 0.36)], 0.022, -0.018),
-          ([(-0.28, 0.66), (-0.36, 0.84), (-0.47, 1.02)], 0.045, -0.040),
-          ([(-0.40, 0.62)], 0.14, 0.040)],
-    "10": [([(-0.28, 0.70), (-0.38, 0.88), (-0.48, 1.06)], 0.042, -0.035),
-           ([(-0.46, 0.74)], 0.15, 0.035)],
-    "11": [([(-0.29, 0.76), (-0.39, 0.92), (-0.46, 1.06)], 0.042, -0.030)],
-    "12": [([(-0.29, 0.74), (-0.44, 0.92), (-0.53, 1.12), (-0.54, 1.25)], 0.045, -0.048),
-           ([(-0.63, 0.72)], 0.24, 0.070),
-           ([(-0.60, 1.24)], 0.05, -0.02)],
-    "14": [([(-0.50, 1.16), (-0.52, 1.30)], 0.035, -0.045),
-           ([(-0.58, 1.22)], 0.08, 0.030)],
-    "15": [([(-0.47, 1.28), (-0.50, 1.44)], 0.035, -0.040),
-           ([(-0.29, 0.78), (-0.40, 0.96), (-0.47, 1.12)], 0.045, -0.020)],
-    "17": [([(-0.16, 1.50), (0.0, 1.47)], 0.035, -0.030),
-           ([(0.0, 1.64)], 0.12, 0.035)],
-    "20": [([(-0.30, 0.80), (-0.46, 0.98), (-0.58, 1.2)], 0.045, -0.022),
-           ([(-0.62, 1.18), (-0.63, 1.36)], 0.04, -0.024)],
-    "23": [([(-0.24, 1.46), (0.0, 1.48)], 0.05, -0.028),
-           ([(-0.30, 1.02), (0.0, 1.02)], 0.05, 0.012)],
-    "26": [([(-0.36, 0.86), (-0.47, 1.05), (-0.52, 1.3)], 0.06, -0.020),
-           ([(-0.74, 0.95)], 0.16, -0.045)],
-}  # fmt: skip
+_FOLDS = table("relief")["folds"]
 
 
 class Relief:
@@ -60,10 +23,10 @@ class Relief:
         Height of the head above the plane of the ears, in face units.
     """
 
-    def __init__(self, person: Person, frame: tuple, k: float, light: tuple[float, float]):
+    def __init__(self, person: Person, frame: tuple, k: float):
         self.person, self.k, self.frame = person, k, frame
         self.canvas = Canvas(frame, k, np.random.default_rng([person.actor, 17]))
-        right_of, above = np.radians(light)
+        right_of, above = np.radians(person.light)
         self.key = np.array(
             [np.sin(right_of) * np.cos(above), -np.sin(above), np.cos(right_of) * np.cos(above)]
         )
@@ -84,8 +47,6 @@ class Relief:
         self.skin_mask = self.canvas.area(self.outline, 0.008)
 
     def _heights(self) -> None:
-        import cv2
-
         canvas, p = self.canvas, self.points
         x, y = canvas.x[None], canvas.y[:, None]
         inside = (canvas.area(self.outline, 0) * 255).astype(np.uint8)
@@ -158,8 +119,9 @@ class Relief:
         for unit, parts in _FOLDS.items():
             for side, sign in (("L", 1), ("R", -1)):
                 extra = np.zeros(self.canvas.shape, np.float32)
-                for path, width, amount in parts:
-                    extra += amount * self.canvas.ridge(np.asarray(path, float) * (sign, 1), width)
+                for fold in parts:
+                    path = np.asarray(fold["path"], float) * (sign, 1)
+                    extra += fold["depth"] * self.canvas.ridge(path, fold["width"])
                 change = (self._light(self.height + extra) / self.lit - 1) * skin
                 changes.append(change[rows, columns])
                 units.append(unit + side)
@@ -240,13 +202,9 @@ class Relief:
         for side in (-1, 1):
             hole = circle(30) * (0.050, 0.024) + np.array([side * wing * 0.50, base - 0.035])
             canvas.darken(canvas.area(hole, 0.012), 0.60)
-            around = [
-                (wing - 0.03, base - 0.18),
-                (wing + 0.02, base - 0.09),
-                (wing - 0.01, base - 0.01),
-                (wing - 0.09, base + 0.005),
-            ]
-            canvas.darken(canvas.ridge(np.array(around) * (side, 1), 0.018), 0.28)
+            around = [(-0.03, -0.18), (0.02, -0.09), (-0.01, -0.01), (-0.09, 0.005)]
+            around = np.array([wing, base]) + around
+            canvas.darken(canvas.ridge(around * (side, 1), 0.018), 0.28)
         canvas.darken(canvas.bump(0, base + 0.025, 0.13, 0.022, 1.0), 0.12)
 
     def _ears(self) -> None:

@@ -1,8 +1,9 @@
 """What stands behind the head of a synthetic portrait: wall, neck and shoulders."""
 
+import cv2
 import numpy as np
 
-from emolib.synthetic.canvas import mirrored, spline
+from emolib.synthetic.canvas import filled, mirrored, spline, stroked
 from emolib.synthetic.person import Person
 
 _FINE = 2  # drawn this many times larger, then reduced
@@ -37,8 +38,6 @@ class Room:
 
     def paint(self) -> np.ndarray:
         """Return the plate, uint8 (H, W, 3)."""
-        import cv2
-
         x, y = self.x, self.y
         glow = np.exp(-0.5 * ((x + 0.8 * self.side) ** 2 / 9 + (y + 0.3) ** 2 / 7))
         wall = np.array(self.person.wall, np.float32)
@@ -49,12 +48,11 @@ class Room:
         return small.round().astype(np.uint8)
 
     def _area(self, points: np.ndarray, soft: float) -> np.ndarray:
-        import cv2
-
-        mask = np.zeros((self.y.size, self.x.size), np.uint8)
-        pixels = np.round((points * self.unit + self.centre) * _FINE * 16).astype(np.int32)
-        cv2.fillPoly(mask, [pixels], 255, cv2.LINE_AA, 4)
+        mask = filled((self.y.size, self.x.size), self._pixels(points))
         return cv2.GaussianBlur(mask, (0, 0), max(0.6, soft * self.unit * _FINE)) / np.float32(255)
+
+    def _pixels(self, points: np.ndarray) -> np.ndarray:
+        return (points * self.unit + self.centre) * _FINE
 
     def _lay(self, mask: np.ndarray, colour: np.ndarray) -> None:
         self.image += (colour - self.image) * mask[..., None]
@@ -83,8 +81,6 @@ class Room:
         self._lay(self._area(body, 0.006), self.tone(skin, light.astype(np.float32)))
 
     def _shirt(self) -> None:
-        import cv2
-
         x, y, neck, slope, chin = self.x, self.y, self.neck, self.slope, self.chin
         collar = chin + (0.50 if self.person.sex == "male" else 0.62)
         ring = [
@@ -108,8 +104,5 @@ class Room:
         self._lay(
             self._area(shirt, 0.008), cloth * ((0.80 + 0.45 * np.exp(glow)) * folds)[..., None]
         )
-        hem = np.zeros((y.size, x.size), np.uint8)
-        pixels = np.round((edge * self.unit + self.centre) * _FINE * 16).astype(np.int32)
-        width = max(1, round(0.05 * self.unit * _FINE))
-        cv2.polylines(hem, [pixels], False, 255, width, cv2.LINE_AA, 4)
+        hem = stroked((y.size, x.size), [self._pixels(edge)], 0.05 * self.unit * _FINE)
         self._lay(cv2.GaussianBlur(hem, (0, 0), 0.8) * np.float32(0.8 / 255), cloth * 0.72)

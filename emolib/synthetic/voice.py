@@ -1,11 +1,14 @@
 """A voice from a source and a filter: glottal pulses and noise through moving formants."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 
 from emolib.synthetic.person import Person
 from emolib.synthetic.planted import Planted
+from emolib.synthetic.tables import table
 
 RATE = 48_000
 _STEP = 240  # samples between two settings of the filters (5 ms)
@@ -30,47 +33,13 @@ class Phone:
     shut: float = 0.0
 
 
-PHONES = {
-    "AA": Phone((730, 1090, 2440), 125, jaw=1.0),
-    "AE": Phone((660, 1720, 2410), 125, jaw=0.95),
-    "AH": Phone((600, 1190, 2390), 60, jaw=0.5),
-    "AO": Phone((570, 840, 2410), 135, jaw=0.85, round=0.6),
-    "AY": Phone((660, 1300, 2500), 140, jaw=0.85),
-    "EH": Phone((530, 1840, 2480), 95, jaw=0.65),
-    "ER": Phone((490, 1350, 1690), 90, jaw=0.4, round=0.3),
-    "IH": Phone((390, 1990, 2550), 75, jaw=0.4),
-    "IY": Phone((280, 2250, 2890), 105, jaw=0.3),
-    "OW": Phone((500, 900, 2400), 130, jaw=0.6, round=0.9),
-    "UW": Phone((310, 870, 2250), 110, jaw=0.3, round=1.0),
-    "R": Phone((420, 1250, 1600), 60, 0.8, jaw=0.35, round=0.35),
-    "L": Phone((360, 1100, 2600), 60, 0.8, jaw=0.4),
-    "W": Phone((300, 700, 2200), 60, 0.8, jaw=0.25, round=1.0),
-    "Y": Phone((280, 2200, 2900), 50, 0.8, jaw=0.25),
-    "N": Phone((280, 1500, 2500), 60, 0.55, jaw=0.25),
-    "NG": Phone((280, 2100, 2500), 65, 0.5, jaw=0.3),
-    "B": Phone((250, 900, 2300), 65, 0.28, 0.06, 900, jaw=0.1, shut=1.0),
-    "D": Phone((280, 1700, 2600), 50, 0.30, 0.18, 3800, jaw=0.2),
-    "G": Phone((280, 1900, 2400), 55, 0.30, 0.15, 2200, jaw=0.25),
-    "T": Phone((320, 1700, 2600), 62, 0.0, 0.36, 4800, jaw=0.2),
-    "K": Phone((320, 1800, 2400), 68, 0.0, 0.32, 2400, jaw=0.25),
-    "S": Phone((320, 1600, 2600), 90, 0.0, 0.42, 6500, jaw=0.12),
-    "SH": Phone((320, 1700, 2500), 95, 0.0, 0.45, 3400, jaw=0.15, round=0.5),
-    "Z": Phone((300, 1600, 2600), 70, 0.35, 0.24, 6300, jaw=0.12),
-    "DH": Phone((300, 1400, 2600), 40, 0.5, 0.08, 5000, jaw=0.25),
-    "F": Phone((320, 1100, 2300), 80, 0.0, 0.16, 5500, jaw=0.1, shut=0.5),
-    "JH": Phone((300, 1800, 2500), 75, 0.25, 0.36, 3600, jaw=0.15, round=0.3),
-    "HH": Phone((500, 1500, 2500), 50, 0.1, 0.14, 1800, jaw=0.4),
-}
-
+_TABLE = table("voice")
+PHONES = {name: Phone(**phone) for name, phone in _TABLE["phones"].items()}
 #: What is said: words and their sounds; a prime marks the stressed ones.
-SENTENCES = {
-    "Kids are talking by the door": "K IH' D Z AA R T AO' K IH NG B AY DH AH D AO' R",
-    "Dogs are sitting by the door": "D AO' G Z AA R S IH' T IH NG B AY DH AH D AO' R",
-    "Don't forget a jacket": "D OW' N T F ER G EH' T AH JH AE' K IH T",
-    "She had your dark suit in greasy wash water all year": (
-        "SH IY' HH AE D Y ER D AA' R K S UW' T IH N G R IY' S IY W AA' SH W AO' T ER AO L Y IH' R"
-    ),
-}
+SENTENCES = _TABLE["sentences"]
+_REST = Phone((480, 1450, 2480), 0, 0.0, 0.0, jaw=0.0)
+# How far each property of a sound reaches into its neighbours, in steps.
+_GLIDE = {"voicing": 1.6, "noise": 1.2, "centre": 1.0, "jaw": 4.5, "round": 4.5, "shut": 4.5}
 
 
 @dataclass(frozen=True)
@@ -127,12 +96,8 @@ def speak(
     # Log-domain quantities scale with effort; so does the distance of the rest from neutral.
     rate = person.tempo * manner.rate**effort * rng.uniform(0.96, 1.04)
     sounds = [(PHONES[s.rstrip("'")], s.endswith("'")) for s in SENTENCES[sentence].split()]
-    steps = np.array(
-        [
-            max(6, round(p.ms * (1.35 if stressed else 1.0) / rate * RATE / 1000 / _STEP))
-            for p, stressed in sounds
-        ]
-    )
+    lasting = [p.ms * (1.35 if stressed else 1.0) / rate * RATE / 1000 for p, stressed in sounds]
+    steps = np.array([max(6, round(samples / _STEP)) for samples in lasting])
     steps[-2:] = np.round(steps[-2:] * 1.3)  # the last word is drawn out
     lead, trail = rng.uniform(0.50, 0.62), rng.uniform(0.52, 0.64)
     spoken = int(steps.sum())
@@ -143,34 +108,14 @@ def speak(
 
     owner = np.repeat(np.arange(len(sounds)), steps)
     stress = np.array([s for _, s in sounds], float)[owner]
-    rest = Phone((480, 1450, 2480), 0, 0.0, 0.0, jaw=0.0)
-
-    def track(value, blur):
-        """Lay one property of the sounds along time and let it glide, (total,)."""
-        line = np.full(total, float(value(rest)))
-        line[first : first + spoken] = [value(sounds[i][0]) for i in owner]
-        return _smooth(line, blur)
-
-    formants = np.stack([track(lambda p, i=i: p.formants[i], 3.0) for i in range(3)], 1)
-    formants = np.column_stack([formants, np.full((total, 2), (3450.0, 4300.0))]) * person.tract
-    voicing = track(lambda p: p.voicing, 1.6)
-    noise = track(lambda p: p.noise, 1.2)
-    centre = track(lambda p: p.centre, 1.0)
-    lips = np.stack([track(lambda p, k=k: getattr(p, k), 4.5) for k in ("jaw", "round", "shut")], 1)
-
+    tracks = _tracks([sounds[i][0] for i in owner], first, total)
     f0 = _melody(person, manner, rng, stress, first, total, effort)
     accent = np.zeros(total)
     accent[first : first + spoken] = stress
     loud = 10 ** (0.15 * _smooth(accent, 6.0)) * np.interp(
         np.arange(total), [first, first + spoken], [1.15, 0.8]
     )
-    breath = np.clip(0.08 + (manner.breath - 0.08) * effort, 0, 0.6)
-    tilt = manner.tilt_db * effort
-    voiced = _pulses(f0, voicing * loud, breath, tilt, manner.jitter, rng, n)
-    voiced = _cascade(voiced, formants)
-    # Both parts have unit level, so the noise of a sound is relative to a full vowel.
-    hiss = _resonate(rng.standard_normal(n), centre, 0.35) * np.repeat(noise * loud, _STEP)[:n]
-    sound = _tilt(voiced / _rms(voiced) + hiss, tilt)
+    sound = _sound(manner, effort, f0, loud, tracks, person.tract, rng, n)
 
     inside = slice(first * _STEP, (first + spoken) * _STEP)
     level = -29.0 + manner.energy_db * effort + rng.normal(0, 0.6)
@@ -178,15 +123,41 @@ def speak(
     sound += 10 ** (-74 / 20) * rng.standard_normal(n)
     if tone is not None:
         sound += _room_tone(tone, n, rng)
-    loudest = np.abs(sound).max()
-    if loudest > 0.98:  # a shout bends the peaks instead of breaking them
+    if np.abs(sound).max() > 0.98:  # a shout bends the peaks instead of breaking them
         sound = np.tanh(sound * 1.1) / 1.1
+    lips = np.stack([tracks[name] for name in ("jaw", "round", "shut")], 1)
     return Speech(
         np.clip(sound, -1, 1).astype(np.float32),
-        first * _STEP / RATE,
-        (first + spoken) * _STEP / RATE,
+        inside.start / RATE,
+        inside.stop / RATE,
         lips.astype(np.float32),
     )
+
+
+def _tracks(spoken: Sequence[Phone], first: int, total: int) -> dict[str, np.ndarray]:
+    """Lay the properties of the sounds along time and let them glide, (total,) or (total, 3)."""
+
+    def track(value, blur):
+        line = np.full(total, float(value(_REST)))
+        line[first : first + len(spoken)] = [value(phone) for phone in spoken]
+        return _smooth(line, blur)
+
+    tracks = {name: track(attrgetter(name), blur) for name, blur in _GLIDE.items()}
+    formants = [track(lambda phone, i=i: phone.formants[i], 3.0) for i in range(3)]
+    return tracks | {"formants": np.stack(formants, 1)}
+
+
+def _sound(manner, effort, f0, loud, tracks, tract, rng, n) -> np.ndarray:
+    """Return voice and hiss through the moving formants, (n,)."""
+    breath = np.clip(0.08 + (manner.breath - 0.08) * effort, 0, 0.6)
+    tilt = manner.tilt_db * effort
+    formants = np.column_stack([tracks["formants"], np.full((len(f0), 2), (3450.0, 4300.0))])
+    voiced = _pulses(f0, tracks["voicing"] * loud, breath, tilt, manner.jitter, rng, n)
+    voiced = _cascade(voiced, formants * tract)
+    # Both parts have unit level, so the noise of a sound is relative to a full vowel.
+    hiss = _resonate(rng.standard_normal(n), tracks["centre"], 0.35)
+    hiss *= np.repeat(tracks["noise"] * loud, _STEP)[:n]
+    return _tilt(voiced / _rms(voiced) + hiss, tilt)
 
 
 def _smooth(line: np.ndarray, sigma: float) -> np.ndarray:

@@ -38,6 +38,7 @@ def test_a_sound_book_passes(html):
         ('<link rel="preload" as="font" href="https://cdn.example.org/x.woff2">', "loads"),
         ('<img src="https://example.org/x.png" alt="a badge">', "loads https://example.org"),
         ('<iframe src="https://example.org/video"></iframe>', "loads https://example.org"),
+        ('<input type="image" src="https://example.org/x.png">', "loads https://example.org"),
         ("<style>@import url(https://fonts.example.org/css)</style>", "a style loads"),
         ('<p style="background:url(//example.org/x.png)"></p>', "a style loads"),
         ("<script>import('https://cdn.example.org/x.js')</script>", "a script loads"),

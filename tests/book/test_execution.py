@@ -31,12 +31,18 @@ def test_a_job_is_done_again_exactly_when_something_it_depends_on_changes(projec
     (before,), _ = planned()
     assert planned()[0] == [before]
     digests = [before.digest, planned(seed=1)[0][0].digest]
-    for name in ("emolib/tiny.py", "data/claims/tiny.yml", "requirements.lock"):
+    (project / "emolib" / "book").mkdir()
+    for name in (
+        "emolib/tiny.py",
+        "emolib/numbers.yml",
+        "emolib/book/tables.py",
+        "data/claims/tiny.yml",
+        "requirements.lock",
+    ):
         with (project / name).open("a") as file:
             file.write("\n# changed\n")
         digests.append(planned()[0][0].digest)
     assert len(set(digests)) == len(digests)
-    (project / "emolib" / "book").mkdir()
     (project / "emolib" / "book" / "pages.py").write_text("no cell runs this")
     assert planned()[0][0].digest == digests[-1]
 
@@ -66,8 +72,8 @@ def test_notebooks_run_on_the_real_corpora_they_name(project, planned, tmp_path)
     assert left_out == [f"tiny on paired: no folder {data / 'fer2013'}"]
     execute_all(jobs[1:], data=data, progress=False)
     executed = read_notebook(project / "_build/run/quick-ravdess/tiny.ipynb")
-    said = ["".join(output.get("text", "")) for output in executed["cells"][3]["outputs"]]
-    assert said == [f"quick ravdess {data}\n"]
+    printed = ["".join(output.get("text", "")) for output in executed["cells"][3]["outputs"]]
+    assert printed == [f"quick ravdess {data}\n"]
 
 
 def test_a_corpus_that_does_not_exist_is_refused():

@@ -33,6 +33,11 @@ def test_words_are_not_numbers():
     assert not exercises.check("ding-same-padding", "a lot")
 
 
+def test_two_exercises_cannot_share_a_name():
+    with pytest.raises(ValueError, match="'ding-siblings' already"):
+        exercises.exercise("ding-siblings")(lambda: 1)
+
+
 def test_an_unknown_exercise_names_the_known_ones():
     with pytest.raises(KeyError, match="ding-same-padding"):
         exercises.check("nobody", 1)

@@ -1,8 +1,6 @@
-"""Laying pages out: banner, table of contents, list of names."""
+"""Laying pages out: banner, table of contents, what else the book carries."""
 
-import ast
-
-from emolib.book.pages import THEBE, api_overview, stage, toc_pages
+from emolib.book.pages import THEBE, stage, toc_pages
 
 
 def test_the_toc_is_read_in_reading_order(project):
@@ -32,14 +30,10 @@ def test_staging_takes_the_ledger_and_the_committed_results_along(project, tmp_p
     assert (attached / "data" / "claims" / "tiny.yml").is_file()
 
 
-def test_the_list_of_names_is_read_from_the_sources_without_importing_them(project):
-    (project / "emolib" / "broken.py").write_text('"""It cannot be imported."""\n1 / 0\n')
-    page = api_overview(project / "emolib")
-    assert "`double(x: int \\| float) -> float`" in page  # a bar would end the table's cell
-    assert "Return twice `x` (in \\$)." in page
-    assert "A number." in page
-    assert "It cannot be imported." in page
-    assert ast.parse((project / "emolib" / "tiny.py").read_text())
+def test_staging_takes_the_sources_along_for_the_api_pages(project, tmp_path):
+    stage(tmp_path / "stage", [], [], ["book/intro"])
+    staged = tmp_path / "stage" / "emolib" / "tiny.py"
+    assert staged.read_text() == (project / "emolib" / "tiny.py").read_text()
 
 
 def test_thebe_and_nothing_else_is_taken_out_of_a_page():

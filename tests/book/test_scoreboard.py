@@ -7,10 +7,9 @@ from urllib.parse import urldefrag
 import pandas as pd
 import pytest
 
-from emolib import paths, registry, results
+from emolib import claims, paths, registry, results
 from emolib.book import scoreboard
-from emolib.book.tables import VERDICTS
-from emolib.claims import ledger as claims
+from emolib.claims import VERDICTS
 
 COLUMNS = (
     "id", "paper", "source", "quantity", "unit", "published", "measured", "interval", "verdict",
@@ -91,7 +90,7 @@ def test_every_claim_of_the_five_papers_appears_once_on_a_light_page():
 def test_nothing_in_the_ledger_becomes_markup(ledger):
     text = scoreboard.scoreboard(ledger)._repr_html_()
     assert "<script>alert" not in text
-    assert "memory &lt;script&gt;alert(&#x27;&amp;&#x27;)&lt;/script&gt;" in text
+    assert "memory &lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;" in text
     assert "get a &amp;&amp; b" in text
 
 
@@ -174,12 +173,12 @@ def visible(page) -> list[str]:
 
 @pytest.mark.browser
 def test_the_filter_works_in_a_browser_without_a_network(page, ledger):
-    said = page.get_by_role("status")
+    status = page.get_by_role("status")
     assert visible(page) == ledger["id"].tolist()
 
     page.select_option("[name=paper]", "ding")
     assert visible(page) == ["ding-a-one", "ding-b-two", "ding-c-three"]
-    assert said.inner_text() == "3 of 6 claims"
+    assert status.inner_text() == "3 of 6 claims"
 
     page.select_option("[name=verdict]", "awaits data")
     assert visible(page) == ["ding-c-three"]
@@ -191,7 +190,7 @@ def test_the_filter_works_in_a_browser_without_a_network(page, ledger):
     page.fill("[name=words]", "")
     page.select_option("[name=own]", "quoted")
     assert visible(page) == ["lu-b-quoted"]
-    assert said.inner_text() == "1 of 6 claims"
+    assert status.inner_text() == "1 of 6 claims"
 
 
 @pytest.mark.browser

@@ -7,17 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from emolib import paths
+from emolib import claims, paths
 from emolib.book import tables
-from emolib.claims import ledger
 from emolib.corpora import splits
 
 
 def test_verdicts_of_the_ledger_are_the_verdicts_that_have_a_colour():
-    assert set(tables.VERDICTS) == set(ledger.VERDICTS)
     style = (paths.PROJECT / "book" / "_static" / "emolib.css").read_text()
-    for name in tables.VERDICTS.values():
-        assert style.count(f".emolib-{name} ") == 2, "one colour on light ground, one on dark"
+    for verdict in claims.VERDICTS:
+        name = f".emolib-{tables.style(verdict)} "
+        assert style.count(name) == 2, "one colour on light ground, one on dark"
 
 
 def test_a_badge_says_its_verdict_in_words():
@@ -38,7 +37,7 @@ def test_a_measured_value_is_printed_without_losing_digits_that_count(value, sho
 
 def test_the_claims_of_a_chapter_are_the_papers_own_in_its_own_order():
     table = tables.claims("ishtiaq")
-    own = [claim for claim in ledger.load("ishtiaq") if claim.own]
+    own = [claim for claim in claims.load("ishtiaq") if claim.own]
     assert table.frame["what"].tolist() == [tables.cell(claim.quantity) for claim in own]
     assert str(len(own)) in table.caption
 

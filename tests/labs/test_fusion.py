@@ -33,7 +33,7 @@ def branch(name, modality, skill, *, seed=0, classes=CLASSES, clips=96, options=
                 predictions={"clip": results.Packed.pack(rows, probabilities, bits=16)},
             )
         )  # fmt: skip
-    samples = results.Samples(
+    samples = results.TestClips(
         clip_ids=[f"c{i}" for i in range(clips)],
         labels=labels.tolist(),
         actors=[f"{i // 8:02d}" for i in range(clips)],
@@ -199,7 +199,7 @@ def without(result, emotion):
             known / known.sum(1, keepdims=True), bits=16,
         )  # fmt: skip
         runs.append(run.model_copy(update={"predictions": {"clip": packed}}))
-    samples = results.Samples(
+    samples = results.TestClips(
         clip_ids=[result.samples.clip_ids[row] for row in rest],
         labels=[int(labels[row] - (labels[row] > at)) for row in rest],
         actors=[result.samples.actors[row] for row in rest],

@@ -11,7 +11,7 @@ from emolib.papers import ding, engine
 
 CLASSES = ["neutral", "happy", "sad", "angry"]
 N, ACTORS, FOLDS = 480, 24, 6
-SAMPLES = results.Samples(
+SAMPLES = results.TestClips(
     clip_ids=[f"clip-{i:03d}" for i in range(N)],
     labels=[i % 4 for i in range(N)],
     actors=[f"{i * ACTORS // N:02d}" for i in range(N)],

@@ -88,7 +88,7 @@ def test_a_lost_file_comes_back_bit_for_bit_and_nothing_else_is_touched(root, cl
 
 
 def test_a_clip_does_not_depend_on_how_many_others_are_made():
-    one, many = (next(iter(synthetic._ravdess(synthetic._Options(actors=n)))).take for n in (1, 24))
+    one, many = (synthetic._clips("ravdess", synthetic._Options(actors=n))[0].take for n in (1, 24))
     assert one == many
 
 
@@ -113,7 +113,15 @@ def test_the_full_corpus_has_the_1440_names_of_ravdess_speech():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"actors": 0}, {"actors": 25}, {"statements": 3}, {"leak": "x"}, {"corpora": ["x"]}]
+    "wrong",
+    [
+        {"actors": 0},
+        {"actors": 25},
+        {"statements": 3},
+        {"seed": -1},
+        {"leak": "x"},
+        {"corpora": ["x"]},
+    ],
 )
 def test_impossible_options_are_refused_before_anything_is_written(tmp_path, wrong):
     with pytest.raises(SynthesisError):
@@ -124,13 +132,13 @@ def test_impossible_options_are_refused_before_anything_is_written(tmp_path, wro
 @pytest.mark.parametrize("loader", [cremad, savee, mead], ids=lambda module: module.__name__[15:])
 def test_other_layouts_are_read_by_their_own_loaders(tmp_path, loader):
     name = loader.__name__.rsplit(".", 1)[1]
-    clip = next(iter(synthetic._CLIPS[name](synthetic._Options())))
+    clip = synthetic._clips(name, synthetic._Options())[0]
     synthetic._render(clip, tmp_path)
     options = {} if name == "mead" else {"modality": "audiovisual"}
     found = loader.manifest(tmp_path / name, **options)
     assert clip.take.emotion in found["emotion"].tolist()
     assert not found.attrs["problems"]
-    planned = {c.take.emotion for c in synthetic._CLIPS[name](synthetic._Options())}
+    planned = {c.take.emotion for c in synthetic._clips(name, synthetic._Options())}
     assert planned == set(loader.CLASSES)
 
     import av

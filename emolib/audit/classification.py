@@ -1,0 +1,366 @@
+"""What a classification report gives away: its rows, averages, accuracy and supports."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+
+from emolib.audit.findings import Finding
+from emolib.audit.granularity import Granularity, count_of
+from emolib.audit.margins import Margins, TooCoarse, accuracy_bounds, margins
+from emolib.audit.printed import CONVENTIONS, Interval, Printed, agrees, hull, percent
+from emolib.audit.tables import MACRO_ROWS, WEIGHTED_ROWS, Table, slug
+
+SCAN_DIGITS = 3  # of a fraction; with two, every class of a hundred clips prints every recall
+SUMS = 200_000  # partial sums of whole speakers, beyond which their number decides nothing
+
+
+def examine(item: Table, known: Granularity | None) -> Iterator[Finding]:
+    """Test a classification report; `known` is what is known of the size of its test set."""
+    yield from _f1_rows(item)
+    yield from _averages(item, MACRO_ROWS, "average", [1] * len(item.classes))
+    if item.supports:
+        yield from _averages(item, WEIGHTED_ROWS, "weighted", list(item.supports.values()))
+    recovered = None
+    if item.has_recalls:
+        recovered, finding = _supports(item, known)
+        yield finding
+        if recovered is None:
+            yield _feasible(item)
+    if recovered is not None:
+        yield from _stratified(item, recovered)
+        yield from _whole_groups(item, recovered)
+        yield from _f1_average(item, recovered)
+    if item.has_recalls:
+        for reading, counts in item.populations.items():
+            yield _accuracy_by_population(item, reading, counts)
+
+
+def harmonic(precision: Printed, recall: Printed) -> Interval:
+    """2PR/(P + R) over all that rounding allows; it grows with both."""
+    (pl, ph), (rl, rh) = hull(precision), hull(recall)
+    low, high = (
+        2 * p * r / (p + r) if p + r else Fraction(0)
+        for p, r in ((max(pl, Fraction(0)), max(rl, Fraction(0))), (ph, rh))
+    )
+    return low, high
+
+
+def _mean(values: Sequence[Printed], weights: Sequence[int], convention: str) -> Interval:
+    """The weighted mean of numbers that were printed by one convention."""
+    bounds = [value.window(convention).bounds for value in values]
+    low, high = (
+        sum(w * b[end] for w, b in zip(weights, bounds, strict=True)) / Fraction(sum(weights))
+        for end in (0, 1)
+    )
+    return low, high
+
+
+def _f1_rows(item: Table) -> Iterator[Finding]:
+    """F1 = 2PR/(P + R) in every class row, within rounding."""
+    wrong = []
+    for name, row in item.classes.items():
+        p, r, f1 = (row.get(metric) for metric in ("precision", "recall", "f1"))
+        if p and r and f1 and p.value + r.value:
+            mean, (low, high) = harmonic(p, r), hull(f1)
+            if mean[1] < low or mean[0] > high:
+                wrong.append(f"{name}: F1 {f1} against {percent(mean[0])}–{percent(mean[1])}")
+    if wrong:
+        text = f": F1 is not 2PR/(P + R) for {'; '.join(wrong)}."
+        yield item.finding("f1", "impossible", text, rows=wrong)
+
+
+def _averages(
+    item: Table, names: Sequence[str], kind: str, weights: Sequence[int]
+) -> Iterator[Finding]:
+    """Whether a printed row of averages averages the rows above it: plain, or by support."""
+    row = next((r for r in item.rows if r.lower() in names), None)
+    mean = "mean" if kind == "average" else "mean by support"
+    for metric in ("precision", "recall", "f1"):
+        value = item.printed(row, metric) if row else None
+        column = [c[metric] for c in item.classes.values() if metric in c]
+        if value is None or len(column) != len(weights):
+            continue
+        means = {c: _mean(column, weights, c) for c in CONVENTIONS}
+        low, high = means["rounded"]
+        data: dict[str, object] = {
+            "printed": value.text, "mean_low": float(low), "mean_high": float(high),
+        }  # fmt: skip
+        what = f"{kind} {'F1' if metric == 'f1' else metric} {value}"
+        if any(agrees(value, means[c], (c,)) for c in CONVENTIONS):
+            text = f": {what} is the {mean} of its rows."
+            yield item.finding(f"{kind}-{metric}", "consistent", text, **data)
+            continue
+        between = f"{percent(low, 3)}–{percent(high, 3)}"
+        text = f": the {what} is not the {mean} of its rows, {between}."
+        data["equals"] = others = _equals(item, row, metric, value)
+        if others:
+            text += f" It does equal {' and '.join(others)}."
+        # "Average" may mean several things; a mean weighted by the printed supports only one.
+        level = "notice" if kind == "average" else "impossible"
+        yield item.finding(f"{kind}-{metric}", level, text, **data)
+
+
+def _equals(item: Table, row: str, metric: str, value: Printed) -> list[str]:
+    """Name what an average that is none of its rows equals instead."""
+    others = []
+    p, r = item.printed(row, "precision"), item.printed(row, "recall")
+    if metric == "f1" and p and r and agrees(value, harmonic(p, r)):
+        others.append("the harmonic mean of the average precision and recall")
+    if item.accuracy and agrees(value, hull(item.accuracy)):
+        others.append("the accuracy")
+    return others
+
+
+def _supports(item: Table, known: Granularity | None) -> tuple[Margins | None, Finding]:
+    """Recover the confusion margins when the size of the test set is known."""
+    sizes, why = _sizes(item, known)
+    if not sizes:
+        return None, _scan(item)
+    supports = {k: (v,) for k, v in item.supports.items()} if item.supports else None
+    for n in sizes:
+        try:
+            recovered = margins(item.classes, n, item.accuracy, supports)
+        except TooCoarse:
+            text = (
+                f": with N = {n} the printed digits leave too many confusion margins "
+                "to enumerate; supports cannot be decided. One more decimal, or the supports, "
+                "would do."
+            )
+            return None, item.finding("supports", "undecided", text, n=n)
+        if recovered:
+            return recovered, _recovered(item, recovered, why)
+    text = (
+        f": no confusion matrix with N = {' or '.join(map(str, sizes))} ({why}) "
+        "prints these precisions, recalls and F1-scores"
+    )
+    text += f" with accuracy {item.accuracy}." if item.accuracy else "."
+    return None, item.finding("supports", "impossible", text, n=list(sizes))
+
+
+def _sizes(item: Table, known: Granularity | None) -> tuple[tuple[int, ...], str]:
+    """Return the sizes that the test set may have, and how they are known."""
+    if item.supports:
+        return (sum(item.supports.values()),), "the printed supports sum to it"
+    if stated := item.sizes(""):
+        return tuple(n for alternatives in stated.values() for n in alternatives), "stated"
+    if known and known.size:
+        # Any other size that fits may be the true one: the smallest is tried first.
+        return known.sizes, "every accuracy on this test set is a k/N of it"
+    return (), ""
+
+
+def _recovered(item: Table, found: Margins, why: str) -> Finding:
+    """Say which confusion margins print the report."""
+    tables = ("supports", "predicted", "hits")
+    data = {
+        "n": found.n,
+        "solutions": found.solutions,
+        "correct": list(found.correct),
+        "convention": found.convention,
+        **{t: {name: list(v) for name, v in getattr(found, t).items()} for t in tables},
+    }
+    certain = [f"{name} {s[0]}" for name, s in found.supports.items() if len(s) == 1]
+    if found.unique:
+        text = (
+            f": exactly one set of integer counts with N = {found.n} ({why}) prints this "
+            f"table: {found.correct[0]} correct, supports {', '.join(certain)}."
+        )
+        return item.finding("supports", "identified", text, **data)
+    correct = "–".join(map(str, dict.fromkeys((found.correct[0], found.correct[-1]))))
+    text = (
+        f": {found.solutions:,} sets of integer counts with N = {found.n} ({why}) print this "
+        f"table, with {correct} correct clips"
+    )
+    text += f"; supports certain for {', '.join(certain)}." if certain else "."
+    return item.finding("supports", "consistent", text, **data)
+
+
+def _scan(item: Table, n_max: int = 1000, work: int = 20_000) -> Finding:
+    """Look for the sizes at which any confusion matrix prints this report."""
+    digits = min(v.decimals + 2 * v.percent for row in item.classes.values() for v in row.values())
+    if digits < SCAN_DIGITS:
+        text = (
+            f": with {digits} digits of a fraction, classes of a hundred clips or more "
+            "print any row, so the supports cannot be decided. Four digits (97.56 %) would do, "
+            "or the supports themselves."
+        )
+        return item.finding("supports", "undecided", text, digits=digits)
+    feasible: list[int] = []
+    last = 0
+    try:
+        for n in range(len(item.classes), n_max + 1):
+            if item.accuracy and not count_of(item.accuracy, n):
+                continue
+            if margins(item.classes, n, item.accuracy, work=work):
+                feasible.append(n)
+            last = n
+            if len(feasible) >= 25:
+                break
+    except TooCoarse:
+        pass
+    text = (
+        f": no test set of up to {last} clips prints these precisions, recalls and "
+        "F1-scores; beyond that the digits no longer decide."
+    )
+    if feasible:
+        text = (
+            ": the size of the test set is not known and the table alone does not decide "
+            f"it: {len(feasible)} sizes up to {last} print it, the smallest {feasible[0]}. "
+            "State '# n:' or '# accuracy:', or add accuracies on the same clips."
+        )
+    return item.finding("supports", "undecided", text, sizes=feasible, searched_to=last)
+
+
+def _feasible(item: Table) -> Finding:
+    """Whether any mixture of classes reconciles rows and accuracy, whatever the supports."""
+    bounds = accuracy_bounds(item.classes)
+    if bounds is None:
+        text = (
+            ": no class sizes at all reconcile these precisions and recalls: clips "
+            "and predictions cannot both sum to the test set."
+        )
+        return item.finding("accuracy", "impossible", text)
+    low, high = bounds
+    between, level = f"{percent(low)} and {percent(high)}", "consistent"
+    if item.accuracy is None:
+        text = f": accuracy lies between {between}."
+    elif hull(item.accuracy)[1] < low - 1e-7 or hull(item.accuracy)[0] > high + 1e-7:
+        level = "impossible"
+        text = (
+            f": whatever the class sizes, these rows give an accuracy between {between}, "
+            f"not {item.accuracy}."
+        )
+    else:
+        text = f": {item.accuracy} lies within {percent(low)}–{percent(high)}."
+    return item.finding("accuracy", level, text, low=low, high=high)
+
+
+def _accuracy_by_population(item: Table, reading: str, counts: Mapping[str, int]) -> Finding:
+    """Accuracy implied by the recalls if the test set is a stratified share of the corpus."""
+    weights = [counts[name.lower()] for name in item.classes]
+    recalls = [row["recall"] for row in item.classes.values()]
+    total = sum(weights)
+    centre = sum(w * r.value for w, r in zip(weights, recalls, strict=True)) / total
+    means = {c: _mean(recalls, weights, c) for c in CONVENTIONS}
+    low, high = means["rounded"]
+    data: dict[str, object] = {
+        "reading": reading, "implied": float(centre), "low": float(low), "high": float(high),
+    }  # fmt: skip
+    text = (
+        f": the recalls of a stratified test set from {reading} imply an accuracy "
+        f"of {percent(centre, 1)} ({percent(low, 1)} to {percent(high, 1)} with rounding)"
+    )
+    name, stated = f"accuracy-{slug(reading)}", item.accuracy
+    if stated is None:
+        return item.finding(name, "notice", text + ".", **data)
+    # A stratified draw may miss each class by half a clip.
+    spread = max(abs(recall.value - centre) for recall in recalls)
+    slack = Fraction(len(recalls), 2) / (item.share * total) * spread if item.share < 1 else 0
+    windows = {c: stated.window(c).bounds for c in CONVENTIONS}
+    gap = min(
+        max(windows[c][0] - slack - means[c][1], means[c][0] - slack - windows[c][1])
+        for c in CONVENTIONS
+    )
+    if gap <= 0:
+        return item.finding(name, "consistent", f"{text}; the stated {stated} is possible.", **data)
+    text += f": the stated {stated} is impossible."
+    if item.share < 1:
+        data["standard_deviations"] = z = _deviations(weights, recalls, float(item.share), gap)
+        text += (
+            " A draw without stratification would have to miss the class proportions by "
+            f"{z:.1f} standard deviations."
+        )
+    return item.finding(name, "impossible", text, **data)
+
+
+def _deviations(
+    weights: Sequence[int], recalls: Sequence[Printed], share: float, gap: Fraction
+) -> float:
+    """Standard deviations of a random draw's mean recall that `gap` amounts to."""
+    total = sum(weights)
+    values = [float(recall.value) for recall in recalls]
+    first, second = (
+        sum(w * v**power for w, v in zip(weights, values, strict=True)) / total for power in (1, 2)
+    )
+    variance = (second - first**2) / (share * total) * (1 - share)  # drawn without replacement
+    return float(gap) / math.sqrt(variance) if variance > 0 else math.inf
+
+
+def _stratified(item: Table, recovered: Margins) -> Iterator[Finding]:
+    """Whether recovered supports are a stratified share of the corpus."""
+    for reading, counts in item.populations.items():
+        total = sum(counts[name.lower()] for name in recovered.supports)
+        off = {}
+        for name, supports in recovered.supports.items():
+            expected = Fraction(recovered.n * counts[name.lower()], total)
+            nearest = min(supports, key=lambda s, expected=expected: abs(s - expected))
+            if abs(nearest - expected) >= 2:  # rounding moves a stratum by less than one clip
+                off[name] = [nearest, float(expected)]
+        text = f": the supports are a stratified share of {reading}."
+        if off:
+            listing = ", ".join(f"{k} {n} instead of {e:.1f}" for k, (n, e) in off.items())
+            text = f": the test set is no stratified share of {reading}: {listing} clips."
+        name = "stratified" + ("" if reading == "corpus" else f"-{slug(reading)}")
+        level = "impossible" if off else "consistent"
+        yield item.finding(name, level, text, reading=reading, off=off)
+
+
+def _whole_groups(item: Table, recovered: Margins) -> Iterator[Finding]:
+    """Whether recovered supports can be the clips of whole speakers."""
+    groups = item.counts("group")
+    if not groups or any(len(s) > 1 for s in recovered.supports.values()):
+        return
+    names = [name.lower() for name in recovered.supports]
+    target = tuple(s[0] for s in recovered.supports.values())
+    reachable = {(0,) * len(names)}
+    for group in groups.values():
+        step = tuple(group.get(name, 0) for name in names)
+        fitting = [t // s for t, s in zip(target, step, strict=True) if s]
+        times = range(min([group.get("max", SUMS), *fitting]) + 1 if fitting else 1)
+        if len(reachable) * len(times) > SUMS:
+            text = ": there are too many ways to add up speakers; add 'max=' to '# group'."
+            yield item.finding("speakers", "undecided", text)
+            return
+        sums = {
+            tuple(a + n * b for a, b in zip(start, step, strict=True))
+            for start in reachable
+            for n in times
+        }
+        reachable = {s for s in sums if all(a <= b for a, b in zip(s, target, strict=True))}
+    if target in reachable:
+        text = ": the supports are those of whole speakers."
+        yield item.finding("speakers", "consistent", text)
+    else:
+        text = ": no number of whole speakers has these supports: the split is not "
+        text += "speaker-independent."
+        yield item.finding("speakers", "impossible", text, supports=list(target))
+
+
+def _f1_average(item: Table, recovered: Margins) -> Iterator[Finding]:
+    """Compare printed averages with weighted ones, once the supports are certain."""
+    row = next((r for r in item.rows if r.lower() in (*MACRO_ROWS, *WEIGHTED_ROWS)), None)
+    value = item.printed(row, "f1") if row else None
+    if value is None or not recovered.unique:
+        return
+    supports = [s[0] for s in recovered.supports.values()]
+    f1 = [
+        Fraction(2 * hits[0], max(support + predicted[0], 1))
+        for support, predicted, hits in zip(
+            supports, recovered.predicted.values(), recovered.hits.values(), strict=True
+        )
+    ]
+    averages = {
+        "macro": sum(f1) / len(f1),
+        "weighted": sum(s * f for s, f in zip(supports, f1, strict=True)) / Fraction(recovered.n),
+    }
+    fits = [name for name, exact in averages.items() if agrees(value, (exact, exact))]
+    accuracy = recovered.correct[0] / recovered.n
+    text = (
+        f": from the recovered counts, macro F1 is {percent(averages['macro'], 3)}, weighted F1 "
+        f"{percent(averages['weighted'], 3)}, accuracy {percent(accuracy, 3)}; printed as "
+        f"average F1: {value}"
+    )
+    text += f" ({' and '.join(fits)})." if fits else ", which is neither average."
+    data = {name: float(exact) for name, exact in averages.items()}
+    level = "consistent" if fits else "notice"
+    yield item.finding("f1-average", level, text, printed=value.text, **data, accuracy=accuracy)

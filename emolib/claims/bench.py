@@ -1,0 +1,150 @@
+"""What the checks of one paper share: its audit, its counted network, its results, its corpora.
+
+What a network counts is the same on every machine, and counting it takes PyTorch. The counts that
+the claims compare with therefore lie in ``data/claims/counts.json``, under the digest of the code
+that they were counted from; ``emolib claims --recount`` writes the file again. A build that is not
+in it, or whose code has changed since, is counted when it is asked for.
+"""
+
+import functools
+import hashlib
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from emolib import audit, paths, registry
+from emolib.claims.schema import load
+
+if TYPE_CHECKING:
+    from emolib.results import Result
+
+_LAYER = ["layer", "type", "output_shape", "parameters", "macs"]
+
+
+class Network:
+    """What a paper's network counts, by build, and its options; from the file where it can be.
+
+    `asked` holds what was counted or read so far, in the form of the file.
+    """
+
+    def __init__(self, key: str, stored: Mapping[str, Any]):
+        self.key = key
+        self.digest = code_digest(key)
+        self._stored = stored if stored.get("code") == self.digest else {}
+        self.asked: dict[str, Any] = {"code": self.digest}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of the paper's own model with their values."""
+        if "options" not in self.asked:
+            self.asked["options"] = self._stored.get("options") or _signature(self.key)
+        return self.asked["options"]
+
+    def numbers(self, options: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, float]:
+        """Return the totals of one build by name: see `emolib.devices.Cost.to_dict`."""
+        return self._counted("numbers", options, inputs)
+
+    def layers(self, options: Mapping[str, Any]) -> pd.DataFrame:
+        """Return the layers of one build: layer, type, output_shape, parameters, macs."""
+        return pd.DataFrame(self._counted("layers", options, {}), columns=_LAYER)
+
+    def _counted(self, what: str, options: Mapping[str, Any], inputs: Mapping[str, Any]) -> Any:
+        build = json.dumps([options, inputs], sort_keys=True)
+        asked = self.asked.setdefault(what, {})
+        if build not in asked:
+            stored = self._stored.get(what, {}).get(build)
+            asked[build] = stored or _count(self.key, build)[what]
+        return asked[build]
+
+
+@functools.cache
+def _count(key: str, build: str) -> dict[str, Any]:
+    from emolib import devices, models
+
+    options, inputs = json.loads(build)
+    model = models.build(key, **options)
+    # Options decide the inputs too; what example_inputs does not know it leaves aside.
+    cost = devices.cost(model, models.example_inputs(key, batch=1, **{**options, **inputs}))
+    layers = json.dumps(cost.layers[_LAYER].to_numpy().tolist(), default=int)
+    return {"numbers": cost.to_dict(), "layers": json.loads(layers)}
+
+
+def _signature(key: str) -> dict[str, Any]:
+    module = importlib.import_module(f"emolib.models.{key}")
+    network = getattr(module, registry.paper(key).model)
+    parameters = inspect.signature(network).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return json.loads(json.dumps(defaults))
+
+
+def code_digest(key: str) -> str:
+    """Return the digest of the code that decides what a paper's network counts."""
+    models = (paths.PACKAGE / "models" / f"{name}.py" for name in (key, "layers"))
+    files = (paths.PACKAGE / "devices.py", *models)
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+def stored_counts() -> dict[str, Any]:
+    """Return the committed counts by paper."""
+    file = paths.CLAIMS / "counts.json"
+    return json.loads(file.read_bytes()) if file.is_file() else {}
+
+
+class Bench:
+    """What the checks of one paper share."""
+
+    def __init__(self, key: str, counts: Mapping[str, Any] | None = None):
+        self.key = key
+        counts = stored_counts() if counts is None else counts
+        self.network = Network(key, counts.get(key, {}))
+
+    def published(self, expression: str) -> dict[str, str]:
+        """Return the published values by id, of this paper and of those that braces name."""
+        named = set(re.findall(r"\{([a-z]+)-", expression)) & {*registry.PAPERS}
+        return {claim.id: claim.published for key in {self.key, *named} for claim in load(key)}
+
+    @functools.cached_property
+    def report(self) -> audit.AuditReport:
+        """The audit of the paper's tables."""
+        return audit.paper(self.key)
+
+    @functools.cached_property
+    def results(self) -> "list[Result]":
+        """Every committed result of the paper."""
+        from emolib import results
+
+        return results.load_all(self.key)
+
+    @functools.cached_property
+    def facts(self) -> pd.DataFrame:
+        """Published counts of the corpora, by fact; the head of the file says what a row holds."""
+        table = pd.read_csv(paths.CLAIMS / "corpora.csv", comment="#", dtype=str)
+        return table.fillna("").set_index("fact")
+
+    def counted(self, fact: pd.Series) -> int | None:
+        """Count a fact in the recordings, None if they are not here or it cannot be counted."""
+        folder = paths.recordings() / fact["corpus"]
+        if not fact["corpus"] or not folder.is_dir():
+            return None
+        from emolib import corpora
+
+        try:
+            manifest = _manifest(fact["corpus"], str(folder), fact["options"])
+        except corpora.CorpusError:  # a folder without these recordings: nothing to count
+            return None
+        for part in fact["where"].split():
+            column, value = part.split("=")
+            manifest = manifest[manifest[column] == value]
+        return int(manifest[fact["unique"]].nunique() if fact["unique"] else len(manifest))
+
+
+@functools.lru_cache(maxsize=8)
+def _manifest(corpus: str, root: str, options: str) -> pd.DataFrame:
+    from emolib import corpora
+
+    return corpora.load(corpus, root, **dict(part.split("=") for part in options.split()))

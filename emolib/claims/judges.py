@@ -1,0 +1,650 @@
+"""How claims are tested: each check is data in the ledger, and judges its claim itself.
+
+A new way to test is a new class here, with its `kind`, its fields and its `judge`.
+"""
+
+import dataclasses
+import functools
+import json
+import math
+import operator
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from emolib import audit, evaluation, paths
+from emolib.audit import Printed
+from emolib.claims.verdicts import ClaimError, Outcome, Verdict
+
+if TYPE_CHECKING:
+    from emolib.claims.bench import Bench
+    from emolib.claims.schema import Claim
+    from emolib.results import Result
+
+Options = dict[str, Any]
+Relation = Literal["=", ">", ">=", "<", "<="]
+RELATIONS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
+NOT_A_RECORDING = ("synthetic", "paired")  # corpora that never settle a claim about people
+
+
+class Frozen(BaseModel):
+    """Data that is read once: no unknown fields, no changes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Check(Frozen):
+    """One way to test a claim."""
+
+    kind: str
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Compute the verdict on a claim with what its paper's checks share."""
+        raise NotImplementedError
+
+
+# --- counts of the rebuilt network -----------------------------------------------------------
+
+
+class CostCheck(Check):
+    """Count the rebuilt model: ``devices.cost(models.build(key, **options), ...)``.
+
+    `scale` brings the count to the claim's unit (1e-6 for millions); `less` names a second
+    build whose count is taken off; `over` one to divide by; `relation` replaces equality.
+    `readings` are builds that follow other readings of the paper: the claim holds if any does.
+    `saved_from` names a build against which the saving in per cent is meant.
+    """
+
+    kind: Literal["cost"]
+    quantity: str
+    options: Options = {}
+    inputs: Options = {}
+    scale: float = 1.0
+    less: Options | None = None
+    over: Options | None = None
+    readings: list[Options] = []
+    saved_from: Options | None = None
+    relation: Relation = "="
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Compare the count, in the paper's own reading or in one of the others."""
+        name = self.quantity.replace("_", " ")
+        if self.saved_from is not None:
+            name = f"the saving (%) in {name}, against{_of(self.saved_from)},"
+        elif self.over is not None:
+            name = f"the ratio to{_of(self.over)} in {name}"
+        what = f"{name} of the rebuilt model{_of(self.options)}"
+        verdict = compare(claim, self.value(bench), what, self.relation)
+        others = []
+        for options in self.readings:
+            reading = self.model_copy(update={"options": self.options | options})
+            other = compare(claim, reading.value(bench), f"{name} in the reading{_of(options)}")
+            if other.verdict == "holds" and verdict.verdict != "holds":
+                return dataclasses.replace(other, notes=(verdict.why,))
+            others.append(other.why)
+        return dataclasses.replace(verdict, notes=tuple(others))
+
+    def value(self, bench: "Bench") -> float:
+        """The count that the check asks for, in the claim's unit."""
+
+        def count(options: Options) -> float:
+            numbers = bench.network.numbers(options, self.inputs)
+            if self.quantity not in numbers:
+                raise ClaimError(f"no cost is called {self.quantity!r}: {', '.join(numbers)}")
+            return numbers[self.quantity]
+
+        value = count(self.options)
+        if self.less is not None:
+            value -= count(self.less)
+        if self.over is not None:
+            value /= count(self.over)
+        if self.saved_from is not None:
+            value = 100 * (1 - value / count(self.saved_from))
+        return value * self.scale
+
+
+class LayersCheck(Check):
+    """Look at the layers of the rebuilt model: how many of a type, or a shape of one of them.
+
+    `layer` is a regular expression that the layer's whole name must match; `index` counts
+    among the layers found, `total` sums over all of them. `saved_from` names a build against
+    which the saving in per cent is meant, `over` one to be divided by this one.
+    """
+
+    kind: Literal["layers"]
+    type: str
+    layer: str | None = None
+    quantity: Literal["count", "shape", "parameters", "macs"] = "count"
+    index: int = 0
+    total: bool = False
+    options: Options = {}
+    saved_from: Options | None = None
+    over: Options | None = None
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Compare a number of layers, of parameters, of operations, or the shape of one output."""
+        value = self.value(bench)
+        if isinstance(value, tuple):
+            return self._same_shape(claim, value)
+        what = f"{self.quantity} of {self.type} in the rebuilt model{_of(self.options)}"
+        if self.saved_from is not None:
+            what = f"the saving (%) in {what}, against{_of(self.saved_from)},"
+        elif self.over is not None:
+            what = f"the ratio to {what} of the build{_of(self.over)}"
+        return compare(claim, value, what)
+
+    def value(self, bench: "Bench") -> float | tuple[int, ...]:
+        """The number or the shape that the check asks for."""
+        for name, build in (("saved_from", self.saved_from), ("over", self.over)):
+            if build is not None:
+                here = self.model_copy(update={name: None}).value(bench)
+                there = self.model_copy(update={name: None, "options": build}).value(bench)
+                return 100 * (1 - here / there) if name == "saved_from" else there / here
+        layers = bench.network.layers(self.options)
+        rows = layers[layers["type"] == self.type]
+        if self.layer is not None:
+            rows = rows[rows["layer"].str.fullmatch(self.layer)]
+        if self.quantity == "count":
+            return float(len(rows))
+        if self.total:
+            return float(rows[self.quantity].sum())
+        if self.index >= len(rows):
+            raise ClaimError(
+                f"the model has {len(rows)} layers of type {self.type!r}, so none with index "
+                f"{self.index}; types: {', '.join(sorted(set(layers['type'])))}"
+            )
+        row = rows.iloc[self.index]
+        return tuple(row["output_shape"]) if self.quantity == "shape" else float(row[self.quantity])
+
+    def _same_shape(self, claim: "Claim", shape: tuple[int, ...]) -> Verdict:
+        # 112² × 16 is 112 × 112 × 16.
+        square = re.sub(r"(\d+)\s*²", r"\1 × \1", claim.published)
+        published = [int(n) for n in re.findall(r"\d+", square)]
+        # Papers write channels last; a batch axis or an axis of one says nothing.
+        sides = [sorted(n for n in sizes if n != 1) for sizes in (shape, published)]
+        # One printed number stands for a square.
+        same = sides[0] == sides[1] or (len(published) == 1 and {*sides[0]} == {*published})
+        which = self.layer.replace("\\", "") if self.layer else f"number {self.index + 1}"
+        size = " × ".join(map(str, shape))
+        why = f"{self.type} {which} of the rebuilt model puts out {size}."
+        return Verdict(claim, "holds" if same else "fails", why)
+
+
+def compare(claim: "Claim", value: float, what: str, relation: Relation = "=") -> Verdict:
+    """Compare an exact number with the printed one: does it print so?"""
+    shown = f"{what} is {_number(value)}"
+    if span := re.fullmatch(r"(\d+(?:\.\d+)?)\s?[–-]\s?(\d+(?:\.\d+)?)", claim.published):
+        low, high = (Printed.parse(end).window().bounds for end in span.groups())
+        true = low[0] <= Fraction(value) <= high[1]
+        why = f"{shown}, {'' if true else 'not '}in {claim.published}."
+    elif relation != "=":
+        true = RELATIONS[relation](value, float(claim.number.value))
+        why = f"{shown}, {'' if true else 'not '}{relation} {claim.published}."
+    else:
+        convention = audit.agrees(claim.number, (Fraction(value), Fraction(value)))
+        true = bool(convention) or claim.tolerates(value)
+        if convention:
+            why = shown + ("." if convention == "rounded" else ", cut off instead of rounded.")
+        else:
+            why = f"{shown}, {f'within {claim.tolerance:g}' if true else f'not {claim.published}'}."
+    return Verdict(claim, "holds" if true else "fails", why, value)
+
+
+def _number(value: float) -> str:
+    """Format a number for a sentence."""
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def _of(options: Mapping[str, Any]) -> str:
+    """Options in brackets, for a sentence."""
+    return f" ({', '.join(f'{k} = {v}' for k, v in options.items())})" if options else ""
+
+
+# --- what the paper prints itself ------------------------------------------------------------
+
+
+class ArithmeticCheck(Check):
+    """Redo the paper's arithmetic; braces hold printed numbers or ids of other claims.
+
+    The claim's published number is compared with the expression. A comparison
+    (``{a} > {b}``) is a claim by itself: it is true, false, or lost in rounding.
+    """
+
+    kind: Literal["arithmetic"]
+    expression: str
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Evaluate the expression with all that rounding allows."""
+        published = bench.published(self.expression)
+        value, interval = audit.evaluate(self.expression, published)
+        readable = re.sub(
+            r"\{([^{}]+)\}", lambda m: published.get(m[1].strip(), m[1]), self.expression
+        )
+        if not re.search(r"[<>]", self.expression):
+            true = audit.agrees(claim.number, interval) or claim.tolerates(value)
+            why = f"{readable} = {_number(value)}" + ("" if true else f", not {claim.published}")
+            return Verdict(claim, "holds" if true else "impossible", f"{why}.", value)
+        if interval == (0, 1):
+            why = f"Rounding hides whether {readable}."
+            return Verdict(claim, "not stated well enough", why)
+        true = interval[0] == 1
+        why = f"{readable} is {'true' if true else 'false'} of the printed numbers."
+        return Verdict(claim, "holds" if true else "impossible", why)
+
+
+class FormulaCheck(Check):
+    """Compare what a printed formula gives (`says`) with what is so (`truth`, or a count)."""
+
+    kind: Literal["formula"]
+    says: str
+    truth: str | None = None
+    counted: Annotated[CostCheck | LayersCheck, Field(discriminator="kind")] | None = None
+
+    @model_validator(mode="after")
+    def _one_truth(self) -> "FormulaCheck":
+        if (self.truth is None) == (self.counted is None):
+            raise ValueError("give either truth or counted")
+        return self
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Evaluate both sides."""
+        if self.counted is None:
+            truth, shown = self._evaluated(self.truth)
+            source = f"in truth {shown}"
+        else:
+            value = self.counted.value(bench)
+            truth = float(value[-1] if isinstance(value, tuple) else value)
+            source = f"the rebuilt model has {_number(truth)}"
+        says, shown = self._evaluated(self.says)
+        same = math.isclose(says, truth, rel_tol=1e-9)
+        why = f"As printed it is {shown}; {source}."
+        return Verdict(claim, "holds" if same else "fails", why, truth)
+
+    @staticmethod
+    def _evaluated(expression: str) -> tuple[float, str]:
+        value, _ = audit.evaluate(expression)
+        number = _number(value)
+        return value, number if expression == number else f"{expression} = {number}"
+
+
+Level = Literal["impossible", "identified", "notice", "consistent", "undecided"]
+MEANS: Mapping[Level, Outcome] = {
+    "impossible": "impossible",
+    "consistent": "holds",
+    "identified": "holds",
+    "notice": "fails",
+    "undecided": "not stated well enough",
+}
+
+
+class AuditCheck(Check):
+    """Read a finding of the audit; with `field`, one of its numbers must be among `expect`.
+
+    `means` overrides what a level of the finding means for this claim: by default a notice (the
+    numbers are possible, but not what one would think) fails it, and what was identified from
+    the digits bears it out.
+    """
+
+    kind: Literal["audit"]
+    finding: str
+    field: str | None = None
+    expect: list[int | float | str] = []
+    means: dict[Level, Outcome] = {}
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Take the level of the finding, or look for what is expected in it."""
+        finding = bench.report.find(self.finding)
+        data, number = finding.data, None
+        expected: set[object] = {*self.expect}
+        if self.field is None:
+            verdict = ({**MEANS} | self.means)[finding.level]
+        elif self.field == "n" and expected & {*data.get("sizes", ())}:
+            verdict = "holds"
+        elif self.field == "n" and expected <= {*data.get("ruled_out", ())}:
+            verdict = "impossible"
+        elif finding.level == "undecided" or self.field not in data:
+            verdict = "not stated well enough"
+        else:
+            value = data[self.field]
+            verdict = "holds" if value in self.expect else "impossible"
+            number = float(value) if isinstance(value, int | float) else None
+        return Verdict(claim, verdict, finding.text, number)
+
+
+# --- full runs -------------------------------------------------------------------------------
+
+
+class ResultCheck(Check):
+    """Compare with a full run: one named `experiment`, or any that matches the other fields.
+
+    `less` names an experiment whose metric is taken off. `best` names a model option: the claim
+    is then about the value of that option with the best metric among three or more runs.
+    `features` is a word that the description of the inputs must hold, or not ("!frft").
+    """
+
+    kind: Literal["result"]
+    metric: str = "accuracy"
+    split: str | None = None
+    experiment: str | None = None
+    options: Options = {}
+    less: dict[str, Any] | None = None
+    cls: str | None = Field(default=None, alias="class")
+    best: str | None = None
+    features: str | None = None
+    command: str | None = None
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Judge by the plainest run that settles the claim; name the nearest others."""
+        runs, others = [], []
+        for result in bench.results:
+            (runs if self._settled_by(result, claim, bench) else others).append(result)
+        notes = tuple(map(self._mention, self._nearest(others, claim, bench)))
+        if self.best:
+            return self._best_of(runs, claim) or self._awaits(claim, notes)
+        base = next(
+            (r for r in bench.results if r.experiment == (self.less or {}).get("experiment")), None
+        )
+        if not runs or (self.less is not None and base is None):
+            return self._awaits(claim, notes)
+        return self._beside(claim, max(runs, key=_plainest), base, notes)
+
+    def _settled_by(self, result: "Result", claim: "Claim", bench: "Bench") -> bool:
+        """Whether a result was made as the claim says."""
+        return (
+            result.mode == "full"
+            and result.corpus == claim.needs.corpus
+            and result.corpus not in NOT_A_RECORDING
+            and result.modality == claim.needs.modality
+            and self.split in (None, result.split.kind)
+            and self.experiment in (None, result.experiment)
+            and self._has_features(result)
+            and (
+                bool(self.best)
+                or self._unusual(result.model.options, bench) == self._unusual(self.options, bench)
+            )
+        )
+
+    def _has_features(self, result: "Result") -> bool:
+        """Whether the inputs of a result were made with (or, after "!", without) something."""
+        if self.features is None:
+            return True
+        there = self.features.lstrip("!") in json.dumps(result.features).lower()
+        return there != self.features.startswith("!")
+
+    def _unusual(self, options: Mapping[str, Any], bench: "Bench") -> Options:
+        """The options that make a model another than the paper's own for its data."""
+        usual = {"modality", "n_classes", "hidden", "dropout"} - set(self.options)
+        own = bench.network.options
+        return {
+            name: value
+            for name, value in options.items()
+            if name not in usual and not (name in own and own[name] == value)
+        }
+
+    def _best_of(self, runs: "Iterable[Result]", claim: "Claim") -> Verdict | None:
+        """Judge which value of an option is the best, None with fewer than three."""
+        best: dict[float, float] = {}
+        for result in runs:  # the best of runs that share a value
+            if self.best in result.model.options and self.metric in result.summary:
+                value = float(result.model.options[self.best])
+                best[value] = max(best.get(value, 0.0), result.summary[self.metric].mean)
+        if len(best) < 3:
+            return None
+        listing = ", ".join(f"{k:g}: {100 * v:.1f} %" for k, v in sorted(best.items()))
+        winner = max(best, key=lambda value: best[value])
+        same = math.isclose(winner, float(claim.number.value))
+        why = f"Best {self.best} by {self.metric}: {listing}."
+        return Verdict(claim, "holds" if same else "fails", why, winner)
+
+    def _beside(
+        self, claim: "Claim", result: "Result", base: "Result | None", notes: tuple[str, ...]
+    ) -> Verdict:
+        """Compare the printed number with the measured one."""
+        measured, interval = self._measured(result)
+        if base is not None:
+            measured, interval = measured - self._measured(base)[0], None
+        scale = 100 if claim.unit.startswith(("%", "point")) else 1
+        measured *= scale
+        interval = interval and (scale * interval[0], scale * interval[1])
+        published = float(claim.number.value)
+        inside = interval is not None and interval[0] <= published <= interval[1]
+        reached = measured >= published - (claim.tolerance or 0)
+        span = f" (95 % interval {interval[0]:.1f}–{interval[1]:.1f})" if interval else ""
+        relation = "lies inside it" if inside else ("is reached" if reached else "is not reached")
+        why = f"Measured {measured:.2f}{span} in {result.title}: {claim.published} {relation}."
+        verdict: Outcome = "holds" if inside or reached else "fails"
+        return Verdict(claim, verdict, why, measured, interval, result=result.name, notes=notes)
+
+    def _measured(self, result: "Result") -> tuple[float, tuple[float, float] | None]:
+        """Mean over seeds and 95 % interval of the metric, of one class if the check names it."""
+        if self.cls is None and self.metric in result.summary:
+            summary = result.summary[self.metric]
+            return summary.mean, tuple(summary.interval)
+        level = "segment" if self.metric.startswith("segment_") else None
+        column = self.metric.removeprefix("segment_")
+        frames = [result.per_class(seed, level) for seed in result.seeds]
+        if column not in frames[0].columns:
+            known = ", ".join([*result.summary, *frames[0].columns])
+            raise ClaimError(f"{result.name} has no {self.metric!r}: {known}")
+        table = sum(frames) / len(frames)  # the mean over seeds
+        if self.cls is None:  # the macro average of a column
+            return float(table[column].mean()), None
+        if self.cls not in table.index:
+            raise ClaimError(f"{result.name} has no class {self.cls!r}")
+        mean, support = float(table.loc[self.cls, column]), int(table.loc[self.cls, "support"])
+        interval = evaluation.wilson(round(mean * support), support) if column == "recall" else None
+        return mean, interval
+
+    def _nearest(
+        self, results: "Iterable[Result]", claim: "Claim", bench: "Bench"
+    ) -> "list[Result]":
+        """The full runs nearest to what the claim asks for: those equally near, three at most."""
+        wanted = self._unusual(self.options, bench)
+
+        def distance(result: "Result") -> tuple[int, ...]:
+            built = self._unusual(result.model.options, bench)
+            # A part that was trained beforehand is named by the inputs it made.
+            named = json.dumps(result.features)
+            unmet = [
+                value
+                for name, value in wanted.items()
+                if built.get(name) != value
+                and not (isinstance(value, str) and json.dumps(value) in named)
+            ]
+            return (
+                result.corpus != claim.needs.corpus,
+                not self._has_features(result),
+                len(unmet),
+                len(built.keys() - wanted.keys()),
+                self.split not in (None, result.split.kind),
+            )
+
+        metrics = {self.metric, self.metric.removeprefix("segment_")}
+        usable = [
+            result
+            for result in results
+            if claim.unit.startswith("%")
+            and result.modality == claim.needs.modality
+            and result.mode == "full"
+            and metrics & {*result.summary}
+        ]
+        nearest = min(map(distance, usable), default=None)
+        return [result for result in usable if distance(result) == nearest][:3]
+
+    def _mention(self, result: "Result") -> str:
+        """A remark on a result that is close to the claim but does not settle it."""
+        metric = self.metric
+        name = metric if metric in result.summary else metric.removeprefix("segment_")
+        return f"Related: {100 * result.summary[name].mean:.1f} % in {result.title}."
+
+    def _awaits(self, claim: "Claim", notes: tuple[str, ...]) -> Verdict:
+        modality = claim.needs.modality
+        where = [
+            {"both": "audio and video", "all": "all modalities"}.get(modality, modality),
+            self.split and f"split by {self.split}",
+            " ".join(f"{k} = {v}" for k, v in self.options.items()),
+        ]
+        of = f" ({', '.join(filter(None, where))})" if any(where) else ""
+        why = f"There is no full run on {claim.needs.corpus}{of}."
+        command = self.command or self._train_command(claim)
+        return Verdict(claim, "awaits data", why, settle_with=command, notes=notes)
+
+    def _train_command(self, claim: "Claim") -> str:
+        """The command that would make the result that the claim waits for."""
+        corpus, split = claim.needs.corpus, self.split or "actor"
+        words = ["emolib", "train", claim.key, "--corpus", str(corpus), "--split", split]
+        words += ["--modality", claim.needs.modality] if claim.needs.modality else []
+        for name, value in self.options.items():
+            text = str(value)
+            # The command line reads values as YAML, where a bare "off" is no word.
+            given = text if yaml.safe_load(text) == value else json.dumps(value)
+            words += ["--option", f"{name}={given}"]
+        words += ["--allow-leak", split] if split in ("segment", "clip") else []
+        words += ["--seeds", "0,1,2", "--mode", "full"]
+        return f"emolib data get {corpus} && {shlex.join(words)}"
+
+
+def _plainest(result: "Result") -> tuple[int, int, str]:
+    """The plainest name ("audio-clip" before "audio-clip-standardised"), most runs, the latest."""
+    return -result.experiment.count("-"), len(result.runs), result.provenance.date
+
+
+# --- studies, corpora, devices ---------------------------------------------------------------
+
+
+class StudyCheck(Check):
+    """Ask whether a statement is true in every row of a study: a table beside the results.
+
+    `rows` (a pandas query) says which rows the claim is about, `says` (an expression of their
+    columns) what must hold in each; `command` makes the table, `data` says what it was made on.
+    """
+
+    kind: Literal["study"]
+    table: str
+    rows: str | None = None
+    says: str
+    data: str
+    command: str
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Evaluate the statement row by row."""
+        file = paths.find(paths.RESULTS / claim.key / f"{self.table}.csv")
+        if not file.exists():
+            why = f"The study {self.table} has not been made ({self.data})."
+            return Verdict(claim, "awaits data", why, settle_with=self.command)
+        table = pd.read_csv(file)
+        try:
+            rows = table.query(self.rows) if self.rows else table
+            true = rows.eval(self.says)
+        except Exception as error:
+            raise ClaimError(f"{claim.id}: {self.says!r} in {file.name}: {error}") from error
+        if rows.empty:
+            raise ClaimError(f"{claim.id}: no row of {file.name} has {self.rows}")
+        count = f"{int(true.sum())} of {len(rows)} rows"
+        why = f"{self.says} in {count} of {self.table}: {self.data}."
+        return Verdict(claim, "holds" if true.all() else "fails", why)
+
+
+class CorpusCheck(Check):
+    """Count clips, actors or classes: in the recordings if they are here, else as published.
+
+    With `relation` and `than` the claim is that one count stands so to another.
+    """
+
+    kind: Literal["corpus"]
+    fact: str
+    relation: Literal[">", ">=", "<", "<="] | None = None
+    than: str | None = None
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Compare the published count, and say what the recordings here count."""
+        if self.fact not in bench.facts.index:
+            raise ClaimError(f"{claim.id}: data/claims/corpora.csv has no fact {self.fact!r}")
+        fact = bench.facts.loc[self.fact]
+        if not fact["value"]:
+            corpus = fact["corpus"]
+            why = (
+                f"The number of {fact['what']} is {fact['source']}; it takes all of them to count."
+            )
+            command = f"emolib data get {corpus} && emolib data check {corpus}"
+            return Verdict(claim, "awaits data", why, settle_with=command)
+        value = float(fact["value"])
+        if self.relation:
+            other = bench.facts.loc[self.than]
+            true = RELATIONS[self.relation](value, float(other["value"]))
+            both = "; ".join(f"{each['what']}: {each['value']}" for each in (fact, other))
+            why = f"{both} ({fact['source']})."
+            return Verdict(claim, "holds" if true else "fails", why, value)
+        verdict = compare(claim, value, f"the number of {fact['what']} ({fact['source']})")
+        counted = bench.counted(fact)
+        if counted is None:
+            return verdict
+        note = "The recordings here are incomplete"
+        if counted == value:
+            note = "Counted in the recordings here"
+        return dataclasses.replace(verdict, notes=(f"{note}: {counted:,}.",))
+
+
+class UnstatedCheck(Check):
+    """Nothing can be tested: the paper leaves out what `missing` lists."""
+
+    kind: Literal["unstated"]
+    missing: list[str] = Field(min_length=1)
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Say what is left out."""
+        why = f"The paper leaves out: {'; '.join(self.missing)}."
+        return Verdict(claim, "not stated well enough", why)
+
+
+class QuotedCheck(Check):
+    """The number is quoted from another paper, which would have to be opened."""
+
+    kind: Literal["quoted"]
+    reference: str
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Name the other paper."""
+        why = "Quoted from another paper, not measured in this one."
+        return Verdict(claim, "awaits data", why, settle_with=f"read {self.reference}")
+
+
+class DeviceCheck(Check):
+    """Time the rebuilt model, which only the named device can settle."""
+
+    kind: Literal["device"]
+    device: str
+    options: Options = {}
+    command: str
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Measure the latency if this is the device."""
+        from emolib import results
+
+        here = results.device_name("cpu")
+        if self.device.lower() not in here.lower():
+            why = f"Takes {self.device}; this machine is {here}."
+            return Verdict(claim, "awaits data", why, settle_with=self.command)
+        from emolib import devices, models
+
+        inputs = models.example_inputs(claim.key, batch=1, **self.options)
+        measured = devices.latency(models.build(claim.key, **self.options), inputs).median_ms
+        true = measured <= float(claim.number.value) + (claim.tolerance or 0)
+        why = f"Median of 10 passes on {here}: {measured:.1f} ms."
+        return Verdict(claim, "holds" if true else "fails", why, measured)
+
+
+if TYPE_CHECKING:
+    AnyCheck = Check
+else:
+    #: Any of the checks above, told apart by its kind.
+    AnyCheck = functools.reduce(operator.or_, Check.__subclasses__())
+    AnyCheck = Annotated[AnyCheck, Field(discriminator="kind")]

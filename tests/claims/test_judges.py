@@ -1,0 +1,238 @@
+"""A verdict is computed from what was measured, counted or printed, and from nothing else."""
+
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from emolib import claims, paths, registry
+from emolib.claims import Bench, ClaimError
+
+CHEAP = ("arithmetic", "audit", "unstated", "quoted", "corpus", "device")
+
+
+def result(mean, interval, corpus="ravdess", mode="full", options=None, experiment="audio-actor"):
+    """As much of a result as a verdict looks at."""
+    summary = SimpleNamespace(mean=mean, interval=interval)
+    return SimpleNamespace(
+        key="ding",
+        name=f"ding/{experiment}",
+        experiment=experiment,
+        title=f"Ding, audio, {corpus}",
+        mode=mode,
+        corpus=corpus,
+        modality="audio",
+        split=SimpleNamespace(kind="actor"),
+        model=SimpleNamespace(options=options or {}),
+        summary={"accuracy": summary},
+        runs=[None],
+        features={"audio": "mfcc"},
+        provenance=SimpleNamespace(date="2025-01-01"),
+    )
+
+
+def verdict(of, results):
+    bench = Bench("ding")
+    bench.results = results
+    return claims.judge(of, bench)
+
+
+# --- accuracies ------------------------------------------------------------------------------
+
+MEASURED = {"kind": "result", "split": "actor"}
+
+
+@pytest.mark.parametrize(
+    ("mean", "interval", "expected"),
+    [
+        (0.481, (0.42, 0.54), "fails"),
+        (0.960, (0.94, 0.98), "holds"),  # the published value lies inside the interval
+        (0.990, (0.985, 0.995), "holds"),  # better than published is no contradiction
+        (0.97566, (0.9755, 0.97569), "holds"),  # within the tolerance
+    ],
+)
+def test_an_accuracy_is_judged_by_the_interval_of_the_mean(claim, mean, interval, expected):
+    found = verdict(claim(MEASURED), [result(mean, interval)])
+    assert found.verdict == expected
+    assert found.measured == pytest.approx(100 * mean)
+    assert found.result == "ding/audio-actor"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        result(0.99, (0.98, 1), corpus="paired"),
+        result(0.99, (0.98, 1), corpus="synthetic"),
+        result(0.99, (0.98, 1), corpus="savee"),
+        result(0.99, (0.98, 1), mode="quick"),
+        result(0.99, (0.98, 1), options={"audio_kernel": 9}),
+    ],
+)
+def test_a_result_on_other_data_never_settles_a_claim(claim, other):
+    found = verdict(claim(MEASURED), [other])
+    assert found.verdict == "awaits data"
+    assert found.measured is None
+    assert "emolib train ding --corpus ravdess --split actor" in found.settle_with
+
+
+def test_a_related_result_is_mentioned_but_not_used(claim):
+    found = verdict(claim(MEASURED), [result(0.43, (0.4, 0.46), corpus="paired")])
+    assert found.verdict == "awaits data"
+    assert "Related: 43.0 %" in found.to_dict()["why"]
+
+
+def test_only_the_nearest_related_results_are_mentioned(claim):
+    check = {"kind": "result", "split": "clip", "options": {"audio_kernel": 3}}
+    runs = [
+        result(0.41, (0, 1), corpus="paired"),
+        result(0.42, (0, 1), corpus="paired", options={"audio_kernel": 3}),
+        result(0.43, (0, 1), corpus="paired", options={"audio_kernel": 3}, mode="quick"),
+    ]
+    runs[0].features["without_twins"] = 3  # a number is no name of a part
+    why = verdict(claim(check), runs).to_dict()["why"]
+    assert "Related: 42.0 %" in why
+    assert "41.0" not in why
+    assert "43.0" not in why
+
+
+def test_a_claim_on_synthetic_data_cannot_be_settled_at_all(claim):
+    needs = {"corpus": "synthetic", "modality": "audio"}
+    found = verdict(claim(MEASURED, needs=needs), [result(1.0, (1, 1), corpus="synthetic")])
+    assert found.verdict == "awaits data"
+
+
+def test_the_best_of_an_option_takes_three_runs(claim):
+    check = {"kind": "result", "split": "actor", "best": "dropout"}
+    runs = [
+        result(accuracy, (0, 1), options={"dropout": rate}, experiment=f"dropout-{rate}")
+        for rate, accuracy in ((0.2, 0.5), (0.4, 0.6), (0.6, 0.55))
+    ]
+    assert verdict(claim(check, published="0.4"), runs[:2]).verdict == "awaits data"
+    assert verdict(claim(check, published="0.4"), runs).verdict == "holds"
+    assert verdict(claim(check, published="0.5"), runs).verdict == "fails"
+
+
+def test_a_result_without_the_metric_is_an_error_and_no_verdict(claim):
+    with pytest.raises(ClaimError, match="has no 'coolness'"):
+        check = {"kind": "result", "split": "actor", "metric": "coolness"}
+        broken = result(0.5, (0.4, 0.6))
+        broken.per_class = lambda *_: pd.DataFrame()
+        broken.seeds = [0]
+        verdict(claim(check), [broken])
+
+
+# --- exact checks ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("check", "published", "expected"),
+    [
+        ({"kind": "arithmetic", "expression": "{97.57} - {97.50}"}, "0.07", "holds"),
+        ({"kind": "arithmetic", "expression": "{99.75} - {95.48}"}, "3.52", "impossible"),
+        ({"kind": "arithmetic", "expression": "{2} > {1}"}, "more", "not stated well enough"),
+        ({"kind": "arithmetic", "expression": "{2.0} > {1.0}"}, "more", "holds"),
+        ({"kind": "formula", "says": "(2 + 29 - 2) / 2", "truth": "14"}, "14.5", "fails"),
+        ({"kind": "unstated", "missing": ["the split"]}, "97.57", "not stated well enough"),
+        ({"kind": "quoted", "reference": "[1]"}, "97.57", "awaits data"),
+        ({"kind": "corpus", "fact": "savee-clips"}, "480", "holds"),
+        ({"kind": "corpus", "fact": "savee-clips"}, "490", "fails"),
+        ({"kind": "audit", "finding": "table2/proposed/clips"}, "96", "impossible"),
+        ({"kind": "audit", "finding": "table2/proposed/segments"}, "576", "holds"),
+    ],
+)
+def test_an_exact_check_gives_its_verdict(claim, check, published, expected, no_results):
+    found = claims.judge(claim(check, published=published, tolerance=None))
+    assert found.verdict == expected
+    assert found.why
+
+
+def test_costs_are_counted_on_the_rebuilt_model(claim):
+    cost = {"kind": "cost", "quantity": "parameters", "scale": 1e-6}
+    found = claims.judge(claim(cost, published="0.06"))
+    assert found.verdict == "holds"
+    assert found.measured == pytest.approx(0.066584)
+    assert "cut off" in found.why  # it would round to 0.07
+    assert claims.judge(claim(cost, published="0.08")).verdict == "fails"
+    layers = {"kind": "layers", "type": "Conv1d", "quantity": "shape", "index": 1}
+    assert claims.judge(claim(layers, published="14×32")).verdict == "holds"
+    assert claims.judge(claim(layers, published="14×64")).verdict == "fails"
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        {"kind": "audit", "finding": "table99/nothing"},
+        {"kind": "corpus", "fact": "darwin-clips"},
+        {"kind": "cost", "quantity": "happiness"},
+        {"kind": "layers", "type": "Conv9d", "quantity": "parameters"},
+        {"kind": "cost", "quantity": "macs", "options": {"wheels": 4}},
+        {"kind": "arithmetic", "expression": "{ding-no-such-claim} + 1"},
+    ],
+)
+def test_a_check_that_cannot_run_is_an_error_that_names_the_claim(claim, check):
+    with pytest.raises(ClaimError, match="ding-test-claim"):
+        claims.judge(claim(check, published="1"))
+
+
+@pytest.mark.parametrize("key", registry.PAPERS)
+def test_every_cheap_check_of_a_ledger_runs(key, no_results):
+    bench = Bench(key)
+    for each in claims.load(key):
+        if each.check.kind in (*CHEAP, "result"):
+            found = claims.judge(each, bench)
+            assert found.verdict in claims.VERDICTS
+            assert found.why
+            assert bool(found.settle_with) == (found.verdict == "awaits data"), each.id
+
+
+def test_what_the_tables_rule_out_is_impossible(no_results):
+    def verdicts(key):
+        bench = Bench(key)
+        cheap = (c for c in claims.load(key) if c.check.kind in ("audit", "arithmetic"))
+        return {c.id: claims.judge(c, bench).verdict for c in cheap}
+
+    ding, lu, yang, mostafa = (verdicts(key) for key in ("ding", "lu", "yang", "mostafa"))
+    for name in (
+        ding["ding-split-ravdess-clips"],
+        ding["ding-82-below-81"],
+        lu["lu-folds-ravdess"],
+        lu["lu-folds-cremad"],
+        lu["lu-stratified-ravdess"],
+        lu["lu-tam-alone-ravdess"],
+        yang["yang-table6-ours"],
+        yang["yang-cremad-beats"],
+        yang["yang-cremad-fifth"],
+        mostafa["mostafa-audio-validation-speech"],
+    ):
+        assert name == "impossible"
+    assert lu["lu-gm-over-am-ravdess"] == "holds"
+    assert lu["lu-significance-ravdess"] == "not stated well enough"
+    assert ding["ding-split-ravdess-segments"] == "holds"
+
+
+@pytest.mark.parametrize(
+    ("rows", "says", "expected"),
+    [("level > 0", "a > b", "fails"), ("level > 1", "a > b", "holds"), (None, "a >= b", "holds")],
+)
+def test_a_statement_must_be_true_in_every_row_of_its_study(
+    claim, monkeypatch, tmp_path, rows, says, expected
+):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    check = {"kind": "study", "table": "means", "rows": rows, "says": says, "data": "real voices",
+             "command": "make means"}  # fmt: skip
+    missing = verdict(claim(check, published="better"), [])
+    assert (missing.verdict, missing.settle_with) == ("awaits data", "make means")
+    (tmp_path / "ding").mkdir()
+    (tmp_path / "ding" / "means.csv").write_text("level,a,b\n0,1,1\n1,2,2\n2,4,3\n")
+    made = verdict(claim(check, published="better"), [])
+    assert made.verdict == expected
+    assert "real voices" in made.why
+    with pytest.raises(ClaimError, match=r"means\.csv"):
+        verdict(claim(check | {"says": "c > 0"}, published="better"), [])
+
+
+@pytest.mark.realdata
+def test_counts_are_checked_in_the_recordings(claim, recordings):
+    found = claims.judge(claim({"kind": "corpus", "fact": "ravdess-speech"}, published="1440"))
+    assert found.verdict == "holds"
+    assert "Counted in the recordings here: 1,440" in found.to_dict()["why"]

@@ -1,0 +1,55 @@
+"""The table of verdicts, and the commands that it prints."""
+
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.core import TyperGroup
+
+from emolib import claims, cli, registry
+
+
+def test_the_table_has_one_row_a_claim_and_the_summary_adds_up(no_results, monkeypatch):
+    monkeypatch.setattr(registry, "PAPERS", {"ding": registry.PAPERS["ding"]})
+    table = claims.table()
+    assert list(table["id"]) == [c.id for c in claims.load("ding")]
+    assert {"id", "paper", "published", "measured", "verdict", "settle_with"} <= set(table.columns)
+    assert not table[table["own"]]["verdict"].isna().any()
+    counts = claims.summary()
+    assert counts.loc["all", "all"] == len(table)
+    assert counts.loc["ding", list(claims.VERDICTS)].sum() == counts.loc["ding", "all"]
+
+
+def test_importing_and_judging_needs_no_network():
+    code = (
+        "import sys; from emolib import claims; claims.table(); "
+        "heavy = {'torch', 'sklearn', 'statsmodels', 'matplotlib', 'librosa'} & {*sys.modules}; "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"EMOLIB_DATA": ""})
+
+
+@pytest.mark.parametrize("key", registry.PAPERS)
+def test_the_command_line_understands_every_command_that_would_settle_a_claim(key, no_results):
+    options = {each.id: getattr(each.check, "options", None) for each in claims.load(key)}
+    table = claims.table(key)
+    assert not table["settle_with"].str.contains("python").any()
+    for name, command in zip(table["id"], table["settle_with"], strict=True):
+        for part in command.split(" && "):
+            if not part.startswith("emolib "):
+                continue
+            context, given = parsed(part)
+            if context == "train" and not given["experiment"]:
+                assert cli._options(given["option"]) == options[name], command
+
+
+def parsed(command: str) -> tuple[str, dict]:
+    """What the command line reads from a command: its name and its parameters."""
+    group = typer.main.get_command(cli.app)
+    _, name, *words = shlex.split(command)
+    while isinstance(group.commands[name], TyperGroup):
+        group, (name, *words) = group.commands[name], words
+    return name, group.commands[name].make_context(name, words).params
