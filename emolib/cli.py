@@ -6,18 +6,20 @@ errors go to the standard error.
 """
 
 import importlib.util
-import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 from emolib import __version__, paths, registry
 from emolib.errors import EmolibError
+
+_UsageError: Any = typer.BadParameter.__base__  # newer releases of typer bring their own click
 
 
 class _Commands(TyperGroup):
@@ -26,12 +28,21 @@ class _Commands(TyperGroup):
     def invoke(self, context: Any) -> Any:
         try:
             return super().invoke(context)
+        except _UsageError as error:
+            if type(error).__name__ == "NoArgsIsHelpError":
+                raise
+            _refuse(error, error.format_message())
         except (EmolibError, OSError) as error:
-            typer.secho(f"emolib: {error}", fg="red", err=True)
-            raise typer.Exit(2) from error
+            _refuse(error, str(error))
         except KeyboardInterrupt as stop:  # a training that was stopped says how to go on
             typer.secho(f"emolib: {str(stop) or 'stopped'}", fg="yellow", err=True)
             raise typer.Exit(130) from stop
+
+
+def _refuse(error: Exception, message: str) -> NoReturn:
+    """Print one line and end the command."""
+    typer.secho(f"emolib: {' '.join(message.split())}", fg="red", err=True)
+    raise typer.Exit(2) from error
 
 
 app = typer.Typer(
@@ -47,11 +58,26 @@ app.add_typer(data_app, name="data")
 # ------------------------------------------------------------------------------- shared options
 
 
-def _known_paper(key: str | None) -> str | None:
-    """Refuse a paper that is none of the five, naming them."""
-    if key is not None and key not in registry.PAPERS:
-        raise typer.BadParameter(f"unknown paper {key!r}: known are {', '.join(registry.PAPERS)}")
-    return key
+def _one_of(what: str, known: Callable[[], Iterable[str]]) -> Callable[[Any], Any]:
+    """Return a check that refuses a name that is not known, naming those that are."""
+
+    def check(name: str | None) -> str | None:
+        if name is not None and name not in known():
+            raise typer.BadParameter(f"unknown {what} {name!r}: known are {', '.join(known())}")
+        return name
+
+    return check
+
+
+def _corpora() -> Iterable[str]:
+    from emolib.corpora import SOURCES
+
+    return SOURCES
+
+
+_known_paper = _one_of("paper", lambda: registry.PAPERS)
+_known_mode = _one_of("mode", lambda: ("quick", "full"))
+_known_corpus = _one_of("corpus", _corpora)
 
 
 def _integers(text: str | None) -> tuple[int, ...] | None:
@@ -77,33 +103,30 @@ def _options(words: list[str] | None) -> dict[str, Any]:
 
 _PAPERS = f"Paper: {', '.join(registry.PAPERS)}."
 Key = Annotated[str, typer.Argument(help=_PAPERS, callback=_known_paper)]
-AnyKey = Annotated[
-    str | None,
-    typer.Argument(help=_PAPERS, callback=_known_paper),
-]
+AnyKey = Annotated[str | None, typer.Argument(help=_PAPERS, callback=_known_paper)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
-Corpus = Annotated[str, typer.Option(help="Corpus, such as ravdess, paired or synthetic.")]
+_CORPUS = "Corpus, such as ravdess, paired or synthetic."
+Corpus = Annotated[str, typer.Option(help=_CORPUS, callback=_known_corpus)]
+Name = Annotated[str, typer.Argument(help=_CORPUS, callback=_known_corpus)]
+Root = Annotated[Path | None, typer.Option(file_okay=False, help="Folder of the corpus.")]
 Modality = Annotated[str, typer.Option(help="audio, video or both (ishtiaq also text and all).")]
-Mode = Annotated[str, typer.Option(help="quick (few steps) or full (the paper's recipe).")]
+_MODE = "quick (few steps) or full (the paper's recipe)."
+Mode = Annotated[str, typer.Option(help=_MODE, callback=_known_mode)]
 Jobs = Annotated[int, typer.Option(min=1, help="How many to run side by side.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")]
+Confidence = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Name nothing that is less probable.")
+]
 
 
 def _print_json(value: Any) -> None:
     """Print plain data as JSON; NaN, which JSON does not know, becomes null."""
-    typer.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+    from pydantic_core import to_json
 
+    def plain(one: Any) -> Any:
+        return one.item() if hasattr(one, "item") else str(one)  # a NumPy scalar, a path
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if hasattr(value, "item"):  # a NumPy scalar
-        value = value.item()
-    if isinstance(value, float) and value != value:
-        return None
-    return value if isinstance(value, int | float | str | bool | None) else str(value)
+    typer.echo(to_json(value, indent=2, inf_nan_mode="null", fallback=plain).decode())
 
 
 def _print_table(frame: Any) -> None:
@@ -157,14 +180,14 @@ def main(
 @app.command()
 def book(
     mode: Mode = "quick",
-    only: Annotated[
-        list[str] | None, typer.Option(help="Notebook to build alone (may be repeated).")
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="One notebook alone (repeatable).")] = None,
     jobs: Jobs = 2,
     data: Annotated[
         Path | None, typer.Option(help="Folder of real corpora on which chapters run too.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Build folder, by default _build.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Build folder, by default _build.")
+    ] = None,
     seed: Seed = 0,
     timeout: Annotated[float, typer.Option(help="Seconds a notebook may take (quick).")] = 1800,
     as_json: AsJson = False,
@@ -206,8 +229,8 @@ def data_list(as_json: AsJson = False) -> None:
 
 @data_app.command("get")
 def data_get(
-    name: Annotated[str, typer.Argument(help="Corpus to fetch.")],
-    root: Annotated[Path | None, typer.Option(help="Folder to put it in.")] = None,
+    name: Name,
+    root: Root = None,
     part: Annotated[
         list[str] | None, typer.Option(help="Part of the corpus, such as video (repeatable).")
     ] = None,
@@ -221,11 +244,7 @@ def data_get(
 
 
 @data_app.command("check")
-def data_check(
-    name: Annotated[str, typer.Argument(help="Corpus to verify.")],
-    root: Annotated[Path | None, typer.Option(help="Folder it lies in.")] = None,
-    as_json: AsJson = False,
-) -> None:
+def data_check(name: Name, root: Root = None, as_json: AsJson = False) -> None:
     """Compare the files of a corpus with its registry of checksums."""
     from emolib.corpora import download
 
@@ -244,7 +263,7 @@ def data_check(
 def data_synth(
     actors: Annotated[int, typer.Option(min=1, help="How many talking faces.")] = 4,
     seed: Seed = 0,
-    root: Annotated[Path | None, typer.Option(help="Folder to write to.")] = None,
+    root: Root = None,
     full: Annotated[bool, typer.Option(help="All clips of the corpus' design, not a few.")] = False,
 ) -> None:
     """Make the synthetic corpus: real media files of faces and voices that do not exist."""
@@ -265,19 +284,14 @@ def features(
     from emolib.papers import engine
 
     dataset = engine.paper(key).load(corpus, modality, mode)
-    found = {
-        "paper": key,
-        "corpus": corpus,
-        "clips": len(dataset.manifest),
-        "samples": len(dataset.samples),
-        "inputs": {name: list(value.shape[1:]) for name, value in dataset.samples.inputs.items()},
-        "features": dataset.features,
-    }
+    inputs = {name: list(value.shape[1:]) for name, value in dataset.samples.inputs.items()}
+    clips, samples = len(dataset.manifest), len(dataset.samples)
     if as_json:
-        _print_json(found)
+        counts = {"paper": key, "corpus": corpus, "clips": clips, "samples": samples}
+        _print_json({**counts, "inputs": inputs, "features": dataset.features})
         return
-    typer.echo(f"{key} on {corpus}: {found['clips']} clips, {found['samples']} samples")
-    for name, shape in found["inputs"].items():
+    typer.echo(f"{key} on {corpus}: {clips} clips, {samples} samples")
+    for name, shape in inputs.items():
         typer.echo(f"  {name}: {' × '.join(map(str, shape))}")
 
 
@@ -289,19 +303,13 @@ def cost(key: AnyKey = None, as_json: AsJson = False) -> None:
     """Count parameters, operations and bytes, each under its named convention."""
     import pandas as pd
 
-    from emolib import devices, models
+    from emolib import devices
 
-    counted = {}
-    for one in [key] if key else registry.PAPERS:
-        for design, options in models.designs(one).items():
-            model = models.build(one, **options).eval()
-            counted[design] = devices.cost(model, models.example_inputs(one, batch=1)).to_dict() | {
-                f"parameters: {part}": n for part, n in models.count_parts(one, model).items()
-            }
+    counts = devices.costs(key)
     if as_json:
-        _print_json(counted)
+        _print_json(counts)
     else:
-        _print_table(pd.DataFrame(counted).rename_axis("for one clip or segment").reset_index())
+        _print_table(pd.DataFrame(counts).rename_axis("for one clip or segment").reset_index())
 
 
 @app.command()
@@ -436,172 +444,77 @@ def explain(
     Integrated gradients on test samples of actors that the training has not seen. A density
     above 1 means that a region counts for more than its size.
     """
-    import pandas as pd
+    from emolib import explain
 
-    from emolib import explain, models, training
-    from emolib.corpora import splits
-    from emolib.papers import engine
-
-    module = engine.paper(key)
-    dataset = module.load(corpus, modality, "quick", progress=not as_json)
-    split = splits.make("actor", dataset.manifest, seed=seed, n_segments=dataset.n_segments)
-    rows = {
-        part: split.indices(dataset.manifest, 0, part, dataset.n_segments) for part in splits.PARTS
-    }
-    train, valid, test = (dataset.samples.take(rows[part]) for part in splits.PARTS)
-    training.seed_everything(seed)
-    fit = training.fit(
-        models.build(key, n_classes=len(dataset.classes), modality=modality),
-        train,
-        valid,
-        module.RECIPE.quick(epochs),
-        seed=seed,
-        prepare=dataset.prepare,
-        augment=dataset.augment,
-        progress=not as_json,
+    shares = explain.regions(
+        key, corpus, modality, epochs=epochs, samples=samples, seed=seed, progress=not as_json
     )
-    chosen = test.take(range(0, len(test), max(1, len(test) // samples)))
-    inputs = dataset.prepare(chosen.inputs, None) if dataset.prepare else chosen.inputs
-    found = explain.integrated_gradients(fit.model, inputs, chosen.labels, baselines="mean")
-    table = pd.concat(
-        explain.region_scores(found, _regions(name, value), modality=name).assign(modality=name)
-        for name, value in found.values.items()  # noqa: PD011
-    )[["modality", "region", "share", "area", "density"]]
+    gap = shares.relative_gap
     if as_json:
-        _print_json({"relative_gap": found.relative_gap, "regions": table.to_dict("records")})
+        _print_json({"relative_gap": gap, "regions": shares.table.to_dict("records")})
         return
-    typer.echo(f"{key} on {corpus}, {len(chosen)} samples after {epochs} epochs")
-    _print_table(table)
-    typer.echo(
-        f"completeness: attributions miss the difference by {found.relative_gap:.1%} at most"
-    )
-
-
-def _regions(name: str, value: Any) -> dict[str, Any]:
-    """Return masks of the regions that an input has: parts of a face, or of a cepstrum."""
-    import numpy as np
-
-    if name == "video" and value.shape[-1] == value.shape[-2]:
-        from emolib.features import landmarks
-
-        return landmarks.template_masks(value.shape[-1])
-    if name == "audio" and value.ndim == 2:
-        from emolib import explain
-
-        return explain.mfcc_halves(value.shape[-1])
-    return {"all": np.ones(tuple(value.shape[1:]), bool)}
+    typer.echo(f"{key} on {corpus}, {shares.samples} samples after {epochs} epochs")
+    _print_table(shares.table)
+    typer.echo(f"completeness: attributions miss the difference by {gap:.1%} at most")
 
 
 @app.command()
 def export(
     key: Key,
-    out: Annotated[Path | None, typer.Option(help="File to write; by default KEY.onnx.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="File to write; by default KEY.onnx.")
+    ] = None,
     weights: Annotated[
         Path | None, typer.Option(help="Trained weights (.safetensors); random ones otherwise.")
     ] = None,
-    classes: Annotated[int, typer.Option(min=2, help="Number of emotions.")] = 8,
+    classes: Annotated[
+        int | None, typer.Option(help="Number of emotions; those of the weights' card, or 8.")
+    ] = None,
     int8: Annotated[bool, typer.Option(help="Also write a copy with eight-bit weights.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a network as ONNX; compare size, answers and latency with PyTorch."""
-    import pandas as pd
+    from emolib import export
 
-    from emolib import export, models
-
-    model = models.build(key, n_classes=classes).eval()
-    if weights:
-        from safetensors.torch import load_file
-
-        model.load_state_dict(load_file(weights))
-    inputs = models.example_inputs(key, batch=2)
-    files = [export.export(model, inputs, out or Path(f"{key}.onnx"))]
-    if int8:
-        files.append(export.quantize(files[0]))
-    one = {name: value[:1] for name, value in inputs.items()}
-    rows = []
-    for file in files:
-        same, time = export.parity(model, file, inputs), export.latency(file, one)
-        rows.append(
-            {
-                "file": str(file),
-                "MB": export.size_mb(file),
-                "largest difference": same.max_abs_diff,
-                "median ms": time.median_ms,
-            }
-        )
+    table = export.write(key, out, weights=weights, classes=classes, int8=int8)
     if as_json:
-        _print_json(rows)
+        _print_json(table.to_dict("records"))
         return
     if not weights:
         typer.echo("The weights are random: this measures size and speed, not accuracy.")
-    _print_table(pd.DataFrame(rows))
+    _print_table(table)
 
 
 @app.command()
 def predict(
     file: Annotated[Path, typer.Argument(help="Picture, sound or video.")],
-    confidence: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Name nothing that is less probable.")
-    ] = None,
+    confidence: Confidence = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Folder of other weights and their cards.")
+        Path | None, typer.Option(file_okay=False, help="Folder of other weights and their cards.")
     ] = None,
     paper: Annotated[
-        str, typer.Option(help="Whose networks: mostafa, or lu (videos only, with stage times).")
+        str,
+        typer.Option(
+            help="Whose networks: mostafa, or lu (videos only, with stage times).",
+            callback=_one_of("judge", lambda: ("mostafa", "lu")),
+        ),
     ] = "mostafa",
     as_json: AsJson = False,
 ) -> None:
     """Say the emotions of the faces and of the voice in one file."""
     from tqdm import tqdm
 
-    from emolib.app import predict
-
-    if paper == "lu":
-        _companion(file, confidence, weights, as_json)
-        return
-    if paper != "mostafa":
-        raise typer.BadParameter(f"no weights of {paper!r} judge a file: known are mostafa, lu")
-
-    with tqdm(total=100, unit="%", leave=False, disable=as_json or None) as bar:
-        answer = predict.predict(
-            file,
-            confidence=predict.CONFIDENCE if confidence is None else confidence,
-            folder=weights or predict.WEIGHTS,
-            progress=lambda share: bar.update(int(100 * share) - bar.n),
-        )
-    if as_json:
-        _print_json(answer.to_dict())
-        return
-    for number, face in enumerate(answer.faces, 1):
-        box = ", ".join(str(round(edge)) for edge in face.box)
-        typer.echo(f"face {number} ({box}): {face.reading.emotion} {face.reading.confidence:.0%}")
-    for name, reading in (("voice", answer.voice), ("fusion", answer.fusion)):
-        if reading:
-            typer.echo(f"{name}: {reading.emotion} {reading.confidence:.0%}")
-    for note in answer.notes:
-        typer.echo(note)
-
-
-def _companion(file: Path, confidence: float | None, weights: Path | None, as_json: bool) -> None:
-    """Print what Lu's two networks decide about a video, and how long each stage took."""
     from emolib.app import companion, predict
 
-    decision = companion.decide(
-        file,
-        confidence=predict.CONFIDENCE if confidence is None else confidence,
-        folder=weights or companion.WEIGHTS,
-    )
+    given: dict[str, Any] = {"confidence": confidence, "folder": weights}
+    options = {name: value for name, value in given.items() if value is not None}
+    judge: Any = companion.decide if paper == "lu" else predict.predict
+    with tqdm(total=100, unit="%", leave=False, disable=as_json or None) as bar:
+        answer = judge(file, progress=lambda share: bar.update(int(100 * share) - bar.n), **options)
     if as_json:
-        _print_json(decision.to_dict())
-        return
-    for name in ("face", "voice", "fusion"):
-        if reading := getattr(decision, name):
-            typer.echo(f"{name}: {reading.emotion} {reading.confidence:.0%}")
-    for note in decision.notes:
-        typer.echo(note)
-    for stage, ms in decision.milliseconds.items():
-        typer.echo(f"{stage:>14} {ms:8.1f} ms")
-    typer.echo(f"{'the paper':>14} {companion.PAPER_MS:8.1f} ms")
+        _print_json(answer.to_dict())
+    else:
+        typer.echo("\n".join(answer.lines()))
 
 
 @app.command()
@@ -610,14 +523,9 @@ def live(
     port: Annotated[int | None, typer.Option(help="Port; by default a free one.")] = None,
 ) -> None:
     """Open the live app: webcam and microphone, or files, judged in the browser."""
-    try:
-        from emolib.app import live
+    from emolib.app import live
 
-        live.launch(host, port)
-    except ModuleNotFoundError as error:
-        if error.name != "gradio":
-            raise
-        raise typer.BadParameter("the live app needs Gradio: pip install 'emolib[live]'") from error
+    live.launch(host, port)
 
 
 @app.command()

@@ -18,52 +18,42 @@ Papers print "FLOPs" for at least four different things. Here each has a name of
 
 import dataclasses
 import math
+import re
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
+from torch.utils.hooks import RemovableHandle
 
-from emolib import paths
+from emolib import models, paths, registry
 
 BOARDS = paths.DATA / "devices.csv"
 SIZE_LIMIT_MB = 0.3  # what Ding et al. ask of a model for a Raspberry Pi 4B (Section V-C)
 
 # --- counting ------------------------------------------------------------------------------------
 
-_GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
-_GATE_ACTIVATIONS = {"RNN": 1, "GRU": 3, "LSTM": 5}  # LSTM squashes its cell state once more
+#: Gates of a recurrent unit, and its activations: an LSTM squashes its cell state once more.
+_GATES = {"RNN": (1, 1), "GRU": (3, 3), "LSTM": (4, 5)}
 # Operations called as functions, outside any layer, by what they count as.
-_ACTIVATION_OPS = {
-    "relu",
-    "sigmoid",
-    "tanh",
-    "gelu",
-    "silu",
-    "mish",
-    "elu",
-    "leaky_relu",
-    "_prelu_kernel",
-    "hardswish",
-    "hardsigmoid",
-    "hardtanh",
-    "softplus",
-    "_softmax",
-    "_log_softmax",
-    "log_sigmoid_forward",
-}
-_NORM_OPS = {"native_batch_norm", "_native_batch_norm_legit_no_training", "native_layer_norm",
-             "native_group_norm", "cudnn_batch_norm"}  # fmt: skip
-_COPY_OPS = {"clone", "copy", "_to_copy", "contiguous", "lift_fresh_copy", "detach"}
+_ACTIVATION_OPS = re.compile(
+    "relu|sigmoid|tanh|gelu|silu|mish|elu|leaky_relu|_prelu_kernel|hardswish|hardsigmoid|hardtanh|"
+    "softplus|_softmax|_log_softmax|log_sigmoid_forward"
+)
+_NORM_OPS = re.compile(".*(batch|layer|group)_norm(_legit_no_training)?")
+_COPY_OPS = re.compile("clone|copy|_to_copy|contiguous|lift_fresh_copy|detach")
 _BIASED_OPS = {"addmm", "baddbmm"}
 
-COLUMNS = ("layer", "type", "output_shape", "parameters", "macs", "bias_additions", "products",
-           "normalised", "activations", "outputs")  # fmt: skip
+_COUNTS = ("parameters", "macs", "bias_additions", "products", "normalised", "activations")
+COLUMNS = ("layer", "type", "output_shape", *_COUNTS, "outputs")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,12 +86,8 @@ class Cost:
 
     def to_dict(self) -> dict[str, float]:
         """Return every number but the table, ready for JSON."""
-        fields = [field.name for field in dataclasses.fields(self) if field.name != "layers"]
-        return {
-            **{name: getattr(self, name) for name in fields},
-            "arithmetic_intensity": self.arithmetic_intensity,
-            "intensity_paper": self.intensity_paper,
-        }
+        names = [*self.__dataclass_fields__, "arithmetic_intensity", "intensity_paper"]
+        return {name: getattr(self, name) for name in names if name != "layers"}
 
 
 def cost(model: nn.Module, inputs: Mapping[str, Tensor]) -> Cost:
@@ -127,21 +113,11 @@ def cost(model: nn.Module, inputs: Mapping[str, Tensor]) -> Cost:
     7162368
     """
     counter = _Counter(model)
-    training = {module: module.training for module in model.modules()}
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels would hide the products
-    model.eval()
-    try:
-        for name, value in inputs.items():
-            counter.add(name, "input", value[:1])
-        with torch.no_grad(), counter:
-            model(**{name: value[:1] for name, value in inputs.items()})
-    finally:
-        counter.remove()
-        torch.backends.mha.set_fastpath_enabled(fast)
-        for module, mode in training.items():
-            module.training = mode
-
+    first = {name: value[:1] for name, value in inputs.items()}
+    for name, value in first.items():
+        counter.add(name, "input", value)
+    with evaluating(model), torch.no_grad(), counter:
+        model(**first)
     layers = pd.DataFrame(counter.rows.values(), columns=list(COLUMNS))
     total = layers.sum(numeric_only=True)
     macs = int(total["macs"])
@@ -159,6 +135,59 @@ def cost(model: nn.Module, inputs: Mapping[str, Tensor]) -> Cost:
     )
 
 
+def costs(key: str | None = None) -> dict[str, dict[str, float]]:
+    """Return what the networks of the papers cost for one sample.
+
+    Parameters
+    ----------
+    key
+        A paper; None for all of them.
+
+    Returns
+    -------
+    dict
+        Design (a paper's key, and "<key> <design>" of others that it compares) → the numbers of
+        `Cost`, and "parameters: <part>" where the paper speaks of parts.
+
+    Raises
+    ------
+    UnknownPaperError
+        If there is no such paper.
+    """
+    counted = {}
+    for one in [key] if key else registry.PAPERS:
+        for design, options in models.designs(one).items():
+            model = models.build(one, **options)
+            parts = models.count_parts(one, model)
+            counted[design] = cost(model, models.example_inputs(one, batch=1)).to_dict() | {
+                f"parameters: {part}": number for part, number in parts.items()
+            }
+    return counted
+
+
+@contextmanager
+def evaluating(model: nn.Module, *, fused: bool = False) -> Iterator[None]:
+    """Use a network in evaluation mode and leave every module of it as it was.
+
+    Parameters
+    ----------
+    model
+        The network.
+    fused
+        Let attention use its fused kernels, which hide the products and have no ONNX operator.
+    """
+    modes = {module: module.training for module in model.modules()}
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(fused and before)
+    model.eval()
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+        for module, mode in modes.items():
+            module.training = mode
+
+
 class _Counter(TorchDispatchMode):
     """Collects one row a layer by hooks, and the operations between layers by dispatch."""
 
@@ -169,21 +198,23 @@ class _Counter(TorchDispatchMode):
         self._stack: list[nn.Module] = []
         self._inside = 0  # how many counted layers we are in: they answer for their operations
         self._seen: set[nn.Module] = set()
-        self._handles = []
+        self._handles: list[RemovableHandle] = []
+
+    def __enter__(self):
         for module in self._names:
             self._handles.append(module.register_forward_pre_hook(self._enter))
             self._handles.append(module.register_forward_hook(self._leave))
+        return super().__enter__()
 
-    def remove(self) -> None:
+    def __exit__(self, *error):
         for handle in self._handles:
             handle.remove()
+        return super().__exit__(*error)
 
     def add(self, layer: str, kind: str, output: Tensor, **counts: int) -> None:
         """Add a call to its row; a layer that is used twice costs twice."""
-        row = self.rows.setdefault(
-            (layer, kind),
-            {**dict.fromkeys(COLUMNS, 0), "layer": layer, "type": kind},
-        )
+        empty = {"layer": layer, "type": kind, **dict.fromkeys(COLUMNS[3:], 0)}
+        row = self.rows.setdefault((layer, kind), empty)
         row["output_shape"] = tuple(output.shape[1:])
         for name, count in {"outputs": output.numel(), **counts}.items():
             row[name] += count
@@ -216,34 +247,36 @@ class _Counter(TorchDispatchMode):
     def _operation(self, func, args, kwargs, output) -> None:
         """Count an operation that a model calls as a function."""
         value = output[0] if isinstance(output, (tuple, list)) and output else output
-        sources = [t for t in _tensors((args, kwargs)) if t.numel()]
+        leaves = tree_leaves((args, kwargs))
+        sources = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.numel()]
         if not isinstance(value, Tensor) or not sources or not value.numel():
             return
         name = func._schema.name.removeprefix("aten::").removesuffix("_")
         shared = value.untyped_storage().data_ptr()
         in_place = any(t.untyped_storage().data_ptr() == shared for t in sources)
-        counts = {}
-        if func.overloadpacket in flop_registry:
-            counts["macs"] = (
-                flop_registry[func.overloadpacket](*args, **kwargs, out_val=output) // 2
-            )
-            counts["products"] = value.numel()
-            biased = name in _BIASED_OPS or (name == "convolution" and args[2] is not None)
-            counts["bias_additions"] = value.numel() if biased else 0
-        elif name.startswith("_scaled_dot_product"):
-            query, key, values = args[:3]
-            counts["macs"] = sdpa_flop_count(query.shape, key.shape, values.shape) // 2
-            # Both products leave values: the attention weights and their mixture.
-            counts["products"] = query.shape[:-1].numel() * key.shape[-2] + value.numel()
-            counts["activations"] = query.shape[:-1].numel() * key.shape[-2]
-        elif name in _ACTIVATION_OPS:
-            counts["activations"] = value.numel()
-        elif name in _NORM_OPS:
-            counts["normalised"] = value.numel()
-        if counts or not (in_place or name in _COPY_OPS):
+        counts = _count_operation(name, func.overloadpacket, args, kwargs, output, value)
+        if counts or not (in_place or _COPY_OPS.fullmatch(name)):
             where = self._names[self._stack[-1]] if self._stack else ""
             kept = 0 if in_place else value.numel()
             self.add(where, name, value, **{"outputs": kept, **counts})
+
+
+def _count_operation(name, operator, args, kwargs, output, value: Tensor) -> dict[str, int]:
+    """Return what one operation counts besides its outputs, of which `value` is the first."""
+    n = value.numel()
+    if operator in flop_registry:
+        biased = name in _BIASED_OPS or (name == "convolution" and args[2] is not None)
+        macs = flop_registry[operator](*args, **kwargs, out_val=output) // 2
+        return {"macs": macs, "products": n, "bias_additions": n * biased}
+    if name.startswith("_scaled_dot_product"):
+        query, key, values = args[:3]
+        weights = query.shape[:-1].numel() * key.shape[-2]
+        macs = sdpa_flop_count(query.shape, key.shape, values.shape) // 2
+        # Both products leave values: the attention weights and their mixture.
+        return {"macs": macs, "products": weights + n, "activations": weights}
+    if _ACTIVATION_OPS.fullmatch(name):
+        return {"activations": n}
+    return {"normalised": n} if _NORM_OPS.fullmatch(name) else {}
 
 
 def _is_layer(module: nn.Module) -> bool:
@@ -256,39 +289,17 @@ def _is_layer(module: nn.Module) -> bool:
     return not list(module.children())
 
 
-def _tensors(tree) -> list[Tensor]:
-    from torch.utils._pytree import tree_leaves
-
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
-
-
 def _count(module: nn.Module, inputs: tuple, output: Tensor) -> dict[str, int]:
     """Return what one call of a layer counts, besides its parameters and outputs."""
-    kind = type(module).__module__.rsplit(".", 1)[-1]
     n = output.numel()
-    bias = getattr(module, "bias", None) is not None
-    if isinstance(module, nn.Linear):
-        macs = n * module.in_features
-        return {"macs": macs, "products": n, "bias_additions": n * bias}
-    if isinstance(module, nn.modules.conv._ConvTransposeNd):
-        # Each input value meets every kernel weight of its group once.
-        macs = inputs[0].numel() * module.weight[0].numel()
-        return {"macs": macs, "products": n, "bias_additions": n * bias}
-    if isinstance(module, nn.modules.conv._ConvNd):
-        macs = n * module.weight[0].numel()  # C_in / groups · kernel
-        return {"macs": macs, "products": n, "bias_additions": n * bias}
-    if isinstance(module, nn.RNNBase):
+    if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):
+        # Each output value takes C_in / groups · kernel products; transposed, each input value.
+        transposed = isinstance(module, nn.modules.conv._ConvTransposeNd)
+        macs = (inputs[0].numel() if transposed else n) * module.weight[0].numel()
+        return {"macs": macs, "products": n, "bias_additions": n * (module.bias is not None)}
+    if isinstance(module, nn.RNNBase | nn.RNNCellBase):
         return _count_recurrent(module, inputs[0])
-    if isinstance(module, nn.RNNCellBase):
-        gates = module.weight_ih.numel() + module.weight_hh.numel()
-        rows = module.weight_ih.shape[0]
-        activations = _GATE_ACTIVATIONS[type(module).__name__.removesuffix("Cell")]
-        return {
-            "macs": gates,
-            "products": 2 * rows,
-            "bias_additions": 2 * rows * bool(module.bias),
-            "activations": activations * module.hidden_size,
-        }
+    kind = type(module).__module__.rsplit(".", 1)[-1]
     if kind == "activation":
         return {"activations": n}
     if kind in ("batchnorm", "instancenorm") or isinstance(module, nn.LayerNorm | nn.GroupNorm):
@@ -296,21 +307,23 @@ def _count(module: nn.Module, inputs: tuple, output: Tensor) -> dict[str, int]:
     return {}
 
 
-def _count_recurrent(module: nn.RNNBase, sequence: Tensor) -> dict[str, int]:
-    """Count a GRU, LSTM or RNN: both matrices of every gate at every step."""
-    mode = module.mode.split("_")[0]
-    packed = isinstance(sequence, nn.utils.rnn.PackedSequence)
-    # Steps of one sample, however the axes are ordered.
-    steps = sequence.data.shape[0] if packed else sequence.numel() // sequence.shape[-1]
-    directions = 2 if module.bidirectional else 1
-    weights = sum(p.numel() for name, p in module.named_parameters() if name.startswith("weight_"))
-    rows = _GATES[mode] * module.hidden_size * directions * module.num_layers
-    units = module.hidden_size * directions * module.num_layers
+def _count_recurrent(
+    module: nn.RNNBase | nn.RNNCellBase, sequence: Tensor | nn.utils.rnn.PackedSequence
+) -> dict[str, int]:
+    """Count a GRU, LSTM or RNN, or a cell of one: both matrices of every gate at every step."""
+    kind = getattr(module, "mode", type(module).__name__).removesuffix("Cell").split("_")[0]
+    gates, activations = _GATES[kind]
+    if isinstance(sequence, nn.utils.rnn.PackedSequence):
+        sequence = sequence.data
+    steps = sequence.numel() // sequence.shape[-1]  # of one sample, however the axes are ordered
+    weights = {name: p for name, p in module.named_parameters() if name.startswith("weight_")}
+    # Gates times units, over all layers and directions.
+    rows = sum(len(p) for name, p in weights.items() if name.startswith("weight_ih"))
     return {
-        "macs": steps * weights,
+        "macs": steps * sum(p.numel() for p in weights.values()),
         "products": 2 * steps * rows,
         "bias_additions": 2 * steps * rows * bool(module.bias),
-        "activations": steps * units * _GATE_ACTIVATIONS[mode],
+        "activations": steps * rows // gates * activations,
     }
 
 
@@ -334,7 +347,16 @@ class Latency:
     processor_ms: float = math.nan
 
 
-def timed(call, *, runs: int, warmup: int, threads: int, device: str, wait=lambda: None) -> Latency:
+def timed(
+    call: Callable[[], object],
+    *,
+    runs: int,
+    warmup: int,
+    threads: int,
+    device: str,
+    clock: Callable[[], float] = time.perf_counter,
+    wait: Callable[[], object] = lambda: None,
+) -> Latency:
     """Time `call` `runs` times after `warmup` calls that do not count.
 
     Parameters
@@ -345,6 +367,8 @@ def timed(call, *, runs: int, warmup: int, threads: int, device: str, wait=lambd
         Passes that count, and passes before them (allocation, kernel choice, caches).
     threads, device
         Recorded in the result.
+    clock
+        Of seconds; with ``time.process_time`` other programs' load does not count.
     wait
         Called before each clock reading; waits for a device that works asynchronously.
     """
@@ -354,10 +378,10 @@ def timed(call, *, runs: int, warmup: int, threads: int, device: str, wait=lambd
     spent = time.process_time()
     for _ in range(runs):
         wait()
-        start = time.perf_counter()
+        start = clock()
         call()
         wait()
-        times.append(1000 * (time.perf_counter() - start))
+        times.append(1000 * (clock() - start))
     spent = 1000 * (time.process_time() - spent) / runs
     return Latency(statistics.median(times), min(times), max(times), runs, threads, device, spent)
 
@@ -369,6 +393,7 @@ def latency(
     runs: int = 10,
     warmup: int = 3,
     threads: int = 1,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Latency:
     """Measure a forward pass in evaluation mode; 10 passes, as Ding et al. (Section III-E).
 
@@ -378,29 +403,34 @@ def latency(
         Run where its parameters lie.
     inputs
         Named tensors for ``forward``; give a batch of one for the delay a user would feel.
-    runs, warmup
-        Passes that count, and passes before them.
+    runs, warmup, clock
+        As for `timed`.
     threads
         Processor threads that PyTorch may use; restored afterwards.
     """
     device = next(model.parameters()).device
     inputs = {name: value.to(device) for name, value in inputs.items()}
-    training, before = model.training, torch.get_num_threads()
-    model.eval()
-    torch.set_num_threads(threads)
+    with _threads(threads), evaluating(model, fused=True), torch.inference_mode():
+        return timed(
+            lambda: model(**inputs),
+            runs=runs,
+            warmup=warmup,
+            threads=threads,
+            device=str(device),
+            clock=clock,
+            wait=torch.cuda.synchronize if device.type == "cuda" else lambda: None,
+        )
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Let PyTorch use so many threads of the processor, for the while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
     try:
-        with torch.inference_mode():
-            return timed(
-                lambda: model(**inputs),
-                runs=runs,
-                warmup=warmup,
-                threads=threads,
-                device=str(device),
-                wait=torch.cuda.synchronize if device.type == "cuda" else lambda: None,
-            )
+        yield
     finally:
         torch.set_num_threads(before)
-        model.train(training)
 
 
 def peak_bytes(call: Callable[[], object]) -> int:
@@ -456,7 +486,7 @@ def training_step(
         the way back); and what a forward pass without gradients holds, weights included.
     """
 
-    def trained(steps: int, each: Callable = lambda step: step()) -> None:
+    def fresh() -> Callable[[], None]:
         model = build().train()
         optimizer = torch.optim.AdamW(model.parameters())
 
@@ -465,29 +495,22 @@ def training_step(
             nn.functional.cross_entropy(model(**inputs), labels).backward()
             optimizer.step()
 
-        for _ in range(steps):
-            each(step)
+        return step
 
-    def clocked(step: Callable) -> None:
-        start = time.process_time()
+    def trained() -> None:
+        step = fresh()
         step()
-        times.append(1000 * (time.process_time() - start))
+        step()
 
     def inferred() -> None:
         with torch.inference_mode():
             build().eval()(**inputs)
 
-    times: list[float] = []
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        trained(1 + runs, clocked)
-        peaks = peak_bytes(lambda: trained(2)), peak_bytes(inferred)
-    finally:
-        torch.set_num_threads(before)
-    times = times[1:]  # the first allocates and chooses kernels
-    latency = Latency(statistics.median(times), min(times), max(times), runs, threads, "cpu")
-    return latency, *peaks
+    with _threads(threads):
+        step = timed(
+            fresh(), runs=runs, warmup=1, threads=threads, device="cpu", clock=time.process_time
+        )
+        return step, peak_bytes(trained), peak_bytes(inferred)
 
 
 # --- boards --------------------------------------------------------------------------------------
@@ -528,25 +551,20 @@ def roofline(costs: Cost | Mapping[str, Cost], table: pd.DataFrame | None = None
         the time below which no implementation of these operations can get on that
         board. It is a lower bound: real networks of this size reach a small part of it.
     """
-    table = boards() if table is None else table
-    costs = {"model": costs} if isinstance(costs, Cost) else costs
-    rows = []
-    for name, one in costs.items():
-        for board in table.itertuples():
-            roof = one.arithmetic_intensity * board.bandwidth_gb_s
-            attainable = min(board.peak_gflops, roof)
-            rows.append(
-                {
-                    "model": name,
-                    "board": board.board,
-                    "arithmetic_intensity": one.arithmetic_intensity,
-                    "balance": board.balance,
-                    "attainable_gflops": attainable,
-                    "limit": "memory" if roof < board.peak_gflops else "compute",
-                    "bound_ms": one.flops / attainable / 1e6,
-                }
-            )
-    return pd.DataFrame(rows)
+    columns = ["model", "board", "arithmetic_intensity", "balance"]
+    return _bounds(costs, table)[[*columns, "attainable_gflops", "limit", "bound_ms"]]
+
+
+def _bounds(costs: Cost | Mapping[str, Cost], table: pd.DataFrame | None) -> pd.DataFrame:
+    """Return every model on every board, with all that is known of both and the bound."""
+    named = {"model": costs} if isinstance(costs, Cost) else costs
+    numbers = pd.DataFrame([{"model": name, **one.to_dict()} for name, one in named.items()])
+    both = numbers.merge(boards() if table is None else table, how="cross")
+    roof = both["arithmetic_intensity"] * both["bandwidth_gb_s"]
+    both["attainable_gflops"] = np.minimum(both["peak_gflops"], roof)
+    both["limit"] = np.where(roof < both["peak_gflops"], "memory", "compute")
+    both["bound_ms"] = both["flops"] / both["attainable_gflops"] / 1e6
+    return both
 
 
 def feasibility(
@@ -581,15 +599,11 @@ def feasibility(
         speed that the rate takes), ``keeps_up`` (load ≤ 1), ``weights_mb``, ``fits_size``, and
         ``work_below_peak``, the paper's test.
     """
-    named = {"model": costs} if isinstance(costs, Cost) else costs
-    result = roofline(named, table)
-    size = {name: one.parameters * weight_bits / 8 / 1e6 for name, one in named.items()}
-    peaks = (boards() if table is None else table).set_index("board")["peak_gflops"]
-    work = result["model"].map({name: one.flops / 1e9 for name, one in named.items()})
-    result["work_below_peak"] = work <= result["board"].map(peaks)
+    both, result = _bounds(costs, table), roofline(costs, table)
+    result["work_below_peak"] = both["flops"] / 1e9 <= both["peak_gflops"]
     result["rate_hz"] = rate_hz
     result["load"] = rate_hz * result["bound_ms"] / 1000
     result["keeps_up"] = result["load"] <= 1
-    result["weights_mb"] = result["model"].map(size)
+    result["weights_mb"] = both["parameters"] * weight_bits / 8 / 1e6
     result["fits_size"] = result["weights_mb"] <= size_limit_mb
     return result

@@ -1,25 +1,121 @@
 """From PyTorch to a file that a small board can run: ONNX, eight bits, and proof of parity."""
 
 import dataclasses
+import json
 import logging
 import tempfile
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from emolib import devices, paths
+from emolib import devices, models, paths
 from emolib.errors import EmolibError
 
 Inputs = Mapping[str, Tensor]
+MOST_CLASSES = 1000
 
 
 class ExportError(EmolibError, RuntimeError):
     """A network could not be written as ONNX, or a file could not be quantised or run."""
+
+
+# --- a paper's network ---------------------------------------------------------------------------
+
+
+def write(
+    key: str,
+    out: str | Path | None = None,
+    *,
+    weights: str | Path | None = None,
+    classes: int | None = None,
+    int8: bool = False,
+) -> pd.DataFrame:
+    """Write a paper's network as ONNX, and compare what was written with PyTorch.
+
+    Parameters
+    ----------
+    key
+        The paper.
+    out
+        File to write; by default ``<key>.onnx`` in the current folder.
+    weights
+        Trained weights (.safetensors); random ones otherwise, good for size and speed alone.
+    classes
+        Number of emotions; by default those of the weights' card, or 8.
+    int8
+        Also write a copy with eight-bit weights beside it.
+
+    Returns
+    -------
+    DataFrame
+        One row a file: ``file``, ``MB``, ``largest difference`` of a logit, ``median ms`` of one
+        sample.
+
+    Raises
+    ------
+    ExportError
+        If the weights cannot be read or belong to another network, or `out` is a folder.
+    """
+    out = Path(out or f"{key}.onnx")
+    if out.is_dir():
+        raise ExportError(f"{out} is a folder: name a file in it, such as {out / key}.onnx")
+    model, options = _network(key, Path(weights) if weights else None, classes)
+    inputs = models.example_inputs(key, batch=2, **options)
+    one = {name: value[:1] for name, value in inputs.items()}
+    files = [export(model, inputs, out)]
+    if int8:
+        files.append(quantize(files[0]))
+    rows = [
+        {
+            "file": str(file),
+            "MB": size_mb(file),
+            "largest difference": parity(model, file, inputs).max_abs_diff,
+            "median ms": latency(file, one).median_ms,
+        }
+        for file in files
+    ]
+    return pd.DataFrame(rows)
+
+
+def _network(
+    key: str, weights: Path | None, classes: int | None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Return a paper's network with its weights, and the options that a card beside them names."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
+    if classes is not None and not 2 <= classes <= MOST_CLASSES:
+        raise ExportError(f"{classes} classes: give 2 to {MOST_CLASSES}")
+    if weights is None:
+        return models.build(key, classes or 8), {}
+    if not weights.is_file():
+        raise ExportError(f"{weights} is no file: give the .safetensors that `emolib train` wrote")
+    beside = weights.with_suffix(".json")
+    card = json.loads(beside.read_bytes()) if beside.is_file() else {}
+    if card.get("paper", key) != key:
+        raise ExportError(f"{weights} are weights of {card['paper']}: give weights of {key}")
+    options, n_classes = card.get("options", {}), classes or len(card.get("classes", range(8)))
+    model = models.build(key, n_classes, **options)
+    try:
+        load_model(model, weights)
+    except SafetensorError as error:
+        raise ExportError(f"{weights}: not readable ({error}): train or fetch it again") from error
+    except RuntimeError as error:
+        raise ExportError(
+            f"{weights} does not fit {key} with {n_classes} classes ({_reason(error, 1)}): give "
+            f"weights of {key}, and as many classes as they were trained on"
+        ) from error
+    return model, options
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -49,14 +145,11 @@ def export(model: nn.Module, inputs: Inputs, path: str | Path) -> Path:
         for name, value in inputs.items()
     }
     batch = torch.export.Dim("batch")
-    modes = {module: module.training for module in model.modules()}
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # its fused kernels have no ONNX operator
+    device = _device(model)
     try:
-        with _quiet():
-            program = torch.onnx.export(
-                model.eval().cpu(),
+        with _quiet(), devices.evaluating(model):
+            program: Any = torch.onnx.export(
+                model.cpu(),
                 (),
                 kwargs=examples,
                 dynamo=True,
@@ -67,13 +160,10 @@ def export(model: nn.Module, inputs: Inputs, path: str | Path) -> Path:
             )
     except Exception as error:
         raise ExportError(
-            f"{type(model).__name__} cannot be written as ONNX: {str(error).splitlines()[0]}"
+            f"{type(model).__name__} cannot be written as ONNX: {_reason(error)}"
         ) from error
     finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
         model.to(device)
-        for module, mode in modes.items():
-            module.training = mode
     file = program.model_proto
     fixed = [
         node.name
@@ -134,15 +224,14 @@ def quantize(
                 ort.quantize_static(
                     prepared,
                     str(temporary),
-                    _Samples(calibration),
+                    _one_by_one(calibration),
                     quant_format=ort.QuantFormat.QDQ,
                     per_channel=True,
                     weight_type=ort.QuantType.QInt8,
                     activation_type=ort.QuantType.QInt8,
                 )
         except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ExportError(f"{path.name} cannot be quantised: {reason}") from error
+            raise ExportError(f"{path.name} cannot be quantised: {_reason(error)}") from error
     return to
 
 
@@ -172,21 +261,15 @@ class Parity:
 
 def parity(model: nn.Module, path: str | Path, inputs: Inputs, *, threads: int = 1) -> Parity:
     """Compare a network and its file on the same samples."""
-    modes = {module: module.training for module in model.modules()}
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    try:
-        with torch.inference_mode():
-            placed = {name: value.to(device) for name, value in inputs.items()}
-            expected = model.eval()(**placed).cpu().numpy()
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-    found = run(path, inputs, threads=threads)
-    difference = np.abs(found - expected)
+    placed = {name: value.to(_device(model)) for name, value in inputs.items()}
+    with devices.evaluating(model), torch.inference_mode():
+        expected = model(**placed).cpu().numpy()
+    answers = run(path, inputs, threads=threads)
+    difference = np.abs(answers - expected)
     return Parity(
         max_abs_diff=float(difference.max()),
         mean_abs_diff=float(difference.mean()),
-        same_answers=float(np.mean(found.argmax(axis=1) == expected.argmax(axis=1))),
+        same_answers=float(np.mean(answers.argmax(axis=1) == expected.argmax(axis=1))),
         samples=len(expected),
     )
 
@@ -219,18 +302,22 @@ def latency(
 # --- inside --------------------------------------------------------------------------------------
 
 
-class _Samples:
-    """Hands calibration samples to onnxruntime one by one."""
+def _one_by_one(inputs: Inputs) -> SimpleNamespace:
+    """Hand calibration samples to onnxruntime as it asks for them."""
+    arrays = {name: value.detach().cpu().numpy() for name, value in inputs.items()}
+    count = len(next(iter(arrays.values())))
+    samples = ({name: value[i : i + 1] for name, value in arrays.items()} for i in range(count))
+    return SimpleNamespace(get_next=partial(next, samples, None))
 
-    def __init__(self, inputs: Inputs):
-        arrays = {name: value.detach().cpu().numpy() for name, value in inputs.items()}
-        count = len(next(iter(arrays.values())))
-        self._samples = iter(
-            [{name: value[i : i + 1] for name, value in arrays.items()} for i in range(count)]
-        )
 
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self._samples, None)
+def _reason(error: Exception, line: int = 0) -> str:
+    """Return one line of a library's long message, or the kind of error where there is none."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return textwrap.shorten(lines[min(line, len(lines) - 1)], 150, placeholder=" …")
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next((p.device for p in model.parameters()), torch.device("cpu"))
 
 
 def _existing(path: str | Path) -> Path:
@@ -243,17 +330,13 @@ def _existing(path: str | Path) -> Path:
 def _session(path: str | Path, threads: int):
     import onnxruntime as ort
 
-    options = ort.SessionOptions()
+    path, options = _existing(path), ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(
-            str(_existing(path)), options, providers=["CPUExecutionProvider"]
-        )
-    except ExportError:
-        raise
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        reason = str(error).splitlines()[0]
+        reason = _reason(error)
         raise ExportError(f"{path} is not an ONNX file that can be run: {reason}") from error
 
 
@@ -286,14 +369,11 @@ def _strip(file) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence progress reports of the exporter and of onnxruntime; errors still rise."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(before)

@@ -4,10 +4,13 @@ import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-import torch
+from PIL import Image
+from safetensors.torch import save_model
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -57,6 +60,104 @@ def test_seeds_that_are_no_numbers_are_refused(run):
     done = run("train", "ding", "--seeds", "one")
     assert done.exit_code == 2
     assert "is not a list like 0,1,2" in done.output
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory):
+    """A folder of files that cannot be what they are called."""
+    folder = tmp_path_factory.mktemp("bad")
+    for name in ("empty.safetensors", "empty.jpg"):
+        (folder / name).touch()
+    (folder / "text.docx").write_text("text")
+    save_model(models.build("ding", 8), folder / "ding.safetensors")
+    return folder
+
+
+# In every row the last word, or words, must be in the one line that refuses what stands before.
+REFUSED = [
+    ("data synth --seed -1", "greater than or equal to 0"),
+    ("data synth --root {bad}/text.docx", "is a file"),
+    ("data get nowhere", "known are ravdess"),
+    ("data check nowhere", "known are ravdess"),
+    ("book --out {bad}/text.docx", "is a file"),
+    ("book --mode Full", "known are quick, full"),
+    ("features ding --mode Full", "known are quick, full"),
+    ("features ding --corpus nowhere", "known are ravdess"),
+    ("features ding --modality smell", "audio, video, both"),
+    ("train ding --mode Full", "quick, full"),
+    ("train ding --corpus nowhere", "known are ravdess"),
+    ("train dong", "known are ding, lu, yang"),
+    ("explain dong", "known are ding, lu, yang"),
+    ("explain ding --corpus nowhere", "known are ravdess"),
+    ("explain ding --modality smell", "audio, video, both"),
+    ("explain ding --epochs 0", "greater than or equal to 1"),
+    ("export dong", "known are ding, lu, yang"),
+    ("export ding --weights {bad}/empty.safetensors", "train or fetch it again"),
+    ("export ding --weights {bad}/none.safetensors", "give the .safetensors"),
+    ("export ding --weights {bad}", "give the .safetensors"),
+    ("export lu --weights {bad}/ding.safetensors", "give weights of lu"),
+    ("export lu --weights {weights}/mostafa/face.safetensors", "give weights of lu"),
+    ("export ding --out {bad}", "is a directory"),
+    ("export ding --classes 1e8", "valid integer"),
+    ("export ding --classes 100000000", "give 2 to"),
+    ("export ding --classes 7 --weights {bad}/ding.safetensors", "as many classes as"),
+    ("predict {bad}/none.jpg", "check the path"),
+    ("predict {bad}", "give a file in it"),
+    ("predict {bad}/empty.jpg", "is empty"),
+    ("predict {bad}/text.docx", "give a picture"),
+    ("predict {bad}/none.mp4 --paper lu", "check the path"),
+    ("predict {bad}/empty.jpg --paper ding", "known are mostafa, lu"),
+    ("predict {bad}/empty.jpg --confidence 7", "less than or equal to 1"),
+    ("predict {bad}/empty.jpg --weights {bad}/text.docx", "is a file"),
+    ("live --port -1", "give 1 to 65535"),
+    ("live --port 99999", "give 1 to 65535"),
+    ("live --host 203.0.113.7", "such as 127.0.0.1"),
+    ("cost dong", "known are ding, lu, yang"),
+    ("nonsense", "No such command"),
+    ("cost --nonsense", "No such option"),
+]
+
+
+@pytest.mark.parametrize(("words", "allowed"), REFUSED, ids=[words for words, _ in REFUSED])
+def test_bad_input_is_refused_in_one_line_that_names_what_is_allowed(run, bad, words, allowed):
+    done = run(*words.format(bad=bad, weights=paths.WEIGHTS).split())
+    assert done.exit_code == 2, done.output
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("emolib: ")
+    assert allowed in line
+    assert done.stdout == ""
+
+
+def loaded_by(*words: object) -> set[str]:
+    """Return the modules that a fresh interpreter has loaded after a command."""
+    code = "import sys; from emolib import cli; cli.app(sys.argv[1:], standalone_mode=False)"
+    probe = f"import atexit, sys; atexit.register(lambda: print(*sys.modules)); {code}"
+    command = [sys.executable, "-c", probe, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_a_refusal_loads_nothing_that_is_slow(tmp_path):
+    loaded = loaded_by("predict", tmp_path / "none.jpg")
+    assert "emolib.app.predict" in loaded
+    assert loaded & {"torch", "torchvision", "cv2", "av", "pandas", "scipy", "librosa"} == set()
+
+
+def test_a_picture_loads_what_judges_pictures_and_no_more(tmp_path):
+    Image.new("RGB", (64, 64), "grey").save(tmp_path / "wall.png")
+    loaded = loaded_by("predict", tmp_path / "wall.png")
+    assert {"torch", "facenet_pytorch"} <= loaded
+    needless = {"librosa", "lightning", "sklearn", "scipy", "pandas", "av", "captum", "matplotlib"}
+    assert loaded & needless == set()
+    assert "torch._dynamo" not in loaded  # PyTorch's compiler takes longer than all of the rest
+
+
+@pytest.mark.parametrize("module", ["app.live", "app.companion", "explain", "export", "devices"])
+def test_importing_what_a_command_calls_brings_no_library_of_another(module):
+    code = f"import sys, emolib.{module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    slow = {"gradio", "librosa", "lightning", "captum", "onnx", "onnxruntime", "torchvision", "av"}
+    assert set(done.stdout.split()) & slow == set()
 
 
 def test_a_file_that_is_not_there_is_one_line_with_the_remedy(run, tmp_path):
@@ -155,17 +256,9 @@ def test_model_options_are_read_as_values():
         cli._options(["fusion"])
 
 
-def test_regions_fit_the_inputs_they_describe():
-    face = cli._regions("video", torch.zeros(2, 1, 64, 64))
-    assert {"mouth", "eyes"} <= set(face)
-    assert face["mouth"].shape == (64, 64)
-    assert set(cli._regions("audio", torch.zeros(2, 40))) == {"lower MFCC", "higher MFCC"}
-    (whole,) = cli._regions("text", torch.zeros(2, 9)).values()
-    assert whole.shape == (9,)
-
-
-def test_json_never_says_nan():
-    assert cli._plain({"a": [float("nan"), 1.0, True, None]}) == {"a": [None, 1.0, True, None]}
+def test_json_never_says_nan(capsys):
+    cli._print_json({"a": [float("nan"), np.float64(1), np.True_, np.int64(2), None, Path("x")]})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, 1.0, True, 2, None, "x"]}
 
 
 def test_a_study_is_made_by_its_name_and_an_unknown_one_is_refused(run, monkeypatch, tmp_path):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from emolib import explain, models
+from emolib.papers import engine
 
 MOUTH = torch.zeros(64, 64, dtype=torch.bool)
 MOUTH[44:56, 20:44] = True
@@ -224,3 +225,38 @@ def test_wrong_choices_are_named(ding):
         explain.occlude(inputs, np.ones((32, 32), bool))
     with pytest.raises(ValueError, match="'chin' is empty"):
         explain.region_scores(torch.ones(1, 64, 64), {"chin": np.zeros((64, 64), bool)})
+
+
+def test_regions_fit_the_inputs_they_describe():
+    face = explain.regions_of("video", torch.zeros(2, 1, 64, 64))
+    assert {"mouth", "eyes"} <= set(face)
+    assert face["mouth"].shape == (64, 64)
+    assert set(explain.regions_of("audio", torch.zeros(2, 40))) == {"lower MFCC", "higher MFCC"}
+    (whole,) = explain.regions_of("text", torch.zeros(2, 9)).values()
+    assert whole.shape == (9,)
+
+
+def test_what_is_explained_are_the_samples_as_the_network_is_trained_on_them(monkeypatch):
+    seen = {}
+
+    def train(*args, **options):
+        seen["dataset"], seen["fit"], seen["test"] = trained = engine_trained(*args, **options)
+        return trained
+
+    def attribute(model, inputs, *args, **options):
+        seen["model"], seen["voices"] = model, inputs["audio"]
+        return integrated_gradients(model, inputs, *args, steps=2, **options)
+
+    engine_trained, integrated_gradients = engine.trained, explain.integrated_gradients
+    monkeypatch.setattr(engine, "trained", train)
+    monkeypatch.setattr(explain, "integrated_gradients", attribute)
+    shares = explain.regions("lu", "synthetic", "audio", epochs=1, samples=8, progress=False)
+    assert seen["model"] is seen["fit"].model
+    # Raw, Lu's coefficients are of loudness most of all: tens of decibels below zero.
+    assert seen["dataset"].samples.inputs["audio"].std() > 20
+    assert seen["voices"].mean().abs() < 0.5
+    assert 0.5 < seen["voices"].std() < 5
+    scaled = seen["dataset"].prepare(seen["test"].inputs, None)["audio"]
+    assert all((scaled == voice).flatten(1).all(1).any() for voice in seen["voices"])
+    assert shares.samples == len(seen["voices"]) >= 8
+    assert shares.table["share"].sum() == pytest.approx(1, abs=1e-3)

@@ -6,25 +6,20 @@ the geometric mean of their answers. What is missing is said, never guessed: wit
 track the face decides alone, without a face the voice.
 """
 
-import platform
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import torch
 
-from emolib import devices, evaluation, export, models, paths
-from emolib.app.predict import PredictionError, Reading, network, publish
+from emolib import paths
+from emolib.app.predict import CONFIDENCE, Reading, fuse, in_lines
+from emolib.app.weights import Network, PredictionError, network, publish
 from emolib.features import audio, video
 from emolib.features.store import FeatureProblem
-from emolib.models.mostafa import shared_classes
-from emolib.papers import engine, lu
 
 WEIGHTS = paths.WEIGHTS / "lu"
 PAPER_MS = 58  # Table V: "inference time" of one sample, on hardware that is not named beside it
@@ -60,23 +55,32 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold."""
-        readings = {
-            name: reading.to_dict() if reading else None
-            for name, reading in (
-                ("face", self.face), ("voice", self.voice), ("fusion", self.fusion),
-            )
-        }  # fmt: skip
         return {
             "file": self.file,
-            **readings,
+            **{name: one.to_dict() if one else None for name, one in self._readings().items()},
             "missed_frames": self.missed_frames,
             "notes": list(self.notes),
             "milliseconds": {name: round(ms, 1) for name, ms in self.milliseconds.items()},
             "paper_milliseconds": PAPER_MS,
         }
 
+    def lines(self) -> list[str]:
+        """Return the decision as a terminal shows it, with the time of every stage."""
+        times = {**self.milliseconds, "the paper": PAPER_MS}
+        stages = [f"{stage:>14} {ms:8.1f} ms" for stage, ms in times.items()]
+        return in_lines(self._readings(), self.notes) + stages
 
-def decide(path: str | Path, *, confidence: float = 0.0, folder: Path = WEIGHTS) -> Decision:
+    def _readings(self) -> dict[str, Reading | None]:
+        return {"face": self.face, "voice": self.voice, "fusion": self.fusion}
+
+
+def decide(
+    path: str | Path,
+    *,
+    confidence: float = CONFIDENCE,
+    folder: Path = WEIGHTS,
+    progress: Callable[[float], None] = lambda share: None,
+) -> Decision:
     """Judge one video with both networks.
 
     Parameters
@@ -88,6 +92,8 @@ def decide(path: str | Path, *, confidence: float = 0.0, folder: Path = WEIGHTS)
         Least probability of a named emotion; below it the answer is "unsure".
     folder
         Where the weights lie.
+    progress
+        Called with the finished share, 0 to 1.
 
     Raises
     ------
@@ -99,45 +105,17 @@ def decide(path: str | Path, *, confidence: float = 0.0, folder: Path = WEIGHTS)
         raise PredictionError(f"{path} does not exist: check the path")
     eyes, ears = network("video", folder), network("audio", folder)
     spent: dict[str, float] = {}
-    notes = []
-    faces, missed, said = _faces(path, eyes.card["input"], spent)
-    notes += said
-    if missed:
-        notes.append(f"no face in {missed} of {len(faces)} frames: the nearest found face instead")
-    sound, why = _sound(path, spent)
-    if sound is None:
-        notes.append(why)
-    if faces is None and sound is None:
+    face, missed, notes = _look(path, eyes, confidence, spent)
+    progress(0.8)
+    voice, why = _listen(path, ears, confidence, spent)
+    notes += [] if voice else [why]
+    if not face and not voice:
         raise PredictionError(f"{path}: {'; '.join(notes)}: give a clip with a face or a voice")
-    face = voice = fusion = None
-    if faces is not None:
-        with _stage(spent, "face network"):
-            given = lu.prepare({"video": torch.from_numpy(faces)[None]}, None)["video"]
-            answers = eyes.probabilities(given)[0]
-        face = Reading.of(eyes.classes, answers, confidence)
-    if sound is not None:
-        with _stage(spent, "voice network"):
-            scale = ears.card["input"]["standardise"]
-            mean, sd = (np.array(scale[name], np.float32)[:, None] for name in ("mean", "sd"))
-            answers = ears.probabilities(torch.from_numpy((sound - mean) / sd)[None])[0]
-        voice = Reading.of(ears.classes, answers, confidence)
-    if face and voice:
-        with _stage(spent, "fusion"):
-            fusion = fuse(face, voice, confidence)
+    with _stage(spent, "fusion"):
+        fusion = fuse(face, voice, confidence, "geometric")
     spent["total"] = sum(spent.values())
+    progress(1.0)
     return Decision(str(path), face, voice, fusion, spent, tuple(notes), missed)
-
-
-def fuse(face: Reading, voice: Reading, confidence: float = 0.0) -> Reading:
-    """Return the geometric mean over the emotions both know, renormalised (eq. 8).
-
-    FER2013 has no calm face: calm is left out, and the voice's other emotions brought back to a
-    sum of one.
-    """
-    names, _, _ = shared_classes(tuple(face.probabilities), tuple(voice.probabilities))
-    parts = [np.array([[one.probabilities[name] for name in names]]) for one in (face, voice)]
-    parts = [part / part.sum() for part in parts]
-    return Reading.of(names, evaluation.fuse(parts, "geometric")[0], confidence)
 
 
 @contextmanager
@@ -149,120 +127,96 @@ def _stage(spent: dict[str, float], name: str) -> Iterator[None]:
         spent[name] = 1000 * (time.perf_counter() - started)
 
 
-def _faces(
-    path: str | Path, wanted: Mapping[str, Any], spent: dict[str, float]
-) -> tuple[np.ndarray | None, int, list[str]]:
-    """Return faces (F, 1, S, S) uint8, how many frames had none, and what there is to say.
+def _look(
+    path: str | Path, eyes: Network, confidence: float, spent: dict[str, float]
+) -> tuple[Reading | None, int, list[str]]:
+    """Return the reading of a clip's faces, how many frames had none, and what there is to note.
 
-    Without a face in any frame the faces are None, and what is said is why.
+    Without a face in any frame there is no reading, and the note is why.
     """
-    frames_wanted, _, size, _ = wanted["shape"]
-    recipe = lu.face_recipe(frames_wanted, size, detector="mtcnn")
+    import torch
+
+    from emolib.papers import lu
+
+    count, _, size, _ = eyes.card["input"]["shape"]
+    recipe = lu.face_recipe(count, size, detector="mtcnn")
     try:
         with _stage(spent, "read frames"):
-            said = unusual(video.probe(path), frames_wanted)
-            frames = video.read_frames(path, frames_wanted)
+            notes = unusual(video.probe(path), count)
+            frames = video.read_frames(path, count)
         with _stage(spent, "find faces"):
             values, noted = recipe.faces_in(frames, {"path": str(path), "clip_id": str(path)})
     except FeatureProblem as problem:
         return None, 0, [problem.cause]
-    # FER2013's pictures are grey, so the network has seen grey faces only (ITU-R 601).
-    grey = np.tensordot(np.float32([0.299, 0.587, 0.114]), values, axes=(0, 1))
-    return np.rint(grey).astype(np.uint8)[:, None], noted["missed_frames"], said
+    missed = noted["missed_frames"]
+    if missed:
+        notes.append(f"no face in {missed} of {count} frames: the nearest found face instead")
+    with _stage(spent, "face network"):
+        # FER2013's pictures are grey, so the network has seen grey faces only (ITU-R 601).
+        grey = np.tensordot(np.array([0.299, 0.587, 0.114], np.float32), values, axes=(0, 1))
+        faces = torch.from_numpy(np.rint(grey).astype(np.uint8)[None, :, None])
+        answers = eyes.probabilities(lu.prepare({"video": faces}, None)["video"])
+    return Reading.of(eyes.classes, answers[0], confidence), missed, notes
 
 
 def unusual(clip: video.VideoInfo, frames: int) -> list[str]:
     """Return what a clip of which `frames` frames are asked has about it, and what is done."""
-    said = []
+    notes = []
     if clip.frames < frames:
-        said.append(f"the clip has {clip.frames} of {frames} frames: some are shown repeatedly")
+        notes.append(f"the clip has {clip.frames} of {frames} frames: some are shown repeatedly")
     if clip.variable_rate:
-        said.append("its frames are unequally spaced: taken by their times, not by their numbers")
+        notes.append("its frames are unequally spaced: taken by their times, not by their numbers")
     if clip.rotation:
-        said.append(f"it is stored turned by {clip.rotation}°: faces are looked for upright")
-    return said
+        notes.append(f"it is stored turned by {clip.rotation}°: faces are looked for upright")
+    return notes
 
 
-def _sound(path: str | Path, spent: dict[str, float]) -> tuple[np.ndarray | None, str]:
-    """Return the clip's mean MFCC (40, 1), or why there are none."""
-    recipe = lu.mfcc_recipe()
+def _listen(
+    path: str | Path, ears: Network, confidence: float, spent: dict[str, float]
+) -> tuple[Reading | None, str]:
+    """Return the reading of a clip's mean MFCC on the scale of the training, or why none."""
+    import torch
+
+    from emolib.papers import lu
+
     try:
         with _stage(spent, "read sound"):
             samples, rate = audio.load(path)
         with _stage(spent, "MFCC"):
-            return recipe.coefficients(samples, rate).mean(axis=1, keepdims=True), ""
+            means = lu.mfcc_recipe().coefficients(samples, rate).mean(axis=1)
     except FeatureProblem as problem:
         return None, problem.cause
-
-
-def face_times(threads: Sequence[int] = (1, 2), *, runs: int = 10) -> pd.DataFrame:
-    """Measure the facial network on one clip of the paper, 15 frames of 224×224, two ways.
-
-    Returns
-    -------
-    DataFrame
-        One row a number of threads and a runtime: ``threads, runtime``; ``median_ms`` and
-        ``fastest_ms`` by the clock, ``processor_ms`` of all threads; ``times as fast`` by
-        processor time, and the ``largest difference`` of the logits, both against torch; the
-        ``processor``.
-    """
-    model = models.build("lu", modality="video").eval()
-    clip = models.example_inputs("lu", batch=1, modality="video")
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        file = export.export(model, clip, Path(folder) / "lu.onnx")
-        difference = export.parity(model, file, clip).max_abs_diff
-        for n in threads:
-            eager = devices.latency(model, clip, runs=runs, threads=n)
-            exported = export.latency(file, clip, runs=runs, threads=n)
-            for runtime, measured in (("torch", eager), ("onnxruntime", exported)):
-                rows.append(
-                    {
-                        "threads": n,
-                        "runtime": runtime,
-                        "median_ms": measured.median_ms,
-                        "fastest_ms": measured.fastest_ms,
-                        "processor_ms": measured.processor_ms,
-                        "times as fast": eager.processor_ms / measured.processor_ms,
-                        "largest difference": difference if runtime == "onnxruntime" else 0.0,
-                        "processor": _processor(),
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-def _processor() -> str:
-    """Return the name of this machine's processor, as the system gives it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    with _stage(spent, "voice network"):
+        scale = ears.card["input"]["standardise"]
+        scaled = (means - np.array(scale["mean"])) / np.array(scale["sd"])
+        answers = ears.probabilities(torch.from_numpy(scaled.astype(np.float32)[None, :, None]))
+    return Reading.of(ears.classes, answers[0], confidence), ""
 
 
 def publish_all(*, seed: int = 0, fold: int = 0) -> list[Path]:
     """Copy the weights of both branches with their cards; they say how inputs are scaled."""
+    from emolib.papers import engine, lu
+
     face, voice = PUBLISHED
-    frames, side = lu.FRAMES, lu.SIDE
-    files = [
-        publish(
-            face, key="lu", seed=seed, fold=fold,
-            said={"input": {
-                "shape": [frames, 1, side, side], "range": [-1, 1],
-                "what": "grey faces from the middles of equal parts of a clip, cut square",
-            }},
-        )
-    ]  # fmt: skip
     asked = engine.paper("lu").FULL[voice]
     dataset = lu.load(asked["corpus"], asked["modality"], "full", progress=False)
     rows = dataset.rows(engine.splits.make(asked["split"], dataset.manifest), fold)["train"]
     values = dataset.samples.inputs["audio"][rows].double()
     axes = dataset.standardise["audio"]
     mean, sd = values.mean(axes).tolist(), values.std(axes, correction=0).tolist()
-    said = {
-        "input": {
+    inputs = {
+        face: {
+            "shape": [lu.FRAMES, 1, lu.SIDE, lu.SIDE],
+            "range": [-1, 1],
+            "what": "grey faces from the middles of equal parts of a clip, cut square",
+        },
+        voice: {
             "shape": [lu.N_MFCC, 1],
             "what": f"MFCC averaged over the clip: {lu.mfcc_recipe()!r}",
             "standardise": {"mean": mean, "sd": sd},
-        }
+        },
     }
-    return [*files, publish(voice, key="lu", seed=seed, fold=fold, said=said)]
+    return [
+        publish(name, key="lu", seed=seed, fold=fold, entries={"input": entry})
+        for name, entry in inputs.items()
+    ]

@@ -6,21 +6,34 @@ and timed without one; `build` puts Gradio around it.
 """
 
 import html
+import importlib.util
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import dist
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from emolib.app import predict
+from emolib.app import predict, weights
+from emolib.app.draw import annotate
 from emolib.app.predict import FaceReading, Reading
+from emolib.emotions import EMOTIONS
+from emolib.errors import EmolibError
+from emolib.features.faces import Face
 
 FACE_MEMORY_S, VOICE_MEMORY_S = 0.6, 1.5  # time constants of the smoothing
 FORGET_S = 3.0  # a voice that has not been heard for so long is no longer shown
 BETWEEN_VOICES_S = 0.5
 FRAME_EVERY_S = 0.08  # the camera sends so often
 NO_FACE, NO_VOICE = "no face", "no voice"
+PORTS = range(1, 65536)
+
+
+class LiveError(EmolibError, ValueError):
+    """The app cannot be served as asked; the message says what to change."""
 
 
 def smoothed(
@@ -43,9 +56,9 @@ def smoothed(
     return weight * before + (1 - weight) * now
 
 
-@dataclass
+@dataclass(eq=False)
 class _Followed:
-    face: object
+    face: Face
     probabilities: np.ndarray
     at: float
 
@@ -63,7 +76,7 @@ class Session:
     """
 
     confidence: float = predict.CONFIDENCE
-    folder: Path = predict.WEIGHTS
+    folder: Path = weights.WEIGHTS
     faces: list[FaceReading] = field(default_factory=list)
     voice: Reading | None = None
     followed: list[_Followed] = field(default_factory=list, repr=False)
@@ -86,18 +99,14 @@ class Session:
     def see(self, image: np.ndarray, now: float | None = None) -> list[FaceReading]:
         """Judge a frame, uint8 RGB (H, W, 3); return its faces, the largest first."""
         now = time.monotonic() if now is None else now
-        found = predict.faces_of(image, "haar")
-        fresh = predict.face_probabilities(image, found, self.folder)
-        names = predict.network("video", self.folder).classes
+        faces = predict.faces_of(image, "haar")
+        fresh = predict.face_probabilities(image, faces, self.folder)
+        names = weights.network("video", self.folder).classes
         followed, readings = [], []
-        for face, values in zip(found, fresh, strict=True):
+        for face, values in zip(faces, fresh, strict=True):
             past = self._same(face, now)
-            values = smoothed(
-                past.probabilities if past else None,
-                values,
-                now - past.at if past else 0.0,
-                FACE_MEMORY_S,
-            )
+            if past:
+                values = smoothed(past.probabilities, values, now - past.at, FACE_MEMORY_S)
             followed.append(_Followed(face, values, now))
             readings.append(FaceReading(face.box, Reading.of(names, values, self.confidence)))
         # Somebody missed in one frame is remembered for a moment, but not drawn.
@@ -105,18 +114,17 @@ class Session:
         self.followed, self.faces = followed + kept, readings
         return readings
 
-    def _same(self, face, now: float) -> _Followed | None:
+    def _same(self, face: Face, now: float) -> _Followed | None:
         """Take out the remembered face nearest to this one, if it is near enough."""
         near = [
             one
             for one in self.followed
             if now - one.at < 1.0
-            and np.linalg.norm(one.face.centre - face.centre) <= max(one.face.side, face.side) / 2
+            and dist(one.face.centre, face.centre) <= max(one.face.side, face.side) / 2
         ]
-        if not near:
-            return None
-        nearest = min(near, key=lambda one: np.linalg.norm(one.face.centre - face.centre))
-        self.followed = [one for one in self.followed if one is not nearest]
+        nearest = min(near, key=lambda one: dist(one.face.centre, face.centre), default=None)
+        if nearest:
+            self.followed.remove(nearest)
         return nearest
 
     def hear(self, rate: int, samples: np.ndarray, now: float | None = None) -> Reading | None:
@@ -134,9 +142,10 @@ class Session:
                 past = self.voice_values if now - self.voice_at < FORGET_S else None
                 self.voice_values = smoothed(past, values, now - self.voice_at, VOICE_MEMORY_S)
                 self.voice_at = now
-        names = predict.network("audio", self.folder).classes
-        heard = self.voice_values is not None and now - self.voice_at < FORGET_S
-        self.voice = Reading.of(names, self.voice_values, self.confidence) if heard else None
+        names = weights.network("audio", self.folder).classes
+        self.voice = None
+        if self.voice_values is not None and now - self.voice_at < FORGET_S:
+            self.voice = Reading.of(names, self.voice_values, self.confidence)
         return self.voice
 
     def fusion(self) -> Reading | None:
@@ -144,9 +153,13 @@ class Session:
         face = self.faces[0].reading if self.faces else None
         return predict.fuse(face, self.voice, self.confidence)
 
+    def shown(self) -> list[str]:
+        """Return the line and the bars of what is seen and heard now, as HTML."""
+        return _shown(self.faces, self.voice, self.fusion())
+
     def line(self) -> str:
         """Return what is said of the voice, as the picture shows it."""
-        return f"VOICE: {_said(self.voice, NO_VOICE).upper()}"
+        return f"VOICE: {self.voice or NO_VOICE}".upper()
 
 
 def _mono(samples: np.ndarray) -> np.ndarray:
@@ -158,21 +171,13 @@ def _mono(samples: np.ndarray) -> np.ndarray:
     return samples.mean(axis=1) if samples.ndim == 2 else samples
 
 
-def _said(reading: Reading | None, missing: str) -> str:
-    if reading is None:
-        return missing
-    if reading.emotion == predict.UNSURE:
-        return f"{predict.UNSURE} ({reading.confidence:.0%} at most)"
-    return f"{reading.emotion} {reading.confidence:.0%}"
-
-
-def frame_rate(image: np.ndarray, seconds: float = 3.0, folder: Path = predict.WEIGHTS) -> float:
+def frame_rate(image: np.ndarray, seconds: float = 3.0, folder: Path = weights.WEIGHTS) -> float:
     """Return how many frames like `image` a `Session` judges and draws in a second here."""
     session, count = Session(folder=folder), 0
     session.see(image)
     started = time.perf_counter()
     while time.perf_counter() - started < seconds:
-        predict.annotate(image, session.see(image), session.line())
+        annotate(image, session.see(image), session.line())
         count += 1
     return count / (time.perf_counter() - started)
 
@@ -188,67 +193,58 @@ def chart(readings: Mapping[str, Reading | None]) -> str:
     readings
         "face", "voice" and "fusion", each a reading or None.
     """
-    from emolib.corpora.manifest import EMOTIONS
     from emolib.plots import MODALITY_COLORS
 
-    colors = dict(zip(("face", "voice", "fusion"), ("video", "audio", "both"), strict=True))
-    known = [one for one in readings.values() if one]
-    names = [name for name in EMOTIONS if any(name in one.probabilities for one in known)]
-    if not names:
+    streams = {"face": "video", "voice": "audio", "fusion": "both"}
+    colors = {who: MODALITY_COLORS[streams[who]] for who in readings}
+    shares = {who: one.probabilities if one else {} for who, one in readings.items()}
+    rows = "".join(
+        f"<tr><th scope=row>{name}</th><td>"
+        + "".join(_bar(who, shares[who].get(name), color) for who, color in colors.items())
+        + "</td></tr>"
+        for name in EMOTIONS
+        if any(name in known for known in shares.values())
+    )
+    if not rows:
         return '<p class="emolib-empty">The bars appear with the first face or voice.</p>'
-    rows = []
-    for name in names:
-        bars = []
-        for who, reading in readings.items():
-            share = reading.probabilities.get(name) if reading else None
-            text = "–" if share is None else f"{share:.0%}"
-            color = MODALITY_COLORS[colors[who]]
-            bars.append(
-                f'<div class="emolib-bar" title="{who}: {text}">'
-                f'<span style="width:{100 * (share or 0):.1f}%;background:{color}"></span>'
-                f"<em>{text}</em></div>"
-            )
-        rows.append(f"<tr><th scope=row>{name}</th><td>{''.join(bars)}</td></tr>")
     legend = "".join(
-        f'<span><i style="background:{MODALITY_COLORS[colors[who]]}"></i>{who}</span>'
-        for who in readings
+        f'<span><i style="background:{color}"></i>{who}</span>' for who, color in colors.items()
     )
     return (
         f'<div class="emolib-legend">{legend}</div>'
-        f'<table class="emolib-chart" aria-label="probability of each emotion">{"".join(rows)}'
-        "</table>"
+        f'<table class="emolib-chart" aria-label="probability of each emotion">{rows}</table>'
     )
 
 
-def status(face: str, voice: str, fusion: str) -> str:
+def _bar(who: str, share: float | None, color: str) -> str:
+    text = "–" if share is None else f"{share:.0%}"
+    return (
+        f'<div class="emolib-bar" title="{who}: {text}">'
+        f'<span style="width:{100 * (share or 0):.1f}%;background:{color}"></span>'
+        f"<em>{text}</em></div>"
+    )
+
+
+def status(face: object, voice: object, fusion: object) -> str:
     """Return the three answers as a line of HTML that screen readers announce."""
     parts = (
-        f"<span><b>{name}</b> <span data-{name}>{html.escape(value)}</span></span>"
+        f"<span><b>{name}</b> <span data-{name}>{html.escape(str(value))}</span></span>"
         for name, value in (("face", face), ("voice", voice), ("fusion", fusion))
     )
     return f'<div class="emolib-status" role="status">{"".join(parts)}</div>'
 
 
-def _status_of(faces: list[FaceReading], voice: Reading | None, fusion: Reading | None) -> str:
-    face = ", ".join(_said(one.reading, "") for one in faces) or NO_FACE
-    return status(face, _said(voice, NO_VOICE), _said(fusion, "needs both"))
+def _shown(faces: list[FaceReading], voice: Reading | None, fusion: Reading | None) -> list[str]:
+    """Return the line and the bars of three answers."""
+    face = ", ".join(str(one.reading) for one in faces) or NO_FACE
+    line = status(face, voice or NO_VOICE, fusion or "needs both")
+    bars = {"face": faces[0].reading if faces else None, "voice": voice, "fusion": fusion}
+    return [line, chart(bars)]
 
 
-_CSS = """
-.emolib-status{display:flex;gap:1.5rem;flex-wrap:wrap;font-size:1.15rem;padding:.4rem 0}
-.emolib-status b{opacity:.65;font-weight:500;margin-right:.3rem}
-.emolib-chart{width:100%;border-collapse:collapse}
-.emolib-chart th{text-align:right;font-weight:500;padding:2px 10px 2px 0;width:6.5rem}
-.emolib-bar{display:flex;align-items:center;height:13px;gap:6px}
-.emolib-bar span{display:block;height:9px;border-radius:2px;min-width:1px;max-width:88%}
-.emolib-bar em{font-style:normal;font-size:.72rem;opacity:.75}
-.emolib-legend{display:flex;gap:1.2rem;font-size:.85rem;padding-bottom:.4rem}
-.emolib-legend i{display:inline-block;width:.8rem;height:.8rem;border-radius:2px;
-margin-right:.35rem;vertical-align:-1px}
-.emolib-empty,.emolib-note{opacity:.7;font-size:.9rem}
-"""
-
+_NOTHING = chart({"face": None, "voice": None, "fusion": None})
 _WAITING = status("waiting for the camera", "waiting for the microphone", "needs both")
+_NO_FILE = status("no file yet", "no file yet", "needs both")
 _INTRO = """# Emotions of a face and of a voice, live
 Press **record** under the camera and under the microphone and allow the browser to use them; or
 take the second tab for a picture, a sound or a video. Everything stays on this computer.
@@ -259,10 +255,10 @@ def _footer(folder: Path) -> str:
     """Return what the networks are, from their cards."""
     lines = []
     for modality in ("video", "audio"):
-        card = predict.network(modality, folder).card
+        card = weights.network(modality, folder).card
         metrics = card.get("all_runs", card["test_metrics"])
         lines.append(
-            f"<b>{predict.FILES[modality]}</b>: {html.escape(card['title'])}; "
+            f"<b>{weights.FILES[modality]}</b>: {html.escape(card['title'])}; "
             f"{card['parameters']:,} parameters, test accuracy {metrics['accuracy']:.1%}, "
             f"UAR {metrics['uar']:.1%}"
         )
@@ -273,115 +269,112 @@ def _footer(folder: Path) -> str:
     )
 
 
-def build(folder: Path = predict.WEIGHTS):
+def build(folder: Path = weights.WEIGHTS):
     """Return the app as Gradio blocks (not yet launched); `folder` holds weights and cards."""
     import gradio as gr
 
     footer = _footer(folder)  # missing weights are an error here, not at the first face
+    with gr.Blocks(title="emolib live", analytics_enabled=False) as app:
+        gr.Markdown(_INTRO)
+        label = "Name an emotion only from this probability on"
+        confidence = gr.Slider(
+            0.0, 0.9, predict.CONFIDENCE, step=0.05, label=label, elem_id="confidence"
+        )
+        with gr.Tab("Camera and microphone"):
+            _fill_live_tab(confidence, folder)
+        with gr.Tab("Picture, sound or video"):
+            _fill_file_tab(confidence, folder)
+        gr.HTML(footer)
+    return app
+
+
+def _fill_live_tab(confidence, folder: Path) -> None:
+    """Put camera, microphone and what is said of them on the page."""
+    import gradio as gr
 
     def look(image, session, confidence):
         session.confidence = confidence
         if image is None:
-            return None, _WAITING, chart({})
+            return None, _WAITING, _NOTHING
         started = time.monotonic()
         if session.leaves_out(started):
             return gr.skip(), gr.skip(), gr.skip()
-        faces = session.see(image)
-        drawn = predict.annotate(image, faces, session.line())
+        drawn = annotate(image, session.see(image), session.line())
         session.took(started, time.monotonic())
-        return drawn, *shown(session)
+        return drawn, *session.shown()
 
     def listen(piece, session, confidence):
         session.confidence = confidence
         if piece is None:
-            return _WAITING, chart({})
+            return _WAITING, _NOTHING
         session.hear(*piece)
-        return shown(session)
+        return session.shown()
 
-    def shown(session):
-        fusion = session.fusion()
-        face = session.faces[0].reading if session.faces else None
-        bars = {"face": face, "voice": session.voice, "fusion": fusion}
-        return _status_of(session.faces, session.voice, fusion), chart(bars)
+    session = gr.State(Session(folder=folder))
+    video = {"width": 640, "height": 480}
+    live: dict[str, Any] = {"streaming": True, "type": "numpy"}
+    with gr.Row():
+        with gr.Column():
+            webcam = gr.WebcamOptions(constraints={"video": video})
+            camera = gr.Image(
+                label="Camera", elem_id="camera", height=300, format="jpeg",
+                sources=["webcam"], webcam_options=webcam, **live,
+            )  # fmt: skip
+            microphone = gr.Audio(
+                label="Microphone", elem_id="microphone", sources=["microphone"], **live
+            )
+        with gr.Column():
+            view = gr.Image(
+                label="What the networks say", elem_id="view", height=360, format="jpeg",
+                interactive=False,
+            )  # fmt: skip
+            line = gr.HTML(_WAITING, elem_id="said")
+            bars = gr.HTML(_NOTHING, elem_id="bars")
+    quietly: dict[str, Any] = {
+        "show_progress": "hidden",
+        "concurrency_limit": 2,
+        "time_limit": None,
+    }
+    heard, seen = [microphone, session, confidence], [camera, session, confidence]
+    camera.stream(look, seen, [view, line, bars], stream_every=FRAME_EVERY_S, **quietly)
+    microphone.stream(listen, heard, [line, bars], stream_every=0.5, **quietly)
+
+
+def _fill_file_tab(confidence, folder: Path) -> None:
+    """Put a file, a button and what is said of the file on the page."""
+    import gradio as gr
 
     def judge(file, confidence, progress=gr.Progress()):  # noqa: B008 -- Gradio's own idiom
         if file is None:
-            return None, status("no file yet", "no file yet", "needs both"), chart({}), ""
+            return None, _NO_FILE, _NOTHING, ""
         try:
             answer = predict.predict(file, confidence=confidence, folder=folder, progress=progress)
-        except predict.PredictionError as error:
-            said = str(error).replace(str(file), Path(file).name)
-            return None, status("–", "–", "–"), chart({}), f"**Not judged.** {said}"
-        drawn = None
-        if answer.picture is not None:
-            drawn = predict.annotate(answer.picture, answer.faces)
-        face = answer.faces[0].reading if answer.faces else None
-        bars = {"face": face, "voice": answer.voice, "fusion": answer.fusion}
-        text = _status_of(answer.faces, answer.voice, answer.fusion)
-        return drawn, text, chart(bars), "; ".join(answer.notes)
+        except weights.PredictionError as error:
+            reason = str(error).replace(str(file), Path(file).name)
+            return None, status("–", "–", "–"), _NOTHING, f"**Not judged.** {reason}"
+        drawn = None if answer.picture is None else annotate(answer.picture, answer.faces)
+        shown = _shown(answer.faces, answer.voice, answer.fusion)
+        return drawn, *shown, "; ".join(answer.notes)
 
-    with gr.Blocks(title="emolib live", analytics_enabled=False) as app:
-        gr.Markdown(_INTRO)
-        confidence = gr.Slider(
-            0.0, 0.9, predict.CONFIDENCE, step=0.05,
-            label="Name an emotion only from this probability on", elem_id="confidence",
-        )  # fmt: skip
-        with gr.Tab("Camera and microphone"):
-            session = gr.State(Session(folder=folder))
-            with gr.Row():
-                with gr.Column():
-                    camera = gr.Image(
-                        sources=["webcam"], streaming=True, type="numpy", label="Camera",
-                        elem_id="camera", height=300, format="jpeg",
-                        webcam_options=gr.WebcamOptions(
-                            constraints={"video": {"width": 640, "height": 480}}
-                        ),
-                    )  # fmt: skip
-                    microphone = gr.Audio(
-                        sources=["microphone"], streaming=True, type="numpy", label="Microphone",
-                        elem_id="microphone",
-                    )  # fmt: skip
-                with gr.Column():
-                    view = gr.Image(
-                        label="What the networks say", format="jpeg", interactive=False,
-                        elem_id="view", height=360,
-                    )  # fmt: skip
-                    said = gr.HTML(_WAITING, elem_id="said")
-                    bars = gr.HTML(chart({}), elem_id="bars")
-            camera.stream(
-                look, [camera, session, confidence], [view, said, bars], stream_every=FRAME_EVERY_S,
-                show_progress="hidden", concurrency_limit=2, time_limit=None,
-            )  # fmt: skip
-            microphone.stream(
-                listen, [microphone, session, confidence], [said, bars], stream_every=0.5,
-                show_progress="hidden", concurrency_limit=2, time_limit=None,
-            )  # fmt: skip
-        with gr.Tab("Picture, sound or video"):
-            with gr.Row():
-                with gr.Column():
-                    kinds = [*predict.PICTURES, *predict.SOUNDS, *predict.VIDEOS]
-                    file = gr.File(label="File", file_types=kinds, elem_id="file")
-                    button = gr.Button("Judge", variant="primary", elem_id="judge")
-                    note = gr.Markdown(elem_id="note")
-                with gr.Column():
-                    picture = gr.Image(
-                        label="What the networks say", interactive=False, elem_id="picture"
-                    )
-                    file_said = gr.HTML(
-                        status("no file yet", "no file yet", "needs both"), elem_id="file-said"
-                    )
-                    file_bars = gr.HTML(chart({}), elem_id="file-bars")
-            outputs = [picture, file_said, file_bars, note]
-            button.click(judge, [file, confidence], outputs, concurrency_limit=1)
-        gr.HTML(footer)
-    return app
+    with gr.Row():
+        with gr.Column():
+            kinds = [*predict.PICTURES, *predict.SOUNDS, *predict.VIDEOS]
+            file = gr.File(label="File", file_types=kinds, elem_id="file")
+            button = gr.Button("Judge", variant="primary", elem_id="judge")
+            note = gr.Markdown(elem_id="note")
+        with gr.Column():
+            title = "What the networks say"
+            picture = gr.Image(label=title, interactive=False, elem_id="picture")
+            line = gr.HTML(_NO_FILE, elem_id="file-said")
+            bars = gr.HTML(_NOTHING, elem_id="file-bars")
+    button.click(judge, [file, confidence], [picture, line, bars, note], concurrency_limit=1)
 
 
 def launch(
     host: str = "127.0.0.1",
     port: int | None = None,
     *,
-    folder: Path = predict.WEIGHTS,
+    folder: Path = weights.WEIGHTS,
     wait: bool = True,
 ):
     """Serve the app, by default to this computer only; return (app, address).
@@ -396,10 +389,15 @@ def launch(
         Where weights and cards lie.
     wait
         Serve until Ctrl-C.
+
+    Raises
+    ------
+    LiveError
+        If nothing can listen there, or Gradio is not installed.
     """
+    _check_address(host, port)
     import gradio as gr
 
-    plain = ("system-ui", "sans-serif")
     app = build(folder)
     _, address, _ = app.queue().launch(
         server_name=host,
@@ -407,8 +405,8 @@ def launch(
         share=False,
         quiet=True,
         prevent_thread_lock=True,
-        css=_CSS,
-        theme=gr.themes.Default(font=plain, font_mono=("monospace",)),
+        css_paths=Path(__file__).with_suffix(".css"),
+        theme=gr.themes.Default(font=("system-ui", "sans-serif"), font_mono=("monospace",)),
         footer_links=[],
         max_file_size="2gb",
         ssr_mode=False,
@@ -417,3 +415,19 @@ def launch(
     if wait:
         app.block_thread()
     return app, address
+
+
+def _check_address(host: str, port: int | None) -> None:
+    """Refuse an address that cannot be listened on, before anything slow is imported."""
+    if importlib.util.find_spec("gradio") is None:
+        raise LiveError("the live app needs Gradio: pip install 'emolib[live]'")
+    if port is not None and port not in PORTS:
+        raise LiveError(f"port {port}: give {PORTS[0]} to {PORTS[-1]}")
+    try:
+        family = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0][0]
+        socket.create_server((host, port or 0), family=family).close()
+    except OSError as error:
+        raise LiveError(
+            f"cannot listen on {host}, port {port or 'any'} ({error.strerror}): give an address of "
+            "this computer, such as 127.0.0.1, and a port that is free"
+        ) from error

@@ -7,11 +7,15 @@ pyramid keeps the scales it would have at full resolution, so that the boxes sta
 """
 
 import math
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from typing import ClassVar
+from importlib import import_module
+from types import ModuleType
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -382,7 +386,35 @@ def _haar(_thread: int):
 
 @cache
 def _mtcnn(_thread: int, min_face_size: float, device: str):
-    from facenet_pytorch import MTCNN
+    with _without_compiler():
+        from facenet_pytorch import MTCNN
 
     # The weights lie in the wheel: nothing is downloaded.
     return MTCNN(keep_all=True, min_face_size=min_face_size, device=device)
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Import torchvision without PyTorch's compiler, which takes longer than all of the rest.
+
+    torchvision asks it one question, in an operator that MTCNN does not use (``roi_align``). The
+    question is put off to the first call; whatever else is wanted of the compiler imports it.
+    """
+    name = "torch._dynamo.utils"
+    stand_in = ModuleType(name)
+
+    def ask(wanted: str) -> Any:
+        if wanted.startswith("__"):
+            raise AttributeError(wanted)
+        if sys.modules.get(name) is stand_in:
+            del sys.modules[name]
+        return getattr(import_module(name), wanted)
+
+    stand_in.__getattr__ = ask
+    stand_in.is_compile_supported = lambda device: ask("is_compile_supported")(device)
+    sys.modules.setdefault(name, stand_in)
+    try:
+        yield
+    finally:
+        if sys.modules[name] is stand_in:
+            del sys.modules[name]

@@ -98,7 +98,7 @@ def probe(path: str | Path) -> VideoInfo:
     FeatureProblem
         If the file is missing, damaged, truncated, or has no video.
     """
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         packets = _list_packets(path, container, stream)
         container.seek(packets.keyframes[0] if packets.keyframes else 0, stream=stream)
         first = next(container.decode(stream))
@@ -149,9 +149,7 @@ def read_frames(
     FeatureProblem
         If the file is missing, damaged, truncated, or has no video.
     """
-    import av
-
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         packets = _list_packets(path, container, stream)
         if skip:
             kept = packets.frames[min(skip, len(packets.frames) - 1) :]
@@ -159,21 +157,18 @@ def read_frames(
         times = frame_times(packets.duration_s, k) if times is None else times
         wanted = [packets.on_screen(time) for time in times]
         frames, shown = None, {}
-        try:
-            for stamp, frame in _decode_wanted(container, stream, packets, wanted):
-                if frames is None:
-                    frames = np.empty((k, *frame.shape), np.uint8)
-                if frame.shape != frames.shape[1:]:
-                    raise FeatureProblem(
-                        f"the frame size changes within the clip: {frames.shape[2]}×"
-                        f"{frames.shape[1]}, then {frame.shape[1]}×{frame.shape[0]}",
-                        "convert the clip to one size",
-                        path,
-                    )
-                shown[stamp] = [i for i, want in enumerate(wanted) if want == stamp]
-                frames[shown[stamp]] = frame
-        except av.error.FFmpegError as error:
-            raise FeatureProblem(f"decoding fails: {error.strerror}", _BROKEN, path) from error
+        for stamp, frame in _decode_wanted(container, stream, packets, wanted):
+            if frames is None:
+                frames = np.empty((k, *frame.shape), np.uint8)
+            if frame.shape != frames.shape[1:]:
+                raise FeatureProblem(
+                    f"the frame size changes within the clip: {frames.shape[2]}×"
+                    f"{frames.shape[1]}, then {frame.shape[1]}×{frame.shape[0]}",
+                    "convert the clip to one size",
+                    path,
+                )
+            shown[stamp] = [i for i, want in enumerate(wanted) if want == stamp]
+            frames[shown[stamp]] = frame
     if frames is None:
         raise FeatureProblem("no frame can be decoded", _BROKEN, path)
     for i, want in enumerate(wanted):
@@ -195,26 +190,27 @@ def read_all(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
     FeatureProblem
         If the file is missing, damaged, or has no video.
     """
-    import av
-
     start = None
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         counted = _untimed(container, stream)
-        try:
-            for i, frame in enumerate(container.decode(stream)):
-                if counted or frame.time is None:
-                    time = i / float(stream.average_rate or 25)
-                else:
-                    time = frame.time
-                start = time if start is None else start
-                yield time - start, _upright(frame)
-        except av.error.FFmpegError as error:
-            raise FeatureProblem(f"decoding fails: {error.strerror}", _BROKEN, path) from error
+        for i, frame in enumerate(container.decode(stream)):
+            if counted or frame.time is None:
+                time = i / float(stream.average_rate or 25)
+            else:
+                time = frame.time
+            start = time if start is None else start
+            yield time - start, upright(frame)
 
 
 @contextmanager
-def _opened(path: str | Path) -> Iterator[tuple]:
-    """Open a file and give its container and first video stream."""
+def opened(path: str | Path) -> Iterator[tuple]:
+    """Open a file and give its container and first video stream.
+
+    Raises
+    ------
+    FeatureProblem
+        If the file is missing or has no video; or, while it is read, if it is damaged.
+    """
     import av
 
     if not Path(path).is_file():
@@ -234,7 +230,10 @@ def _opened(path: str | Path) -> Iterator[tuple]:
         # As many threads as OpenMP may have: one in a worker process, else one for each core.
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = _allowed_threads()
-        yield container, stream
+        try:
+            yield container, stream
+        except av.error.FFmpegError as error:
+            raise FeatureProblem(f"decoding fails: {error.strerror}", _BROKEN, path) from error
 
 
 def _allowed_threads() -> int:
@@ -250,25 +249,20 @@ def _untimed(container, stream) -> bool:
 
 def _list_packets(path, container, stream) -> _Packets:
     """List the time stamps of all frames by reading the packets without decoding them."""
-    import av
-
     stamps, keyframes, end = [], [], 0
     step = round(1 / (stream.average_rate or 25) / stream.time_base)
-    try:
-        if _untimed(container, stream):
+    if _untimed(container, stream):
+        return _count_frames(path, container, stream)
+    for packet in container.demux(stream):
+        if packet.size and packet.pts is None:
             return _count_frames(path, container, stream)
-        for packet in container.demux(stream):
-            if packet.size and packet.pts is None:
-                return _count_frames(path, container, stream)
-            if packet.is_keyframe and packet.size:
-                keyframes.append(packet.pts)
-            # Packets before an edit list's start are decoded but never shown.
-            if packet.size == 0 or packet.is_discard or packet.is_corrupt:
-                continue
-            stamps.append(packet.pts)
-            end = max(end, packet.pts + (packet.duration or step))
-    except av.error.FFmpegError as error:
-        raise FeatureProblem(f"reading fails: {error.strerror}", _BROKEN, path) from error
+        if packet.is_keyframe and packet.size:
+            keyframes.append(packet.pts)
+        # Packets before an edit list's start are decoded but never shown.
+        if packet.size == 0 or packet.is_discard or packet.is_corrupt:
+            continue
+        stamps.append(packet.pts)
+        end = max(end, packet.pts + (packet.duration or step))
     if not stamps or not keyframes:
         raise FeatureProblem("the video stream has no frames", _BROKEN, path)
     packets = _Packets(sorted(set(stamps)), sorted(keyframes), end, float(stream.time_base))
@@ -311,7 +305,7 @@ def _decode_wanted(
         container.seek(0)
         for position, frame in enumerate(container.decode(stream)):
             if position in missing:
-                yield position, _upright(frame)
+                yield position, upright(frame)
         return
 
     groups: dict[int, set[int]] = {}
@@ -334,7 +328,7 @@ def _decode_wanted(
             for frame in frames:
                 if frame.pts in missing:
                     missing.discard(frame.pts)
-                    yield frame.pts, _upright(frame)
+                    yield frame.pts, upright(frame)
             if not ahead:
                 break
 
@@ -344,10 +338,10 @@ def _decode_wanted(
         for frame in container.decode(stream):
             if frame.pts in missing:
                 missing.discard(frame.pts)
-                yield frame.pts, _upright(frame)
+                yield frame.pts, upright(frame)
 
 
-def _upright(frame) -> np.ndarray:
+def upright(frame) -> np.ndarray:
     """Return a decoded frame as RGB, turned as its metadata says."""
     image = frame.to_ndarray(format="rgb24")
     turns = round(frame.rotation / 90) % 4

@@ -502,3 +502,50 @@ def _code(file: Path) -> str:
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
     return ast.unparse(tree)
+
+
+# --- a network to look into ----------------------------------------------------------------
+
+
+def trained(
+    key: str,
+    corpus: str,
+    modality: str,
+    *,
+    epochs: int = QUICK_EPOCHS,
+    seed: int = 0,
+    progress: bool = True,
+) -> tuple[Dataset, training.Fit, Samples]:
+    """Train a paper's network briefly, as `run` does in quick mode, and keep it to look into.
+
+    Parameters
+    ----------
+    key, corpus, modality
+        The paper, and what its network gets.
+    epochs
+        Of the paper's recipe.
+    seed
+        Of the split, of the weights and of the order of the samples.
+
+    Returns
+    -------
+    Dataset, Fit, Samples
+        The data, the trained network, and the test samples of the first fold by actor: brought to
+        the scale of the training rows, as the network's own inputs were.
+    """
+    module = paper(key)
+    dataset = module.load(corpus, modality, "quick", progress=progress)
+    split = splits.make("actor", dataset.manifest, seed=seed, n_segments=dataset.n_segments)
+    train, valid, test = dataset.parts(split)
+    training.seed_everything(seed)
+    fit = training.fit(
+        models.build(key, n_classes=len(dataset.classes), modality=modality),
+        train,
+        valid,
+        module.RECIPE.quick(epochs),
+        seed=seed,
+        prepare=dataset.prepare,
+        augment=dataset.augment,
+        progress=progress,
+    )
+    return dataset, fit, test

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from emolib import cli, corpora, models
 from emolib.app import companion, predict
 from emolib.app.companion import decide
-from emolib.app.predict import PredictionError, Reading
+from emolib.app.predict import Reading
+from emolib.app.weights import PredictionError, network, write
 from emolib.features import faces
 from emolib.papers import lu
 
@@ -27,12 +27,12 @@ def weights(tmp_path_factory):
     for modality, options in OPTIONS.items():
         classes = list(corpora.classes(CORPORA[modality]))
         torch.manual_seed(0)
-        network = models.build("lu", len(classes), **options)
+        model = models.build("lu", len(classes), **options)
         card = {
             "paper": "lu", "corpus": CORPORA[modality], "modality": modality, "classes": classes,
             "options": options, "input": INPUTS[modality],
         }  # fmt: skip
-        predict.write(folder, network.state_dict(), card, save_file)
+        write(folder, model.state_dict(), card)
     return folder
 
 
@@ -171,7 +171,7 @@ def test_a_missing_file_and_missing_weights_name_the_remedy(weights, tmp_path):
 def test_fusion_is_the_geometric_mean_over_the_shared_emotions():
     face = Reading.of(("happy", "sad"), np.array([0.8, 0.2]), 0)
     voice = Reading.of(("calm", "happy", "sad"), np.array([0.5, 0.1, 0.4]), 0)
-    fused = companion.fuse(face, voice)
+    fused = predict.fuse(face, voice, 0, "geometric")
     assert set(fused.probabilities) == {"happy", "sad"}
     odds = np.sqrt(0.8 * 0.2) / np.sqrt(0.2 * 0.8)
     assert fused.probabilities["happy"] / fused.probabilities["sad"] == pytest.approx(odds)
@@ -181,7 +181,7 @@ def test_fusion_is_the_geometric_mean_over_the_shared_emotions():
     not (companion.WEIGHTS / "face.json").exists(), reason="no weights of Lu's are committed"
 )
 def test_the_committed_weights_say_what_they_were_trained_on_and_judge_a_clip():
-    face, voice = (predict.network(name, companion.WEIGHTS) for name in ("video", "audio"))
+    face, voice = (network(name, companion.WEIGHTS) for name in ("video", "audio"))
     assert "FER2013" in face.card["title"]
     assert "RAVDESS" in voice.card["title"]
     assert face.card["options"]["tam"] == "marked"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emolib.app import live, predict
+from emolib.app import live, predict, weights
 from emolib.features.faces import Face
 
 NAMES = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -32,7 +32,7 @@ def session(monkeypatch):
     monkeypatch.setattr(
         predict, "face_probabilities", lambda image, found, folder: stub.values[: len(found)]
     )
-    monkeypatch.setattr(predict, "network", lambda modality, folder=None: stub)
+    monkeypatch.setattr(weights, "network", lambda modality, folder=None: stub)
     monkeypatch.setattr(predict, "voice_probabilities", lambda *given: stub.voice)
     stub.voice = None
     return live.Session(confidence=0.5), stub
@@ -45,9 +45,9 @@ def test_without_a_face_no_emotion_is_named(session):
     live_session, stub = session
     stub.faces = []
     assert live_session.see(FRAME, 0.0) == []
-    said = live._status_of(live_session.faces, None, None)
-    assert "no face" in said
-    assert "no voice" in said
+    line, _ = live_session.shown()
+    assert "no face" in line
+    assert "no voice" in line
 
 
 def test_one_odd_frame_does_not_change_the_label(session):

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from emolib import cli, corpora, models
-from emolib.app import predict
+from emolib.app import draw, predict
+from emolib.app.weights import FILES, WEIGHTS, PredictionError, network, write
 
 OPTIONS = {
     "video": {"modality": "video", "design": "residual"},
@@ -28,13 +29,13 @@ def write_weights(folder, modality, **changes):
     """Write an untrained network with its card."""
     classes = list(corpora.classes(CORPORA[modality]))
     torch.manual_seed(0)
-    network = models.build("mostafa", len(classes), **OPTIONS[modality])
+    model = models.build("mostafa", len(classes), **OPTIONS[modality])
     card = {
         "title": "untrained", "corpus": CORPORA[modality], "modality": modality,
         "classes": classes, "options": OPTIONS[modality], "parameters": 1,
         "test_metrics": {"accuracy": 0.1, "uar": 0.1}, **changes,
     }  # fmt: skip
-    return predict.write(folder, network.state_dict(), card, save_file)
+    return write(folder, model.state_dict(), card)
 
 
 @pytest.fixture(scope="module")
@@ -64,29 +65,28 @@ def write_sound(path, samples, rate=16_000):
 
 @pytest.mark.parametrize("modality", ["video", "audio"])
 def test_the_committed_weights_are_small_and_load_by_their_card(modality):
-    if not (predict.WEIGHTS / f"{predict.FILES[modality]}.safetensors").exists():
-        pytest.skip("no weights are committed yet: they come from a full run (predict.publish)")
-    network = predict.network(modality)
-    file = predict.WEIGHTS / f"{predict.FILES[modality]}.safetensors"
+    file = WEIGHTS / f"{FILES[modality]}.safetensors"
+    published = network(modality)
     assert file.stat().st_size < 6e6
-    assert network.card["sha256"] and network.card["licence"] and network.card["split"]
-    assert 0 < network.card["test_metrics"]["accuracy"] <= 1
-    assert sum(p.numel() for p in network.model.parameters()) == network.card["parameters"]
+    card = published.card
+    assert card["sha256"] and card["licence"] and card["split"]
+    assert 0 < card["test_metrics"]["accuracy"] <= 1
+    assert sum(p.numel() for p in published.model.parameters()) == card["parameters"]
 
 
 def test_weights_with_another_order_of_the_labels_are_refused(tmp_path):
     shuffled = list(reversed(corpora.classes("fer2013")))
     write_weights(tmp_path, "video", classes=shuffled)
-    with pytest.raises(predict.PredictionError, match="labels would be mixed up"):
-        predict.network("video", tmp_path)
+    with pytest.raises(PredictionError, match="labels would be mixed up"):
+        network("video", tmp_path)
 
 
 def test_a_card_that_names_another_order_than_its_weights_is_refused(tmp_path):
     file = write_weights(tmp_path, "video")
     weights, card = load_file(file), json.loads(file.with_suffix(".json").read_text())
     save_file(weights, file, metadata={"classes": json.dumps(card["classes"][::-1])})
-    with pytest.raises(predict.PredictionError, match="labels would be mixed up"):
-        predict.network("video", tmp_path)
+    with pytest.raises(PredictionError, match="labels would be mixed up"):
+        network("video", tmp_path)
 
 
 def test_weights_that_are_not_the_file_of_the_card_are_refused(tmp_path):
@@ -94,13 +94,13 @@ def test_weights_that_are_not_the_file_of_the_card_are_refused(tmp_path):
     weights = {name: value + 1 for name, value in load_file(file).items()}
     said = {"classes": json.dumps(list(corpora.classes("fer2013")))}
     save_file(weights, file, metadata=said)
-    with pytest.raises(predict.PredictionError, match="not the file its card describes"):
-        predict.network("video", tmp_path)
+    with pytest.raises(PredictionError, match="not the file its card describes"):
+        network("video", tmp_path)
 
 
 def test_missing_weights_name_the_remedy(tmp_path):
-    with pytest.raises(predict.PredictionError, match="emolib train mostafa"):
-        predict.network("audio", tmp_path)
+    with pytest.raises(PredictionError, match="emolib train mostafa"):
+        network("audio", tmp_path)
 
 
 # --- pictures ------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ def test_a_large_picture_is_shrunk_and_a_huge_one_refused(tmp_path):
     (tmp_path / "huge.png").write_bytes(
         b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", head) + png_chunk(b"IDAT", zlib.compress(b""))
     )
-    with pytest.raises(predict.PredictionError, match="smaller first"):
+    with pytest.raises(PredictionError, match="smaller first"):
         predict.read_picture(tmp_path / "huge.png")
 
 
@@ -164,7 +164,7 @@ def test_every_face_of_a_picture_is_labelled(recordings, weights):
     for face in answer.faces:
         assert sum(face.reading.probabilities.values()) == pytest.approx(1, abs=1e-5)
         assert face.reading.emotion in corpora.classes("fer2013")
-    drawn = predict.annotate(answer.picture, answer.faces)
+    drawn = draw.annotate(answer.picture, answer.faces)
     assert drawn.shape == answer.picture.shape
     assert (drawn != answer.picture).any()
 
@@ -176,7 +176,7 @@ def test_a_label_keeps_its_size_and_stays_in_the_picture(corners):
     boxes = [(x, y, x + 60, y + 60) for x, y in corners]
     for i, box in enumerate(boxes):
         others = boxes[:i] + boxes[i + 1 :]
-        left, top, right, bottom = predict.label_strip(box, (110, 18), (480, 640), others)
+        left, top, right, bottom = draw.label_strip(box, (110, 18), (480, 640), others)
         assert (right - left, bottom - top) == pytest.approx((110, 18))
         assert left >= 0
         assert top >= 0
@@ -186,8 +186,8 @@ def test_a_label_keeps_its_size_and_stays_in_the_picture(corners):
 
 def test_a_label_goes_below_its_face_where_another_face_is_above():
     face, above = (100, 100, 160, 160), (100, 20, 160, 90)
-    free = predict.label_strip(face, (80, 18), (480, 640), [])
-    moved = predict.label_strip(face, (80, 18), (480, 640), [above])
+    free = draw.label_strip(face, (80, 18), (480, 640), [])
+    moved = draw.label_strip(face, (80, 18), (480, 640), [above])
     assert free[3] <= 100
     assert moved[1] >= 160
 
@@ -298,14 +298,14 @@ def test_a_real_video_has_a_face_and_one_without_says_so(recordings, weights):
     [
         ("a.png", b"not a picture", "not readable as a picture"),
         ("a.wav", b"RIFF but not really", "not readable as sound"),
-        ("a.mp4", b"\x00" * 64, "not readable as video"),
+        ("a.mp4", b"\x00" * 64, "not a readable video"),
         ("a.png", b"", "is empty"),
         ("a.docx", b"text", "files of type .docx are not known"),
     ],
 )
 def test_a_damaged_or_unknown_file_is_refused_by_name(tmp_path, weights, name, content, said):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(predict.PredictionError, match=said) as refused:
+    with pytest.raises(PredictionError, match=said) as refused:
         predict.predict(tmp_path / name, folder=weights)
     assert str(tmp_path / name) in str(refused.value)
 

@@ -12,6 +12,7 @@ import pytest
 
 from emolib import corpora, models
 from emolib.app import live, predict
+from emolib.app.weights import write
 from emolib.corpora.manifest import EMOTIONS
 
 CHROMIUM = next(
@@ -62,7 +63,6 @@ def media(clip, tmp_path_factory):
 def weights(tmp_path_factory):
     """Untrained networks: what is driven here is the app, not how well it knows emotions."""
     import torch
-    from safetensors.torch import save_file
 
     folder = tmp_path_factory.mktemp("weights")
     for modality, corpus, design in (
@@ -76,7 +76,7 @@ def weights(tmp_path_factory):
             "title": "untrained", "corpus": corpus, "modality": modality, "classes": classes,
             "options": options, "parameters": 1, "test_metrics": {"accuracy": 0, "uar": 0},
         }  # fmt: skip
-        predict.write(folder, network.state_dict(), card, save_file)
+        write(folder, network.state_dict(), card)
     return folder
 
 

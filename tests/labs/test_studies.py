@@ -238,7 +238,7 @@ def test_validation_pictures_are_judged_by_whether_training_showed_their_like(mo
 
 
 def test_the_heavy_design_takes_several_times_the_time_and_memory():
-    table = studies.cost(batch=2, runs=2).set_index("modality")
+    table = studies.light_and_heavy(batch=2, runs=2).set_index("modality")
     assert (table["step ratio"] > 1.5).all()
     assert (table["training ratio"] > 1.2).all()
     light = table["light inference (MB)"] < table["light training (MB)"]
