@@ -44,6 +44,11 @@ def build(key: str, n_classes: int = 8, **options) -> nn.Module:
     return _module(key).build(n_classes, **options)
 
 
+def network(key: str) -> type[nn.Module]:
+    """Return the class of a paper's network: its parameters are the options of `build`."""
+    return getattr(_module(key), registry.paper(key).model)
+
+
 def example_inputs(key: str, batch: int = 2, **options) -> dict[str, Tensor]:
     """Return random inputs of the shapes that ``build(key, **options)`` expects.
 

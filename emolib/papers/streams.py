@@ -16,28 +16,12 @@ from torch.nn import functional as F
 
 from emolib import corpora
 from emolib.corpora.manifest import subset
-from emolib.errors import EmolibError
 from emolib.features.store import FeatureRecipe
+from emolib.papers.experiment import ExperimentError
+from emolib.papers.experiment import choose as choose
 
 #: Clip ids, values (clips, …), and what goes into the result about them.
 Part = tuple[list[str], np.ndarray, dict[str, Any]]
-
-
-class ExperimentError(EmolibError, ValueError):
-    """An experiment cannot be run as asked; the message says what to change."""
-
-
-def choose(what: str, value: object, known: Iterable) -> None:
-    """Refuse a value that is not among those known.
-
-    Raises
-    ------
-    ExperimentError
-        Naming the option, the value and what is known.
-    """
-    known = tuple(known)
-    if value not in known:
-        raise ExperimentError(f"unknown {what} {value!r}: known are {', '.join(map(str, known))}")
 
 
 def refuse_silent_pictures(corpus: str, modality: str) -> None:
