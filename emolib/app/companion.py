@@ -6,20 +6,17 @@ the geometric mean of their answers. What is missing is said, never guessed: wit
 track the face decides alone, without a face the voice.
 """
 
-import platform
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
-from emolib import devices, evaluation, export, models, paths
+from emolib import evaluation, paths
 from emolib.app.predict import PredictionError, Reading, network, publish
 from emolib.features import audio, video
 from emolib.features.store import FeatureProblem
@@ -195,50 +192,6 @@ def _sound(path: str | Path, spent: dict[str, float]) -> tuple[np.ndarray | None
         return None, problem.cause
 
 
-def face_times(threads: Sequence[int] = (1, 2), *, runs: int = 10) -> pd.DataFrame:
-    """Measure the facial network on one clip of the paper, 15 frames of 224×224, two ways.
-
-    Returns
-    -------
-    DataFrame
-        One row a number of threads and a runtime: ``threads, runtime``; ``median_ms`` and
-        ``fastest_ms`` by the clock, ``processor_ms`` of all threads; ``times as fast`` by
-        processor time, and the ``largest difference`` of the logits, both against torch; the
-        ``processor``.
-    """
-    model = models.build("lu", modality="video").eval()
-    clip = models.example_inputs("lu", batch=1, modality="video")
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        file = export.export(model, clip, Path(folder) / "lu.onnx")
-        difference = export.parity(model, file, clip).max_abs_diff
-        for n in threads:
-            eager = devices.latency(model, clip, runs=runs, threads=n)
-            exported = export.latency(file, clip, runs=runs, threads=n)
-            for runtime, measured in (("torch", eager), ("onnxruntime", exported)):
-                rows.append(
-                    {
-                        "threads": n,
-                        "runtime": runtime,
-                        "median_ms": measured.median_ms,
-                        "fastest_ms": measured.fastest_ms,
-                        "processor_ms": measured.processor_ms,
-                        "times as fast": eager.processor_ms / measured.processor_ms,
-                        "largest difference": difference if runtime == "onnxruntime" else 0.0,
-                        "processor": _processor(),
-                    }
-                )
-    return pd.DataFrame(rows)
-
-
-def _processor() -> str:
-    """Return the name of this machine's processor, as the system gives it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def publish_all(*, seed: int = 0, fold: int = 0) -> list[Path]:
     """Copy the weights of both branches with their cards; they say how inputs are scaled."""
     face, voice = PUBLISHED
@@ -253,8 +206,8 @@ def publish_all(*, seed: int = 0, fold: int = 0) -> list[Path]:
         )
     ]  # fmt: skip
     asked = engine.paper("lu").FULL[voice]
-    dataset = lu.load(asked["corpus"], asked["modality"], "full", progress=False)
-    rows = dataset.rows(engine.splits.make(asked["split"], dataset.manifest), fold)["train"]
+    dataset = lu.load(asked.corpus, asked.modality, "full", progress=False)
+    rows = dataset.rows(engine.splits.make(asked.split, dataset.manifest), fold)["train"]
     values = dataset.samples.inputs["audio"][rows].double()
     axes = dataset.standardise["audio"]
     mean, sd = values.mean(axes).tolist(), values.std(axes, correction=0).tolist()
