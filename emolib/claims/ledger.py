@@ -923,21 +923,18 @@ def _mention(result, metric: str) -> str:
 
 def _train_command(claim: Claim, check: ResultCheck) -> str:
     """The command that would make the result a claim waits for."""
-    corpus, modality = claim.needs.corpus, claim.needs.modality
-    split = check.split or "actor"
-    get = f"emolib data get {corpus}"
-    if check.options:  # the command line trains the paper's own model; options take a call
-        call = (
-            f"results.save(experiments.run('{claim.key}', corpus='{corpus}', split='{split}', "
-            f"modality='{modality}', options={check.options}, seeds=(0, 1, 2), mode='full'"
-            + (f", allow_leak='{split}'" if split in ("segment", "clip") else "")
-            + "))"
-        )
-        return f'{get} && python -c "from emolib import experiments, results; {call}"'
-    parts = [get, "&&", "emolib train", claim.key, "--corpus", str(corpus), "--split", split]
-    parts += ["--modality", modality] if modality else []
-    parts += ["--allow-leak", split] if split in ("segment", "clip") else []
-    return " ".join((*parts, "--seeds 0,1,2 --mode full"))
+    from emolib.papers.experiment import LEAKING, Experiment, command
+
+    corpus, split = claim.needs.corpus, check.split or "actor"
+    experiment = check.experiment or Experiment(
+        corpus,
+        claim.needs.modality or "both",
+        split,
+        options=check.options,
+        allow_leak=split if split in LEAKING else None,
+    )
+    get = [f"emolib data get {name}" for name in corpus.split("+")]
+    return " && ".join((*get, command(claim.key, experiment)))
 
 
 def _judge_study(claim: Claim, check: StudyCheck, bench: _Bench) -> Verdict:

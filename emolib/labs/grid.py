@@ -57,12 +57,7 @@ def _laid_over(base: Experiment, changes: Mapping[str, Any]) -> Experiment:
 
 
 def run(
-    key: str,
-    base: Experiment,
-    axes: Mapping[str, Sequence],
-    *,
-    metric: str = "uar",
-    **options: Any,
+    key: str, base: Experiment, axes: Mapping[str, Sequence], *, metric: str = "uar", **options: Any
 ) -> pd.DataFrame:
     """Run the base and every cell of the grid, and compare each cell with the base.
 

@@ -187,9 +187,7 @@ def voices(
     data = numbers(corpus, modality, mode, root=root)
     audio = data.samples.inputs["audio"].unsqueeze(2)
     return replace(
-        data,
-        samples=Samples({"audio": audio}, data.samples.labels),
-        standardise={"audio": (0, 2)},
+        data, samples=Samples({"audio": audio}, data.samples.labels), standardise={"audio": (0, 2)}
     )
 
 

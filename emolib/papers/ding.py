@@ -266,6 +266,7 @@ FULL: dict[str, Experiment] = {
     "audio-segment": _BY_SEGMENT,
     "audio-clip": _BY_CLIP,
     "audio-actor": _VOICE,
+    "video-segment": replace(_BY_SEGMENT, modality="video"),  # beside "audio-segment"
     "audio-segment-standardised": _standardised(_BY_SEGMENT),
     "audio-clip-standardised": _standardised(_BY_CLIP),
     "audio-actor-standardised": _standardised(_VOICE),

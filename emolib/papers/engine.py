@@ -193,6 +193,7 @@ def run(
     """
     module = paper(key)
     choose("mode", mode, ("quick", "full"))
+    choose("device", device, ("auto", "cpu", "cuda", "mps"))
     if isinstance(experiment, str):
         experiment, name = declared(key, experiment), experiment
     learner = getattr(module, "learner", partial(network, key))(experiment, mode, device)
@@ -467,7 +468,8 @@ class Network:
                 f"n_classes={self.options['n_classes']} among the options: the head follows the "
                 "labels of the corpus; leave it out"
             )
-        refuse_unknown("option", self.options, models.network(self.key), ("n_classes",))
+        own = [name for name in self.options if name != "modality"]
+        refuse_unknown("option", own, models.network(self.key), ("n_classes", "modality"))
         try:
             with torch.random.fork_rng(), torch.inference_mode():
                 inputs = models.example_inputs(self.key, batch=1, **self.options)

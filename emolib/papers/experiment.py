@@ -5,6 +5,7 @@ result, and `command` says how a reader makes it. Nothing here needs PyTorch.
 """
 
 import dataclasses
+import json
 import math
 import operator
 import shlex
@@ -199,6 +200,8 @@ def _as_yaml(value: object) -> str:
     """Return a value in one line, as the command line reads it."""
     import yaml
 
+    if isinstance(value, str):
+        return value if yaml.safe_load(value) == value else json.dumps(value)
     return yaml.safe_dump(value, default_flow_style=True, width=math.inf).split("\n")[0]
 
 
