@@ -16,11 +16,13 @@ import torch
 from torch.nn import functional as F
 
 from emolib import corpora, evaluation, registry, results
-from emolib.corpora import ckplus, fer2013, splits
+from emolib.corpora import fer2013, paired, pictures, splits
+from emolib.features.audio import MelSpectrogram
 from emolib.labs.learners import FUSIONS, LEARNERS, Plain
 from emolib.papers import ding, engine
 from emolib.papers.engine import Dataset
 from emolib.papers.experiment import LEAKING, Experiment, ExperimentError, choose, command
+from emolib.papers.streams import classes
 from emolib.training import Samples, TrainingRecipe
 
 LAB = "lab_leaks"
@@ -73,11 +75,8 @@ def numbers(
     root
         Folder of the corpus.
     """
-    if segments not in (1, ding.SEGMENTS) or normalise not in NORMALISATIONS:
-        raise ExperimentError(
-            f"segments={segments}, normalise={normalise!r}: known are 1 and {ding.SEGMENTS}, "
-            f"and {', '.join(NORMALISATIONS)}"
-        )
+    choose("number of segments", segments, (1, ding.SEGMENTS))
+    choose("normalise", normalise, NORMALISATIONS)
     if corpus != "ravdess" and modality != "audio":
         raise ExperimentError(
             f"{corpus} has no action units: use modality='audio', or corpus='ravdess'"
@@ -165,19 +164,15 @@ def faces(
     if size != pixels.shape[-1]:
         large = F.interpolate(pixels.float(), (size, size), mode="bilinear", align_corners=False)
         pixels = large.round().clamp(0, 255).to(torch.uint8)
-    classes = tuple(name for name in ckplus.CLASSES if name in set(manifest["emotion"]))
+    names, labels = classes(corpus, manifest)
     return Dataset(
-        samples=Samples({"video": pixels}, _labels(manifest, classes)),
+        samples=Samples({"video": pixels}, labels),
         manifest=manifest,
         n_segments=1,
-        classes=classes,
+        classes=names,
         prepare=ding.prepare,
         features={"faces": f"48×48 → {size}×{size}", "clips_left_out": 0},
     )
-
-
-def _labels(manifest: pd.DataFrame, classes: Sequence[str]) -> torch.Tensor:
-    return torch.tensor([classes.index(emotion) for emotion in manifest["emotion"]])
 
 
 def voices(
@@ -270,9 +265,6 @@ def room_tones(
     The floor is the level, in decibels, below which each of 128 mel bands stays for a tenth of
     the time: what sounds on while nobody speaks.
     """
-    from emolib import corpora
-    from emolib.features.audio import MelSpectrogram
-
     if (corpus, modality) != ("synthetic", "audio"):
         raise ExperimentError("room tones are planted in the sound of the synthetic corpus only")
     manifest = corpora.load(
@@ -283,16 +275,13 @@ def room_tones(
     for row in manifest.to_dict("records"):
         parts = np.array_split(recipe.compute(row), ding.SEGMENTS, axis=1)
         floors.extend(np.quantile(part, 0.1, axis=1) for part in parts)
-    classes = tuple(dict.fromkeys(manifest["emotion"]))
-    labels = torch.tensor([classes.index(emotion) for emotion in manifest["emotion"]])
+    names, labels = classes(corpus, manifest)
+    sound = torch.tensor(np.array(floors), dtype=torch.float32)
     return Dataset(
-        samples=Samples(
-            {"audio": torch.tensor(np.array(floors), dtype=torch.float32)},
-            labels.repeat_interleave(ding.SEGMENTS),
-        ),
+        samples=Samples({"audio": sound}, labels.repeat_interleave(ding.SEGMENTS)),
         manifest=manifest,
         n_segments=ding.SEGMENTS,
-        classes=classes,
+        classes=names,
         features={"floor": repr(recipe), "clips_left_out": 0},
     )
 
@@ -344,8 +333,6 @@ def twins(
     root
         Folder that holds both corpora.
     """
-    from emolib.corpora import fer2013, paired, pictures
-
     if (corpus, modality) != ("paired", "video") or not 0 <= share <= 0.4:
         raise ExperimentError(
             f"{corpus}, {modality}, share={share}: twins are planted among the pictures of "
@@ -359,14 +346,12 @@ def twins(
     altered, order = plant_duplicates(pixels[sources], len(sources), seed)
     pixels[copies[order]] = altered[len(sources) :]
     clips = manifest["clip_id"].to_numpy()
+    names, labels = classes(corpus, manifest)
     return Dataset(
-        samples=Samples(
-            {"video": torch.from_numpy(pixels)[:, None]},
-            torch.tensor([paired.CLASSES.index(emotion) for emotion in manifest["emotion"]]),
-        ),
+        samples=Samples({"video": torch.from_numpy(pixels)[:, None]}, labels),
         manifest=manifest,
         n_segments=1,
-        classes=paired.CLASSES,
+        classes=names,
         prepare=ding.prepare,
         features={
             "faces": "FER2013 48×48, one for each clip",

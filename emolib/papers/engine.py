@@ -196,12 +196,12 @@ def run(
     choose("device", device, ("auto", "cpu", "cuda", "mps"))
     if isinstance(experiment, str):
         experiment, name = declared(key, experiment), experiment
-    learner = getattr(module, "learner", partial(network, key))(experiment, mode, device)
-    learner.check()
+    trained = learner(key, experiment, mode, device)
+    trained.check()
     _check_early(module, experiment)
     dataset, split, leaks = prepared(key, experiment, mode)
-    folder = paths.RUNS / f"{key}-{_digest(module, learner, dataset, split, mode)}"
-    work = _Work(key, experiment, mode, learner, dataset, split, folder, results.commit())
+    folder = paths.RUNS / f"{key}-{_digest(module, trained, dataset, split, mode)}"
+    work = _Work(key, experiment, mode, trained, dataset, split, folder, results.commit())
     runs = _run_all(work, n_jobs, progress)
     samples = results.Samples(
         clip_ids=dataset.manifest["clip_id"].tolist(),
@@ -221,8 +221,8 @@ def run(
         classes=list(dataset.classes),
         n_segments=n_segments,
         split=_split_used(work, leaks),
-        model=learner.describe(dataset, runs),
-        recipe=_as_json(learner.recipe),
+        model=trained.describe(dataset, runs),
+        recipe=_as_json(trained.recipe),
         features=_as_json(dataset.features),
         provenance=results.provenance(
             runs, manifest_sha256=manifests.digest(dataset.manifest), threads=threads, device=device
@@ -517,6 +517,11 @@ class Network:
         model = models.build(self.key, n_classes=len(dataset.classes), **self.options)
         parameters = sum(values.numel() for values in model.parameters())
         return results.ModelUsed(options=_as_json(self.options), parameters=parameters)
+
+
+def learner(key: str, experiment: Experiment, mode: str, device: str = "auto") -> Learner:
+    """Return what an experiment trains: a paper's network, unless the lab says otherwise."""
+    return getattr(paper(key), "learner", partial(network, key))(experiment, mode, device)
 
 
 def network(key: str, experiment: Experiment, mode: str, device: str) -> Network:

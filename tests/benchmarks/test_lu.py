@@ -2,7 +2,7 @@
 
 import pytest
 
-from emolib.app import companion
+from emolib.labs import studies
 
 pytestmark = pytest.mark.benchmark
 
@@ -10,7 +10,7 @@ TO_REACH_MS = 250  # for one clip, on two processor cores
 
 
 def test_one_clip_of_fifteen_frames(capsys):
-    table = companion.face_times()
+    table = studies.face_times()
     exported = table[table["runtime"] == "onnxruntime"]
     with capsys.disabled():
         print(f"\nLu's visual network, 15 frames of 224×224 ({table['processor'].iloc[0]})")
