@@ -171,7 +171,10 @@ def faces(
         n_segments=1,
         classes=names,
         prepare=ding.prepare,
-        features={"faces": f"48×48 → {size}×{size}", "clips_left_out": 0},
+        features={
+            "faces": f"{results.corpus_name(corpus)} 48×48 → {size}×{size}",
+            "clips_left_out": 0,
+        },
     )
 
 
