@@ -240,12 +240,19 @@ def prepared(
     module = paper(key)
     if isinstance(experiment, str):
         experiment = declared(key, experiment)
+    experiment = _completed(key, experiment)
     corpus = experiment.corpus.split("+")
     parts = [module.load(one, experiment.modality, mode, **experiment.data) for one in corpus]
     dataset = joined(parts) if len(parts) > 1 else parts[0]
     split = _split(module, experiment, dataset.manifest, n_segments=dataset.n_segments)
     report = split.check(dataset.manifest, allow_leak=experiment.allow_leak, images=dataset.images)
     return dataset, split, dict(report.counts)
+
+
+def _completed(key: str, experiment: Experiment) -> Experiment:
+    """Return an experiment with the options of network and data that follow from each other."""
+    complete = getattr(paper(key), "completed", None)
+    return complete(experiment) if complete else experiment
 
 
 def joined(parts: Sequence[Dataset]) -> Dataset:
@@ -521,7 +528,8 @@ class Network:
 
 def learner(key: str, experiment: Experiment, mode: str, device: str = "auto") -> Learner:
     """Return what an experiment trains: a paper's network, unless the lab says otherwise."""
-    return getattr(paper(key), "learner", partial(network, key))(experiment, mode, device)
+    make = getattr(paper(key), "learner", partial(network, key))
+    return make(_completed(key, experiment), mode, device)
 
 
 def network(key: str, experiment: Experiment, mode: str, device: str) -> Network:

@@ -278,6 +278,21 @@ def _rung(front_end: str, options: Mapping[str, Any]) -> Experiment:
     )
 
 
+def completed(experiment: Experiment) -> Experiment:
+    """Let the network and its data agree where an experiment leaves it open.
+
+    A face network of its own is shown pictures; otherwise it is given the features that `load`
+    makes of them.
+    """
+    own = experiment.options.get("spatial")
+    if own in network.Spatial.WIDTHS:
+        return experiment.changed(data={"spatial": "pixels"})
+    if own or experiment.modality == "audio" or experiment.data.get("spatial") == "pixels":
+        return experiment
+    width = network.Spatial.WIDTHS[experiment.data.get("face_network", "mobilenetv2")]
+    return experiment.changed(options={"spatial": "features", "spatial_width": width})
+
+
 FULL: dict[str, Experiment] = {
     # Does the fractional transform help? (seven orders, one network)
     **{f"audio-{order}": _voice(order) for order in ORDERS},

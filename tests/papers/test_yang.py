@@ -10,9 +10,10 @@ import torch
 from emolib import evaluation, models, paths, training
 from emolib.corpora import CorpusError
 from emolib.labs import grid
+from emolib.models import yang as network
 from emolib.models.yang import LADDER
-from emolib.papers import face_features, yang
-from emolib.papers.engine import ExperimentError
+from emolib.papers import engine, face_features, yang
+from emolib.papers.experiment import Experiment, ExperimentError
 
 ONE_EPOCH = replace(face_features.RECIPE, max_epochs=1, batch_size=8)
 
@@ -114,6 +115,28 @@ def test_every_rung_builds_the_network_that_its_features_fit():
         model = models.build("yang", n_classes=7, **run.options)
         frames = torch.randn(1, 6, run.options["spatial_width"])
         assert model(audio=torch.randn(1, 10, 311), video=frames).shape == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "spatial", "data"),
+    [
+        (Experiment("paired", "both"), "features", {}),
+        (Experiment("paired", "both", data={"face_network": "shufflenetv2"}), "features", None),
+        (Experiment("paired", "video", options={"spatial": "shufflenetv2"}), "shufflenetv2",
+         {"spatial": "pixels"}),
+        (Experiment("paired", "both", data={"spatial": "pixels"}), None, {"spatial": "pixels"}),
+        (Experiment("ravdess", "audio"), None, {}),
+        *((each, each.options.get("spatial"), each.data) for each in yang.FULL.values()),
+    ],
+)  # fmt: skip
+def test_network_and_data_agree_about_the_faces(experiment, spatial, data):
+    complete = yang.completed(experiment)
+    assert complete.options.get("spatial") == spatial
+    assert complete.data == (experiment.data if data is None else data)
+    width = complete.options.get("spatial_width")
+    if spatial == "features" and width:
+        assert width == network.Spatial.WIDTHS[complete.data.get("face_network", "mobilenetv2")]
+    engine.learner("yang", experiment, "quick").check()
 
 
 def test_the_study_of_orders_changes_nothing_but_the_order():
