@@ -87,13 +87,13 @@ def run(
         ``p_holm``. ``attrs["results"]`` holds the results in the same order.
     """
     base = replace(base, recipe=base.recipe or engine.paper(key).RECIPE)
-    made = [engine.run(key, cell, **options) for cell in (base, *grid(base, axes))]
+    stored = [engine.run(key, cell, **options) for cell in (base, *grid(base, axes))]
     values = [[_value(base, name) for name in axes], *itertools.product(*axes.values())]
     named = [dict(zip(axes, row, strict=True)) for row in values]
-    first = {"is_base": True} | _row(named[0], made[0], metric)
-    others = _beside(made[0], zip(named[1:], made[1:], strict=True), metric)
+    first = {"is_base": True} | _row(named[0], stored[0], metric)
+    others = _beside(stored[0], zip(named[1:], stored[1:], strict=True), metric)
     table = pd.concat([pd.DataFrame([first]), others.assign(is_base=False)], ignore_index=True)
-    table.attrs["results"] = made
+    table.attrs["results"] = stored
     return table
 
 

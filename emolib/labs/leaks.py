@@ -9,6 +9,7 @@ lab_leaks --experiment …`` makes them; results lie under ``data/results/lab_le
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 from emolib import corpora, evaluation, registry, results
 from emolib.corpora import fer2013, paired, pictures, splits
 from emolib.features.audio import MelSpectrogram
-from emolib.labs.learners import FUSIONS, LEARNERS, Plain
+from emolib.labs.learners import LEARNERS, Plain
 from emolib.papers import ding, engine
 from emolib.papers.engine import Dataset
 from emolib.papers.experiment import LEAKING, Experiment, ExperimentError, choose, command
@@ -461,123 +462,96 @@ RUNGS = ("segment", "clip", "actor")
 DOSES = (0, 1, 2, 4, 8, 15, 29)
 TWINS = (0, 5, 10, 20, 40)  # per cent of the clips that show a planted copy
 
-_NUMBERS = Experiment("ravdess", "both", seeds=(0,))
-_FACES = Experiment("ckplus", "video", data={"inputs": "faces"})
-#: One cycle of a higher rate instead of the papers' hundreds of epochs: 66 runs on some hundred
-#: faces, and 33 on 1,440 voices, have to end within minutes on one core.
-_DING = replace(
-    _FACES,
-    options={"learner": "ding"},
-    recipe=TrainingRecipe(lr=4e-3, eps=1e-7, batch_size=32, max_epochs=30, scheduler="onecycle"),
-)
-_LU = Experiment(
-    "ravdess",
-    "audio",
-    options={"learner": "lu"},
-    data={"inputs": "voices"},
-    recipe=TrainingRecipe(lr=2e-3, batch_size=64, max_epochs=20, scheduler="onecycle"),
-    note="20 epochs",
-)
-
 
 def _rungs(
     name: str, experiment: Experiment, kinds: Sequence[str] = RUNGS
 ) -> dict[str, Experiment]:
     """Return an experiment under splits of several kinds, each leak named."""
+    leaks = {kind: kind if kind in LEAKING else None for kind in kinds}
     return {
-        f"{name}-{kind}": replace(
-            experiment, split=kind, allow_leak=kind if kind in LEAKING else None
-        )
-        for kind in kinds
+        f"{name}-{kind}": replace(experiment, split=kind, allow_leak=leak)
+        for kind, leak in leaks.items()
     }
 
 
-def _across(name: str, experiment: Experiment) -> dict[str, Experiment]:
-    """Return the rungs over the emotions that CK+ and FER2013 share: actor, corpus, and back."""
-    both = replace(experiment, corpus="ckplus+fer2013", split="corpus")
-    return {
-        f"{name}-shared-actor": experiment.changed(
-            data={"shared": True}, note="the six emotions of FER2013"
-        ),
-        f"{name}-shared-corpus": replace(
-            both, split_options={"test": "fer2013"}, note="tested on FER2013"
-        ),
-        f"{name}-shared-corpus-back": replace(
-            both, split_options={"test": "ckplus"}, note="tested on CK+"
-        ),
-    }
+_BOTH = Experiment("ravdess", "both", seeds=(0,))
+_SIXTHS = replace(_BOTH, data={"segments": 6})
+_OWN = replace(_BOTH, data={"normalise": "speaker"}, note="each speaker standardised alone")
+_FACES = Experiment("ckplus", "video", seeds=(0,), data={"inputs": "faces"})
+_ACROSS = replace(_FACES, corpus="ckplus+fer2013", split="corpus")
 
-
-def _without_seeds(name: str) -> dict[str, Experiment]:
-    """Return the experiments of a learner that is the same for every seed."""
-    numbers = replace(_NUMBERS, options={"learner": name})
-    sixths = replace(numbers, data={"segments": 6})
-    pixels = replace(
-        numbers, corpus="ckplus", modality="video", data={"inputs": "faces", "size": 48}
+_KNOWN_OR_NEW = RUNGS[1:]  # the actors
+_NUMBERS = {
+    **_rungs("audio", replace(_BOTH, modality="audio"), _KNOWN_OR_NEW),
+    **_rungs("video", replace(_BOTH, modality="video"), _KNOWN_OR_NEW),
+    **_rungs("early", replace(_BOTH, options={"fusion": "early"}), _KNOWN_OR_NEW),
+}
+_MEANS = {
+    **_rungs("arithmetic", replace(_BOTH, options={"fusion": "arithmetic"}), _KNOWN_OR_NEW),
+    **_rungs("geometric", replace(_BOTH, options={"fusion": "geometric"}), _KNOWN_OR_NEW),
+}
+#: What is dealt by segment too.
+_SEGMENTS = {
+    **_rungs("segments", replace(_SIXTHS, modality="audio", note="six samples a clip")),
+    **_rungs("pixels", replace(_FACES, note="pixels").changed(data={"size": 48})),
+    **_rungs(
+        "early", replace(_SIXTHS, note="six samples share the action units of a clip"), RUNGS[:1]
+    ),
+}
+#: The emotions that CK+ and FER2013 share: other people, the other corpus, and back.
+_SHARED = {
+    "shared-actor": _FACES.changed(data={"shared": True}, note="the six emotions of FER2013"),
+    "shared-corpus": replace(_ACROSS, split_options={"test": "fer2013"}, note="tested on FER2013"),
+    "shared-corpus-back": replace(_ACROSS, split_options={"test": "ckplus"}, note="tested on CK+"),
+}
+_SHARED_PIXELS = {name: one.changed(data={"size": 48}) for name, one in _SHARED.items()}
+_OWN_SCALE = {
+    "audio-actor-speaker": replace(_OWN, modality="audio"),
+    "video-actor-speaker": replace(_OWN, modality="video"),
+    "early-actor-speaker": _OWN,
+}
+_TWINS = {
+    f"twins-{percent:02}": Experiment(
+        "paired",
+        "video",
+        seeds=(0,),
+        data={"inputs": "twins", "share": percent / 100},
+        allow_leak="image" if percent else None,
+        note=f"{percent} % planted twins",
     )
-    shared = replace(sixths, note="six samples share the action units of a clip")
+    for percent in TWINS
+}
+_DOSES = {
+    f"dose-{dose:02}": replace(
+        _BOTH,
+        split="clip" if dose else "actor",
+        split_options={"dose": dose},
+        allow_leak="clip" if dose else None,
+        note=f"{dose} clips of each tester",
+    )
+    for dose in DOSES
+}
+_VOICES = Experiment("ravdess", "audio", data={"inputs": "voices"}, note="20 epochs")
+
+
+def _learnt(learner: str, tasks: Mapping[str, Experiment], **fields: Any) -> dict[str, Experiment]:
+    """Return what one learner is asked."""
     return {
-        **_rungs(f"{name}-segments", replace(sixths, modality="audio", note="six samples a clip")),
-        **_rungs(f"{name}-pixels", replace(pixels, note="pixels")),
-        **_rungs(f"{name}-early", shared, ("segment",)),
-        **_across(name, pixels),
+        f"{learner}-{name}": task.changed(options={"learner": learner}, **fields)
+        for name, task in tasks.items()
     }
 
 
-def _on_numbers(name: str, seeds: Sequence[int], fusions: Sequence[str]) -> dict[str, Experiment]:
-    """Return voice, face, and both fused, known and unknown actors."""
-    numbers = replace(_NUMBERS, seeds=seeds, options={"learner": name})
-    asked = {modality: replace(numbers, modality=modality) for modality in ("audio", "video")}
-    asked |= {fusion: numbers.changed(options={"fusion": fusion}) for fusion in fusions}
-    return {
-        rung: experiment
-        for what, one in asked.items()
-        for rung, experiment in _rungs(f"{name}-{what}", one, ("clip", "actor")).items()
-    }
-
-
+#: One cycle of a higher rate instead of the papers' hundreds of epochs: 66 runs on some hundred
+#: faces, and 33 on 1,440 voices, have to end within minutes on one core.
+_DING = TrainingRecipe(lr=4e-3, eps=1e-7, batch_size=32, max_epochs=30, scheduler="onecycle")
+_LU = TrainingRecipe(lr=2e-3, batch_size=64, max_epochs=20, scheduler="onecycle")
 FULL: dict[str, Experiment] = {
-    **_without_seeds("neighbour"),
-    **_without_seeds("svm"),
-    **_on_numbers("neighbour", (0,), ("early",)),
-    **_on_numbers("svm", (0,), FUSIONS),
-    **_on_numbers("mlp", (0, 1, 2), FUSIONS),
-    **{
-        f"svm-{what}-actor-speaker": replace(
-            _NUMBERS,
-            modality=modality,
-            options={"learner": "svm"},
-            data={"normalise": "speaker"},
-            note="each speaker standardised alone",
-        )
-        for what, modality in (("audio", "audio"), ("video", "video"), ("early", "both"))
-    },
-    **{
-        f"neighbour-twins-{percent:02}": Experiment(
-            "paired",
-            "video",
-            seeds=(0,),
-            options={"learner": "neighbour"},
-            data={"inputs": "twins", "share": percent / 100},
-            allow_leak="image" if percent else None,
-            note=f"{percent} % planted twins",
-        )
-        for percent in TWINS
-    },
-    **{
-        f"svm-dose-{dose:02}": replace(
-            _NUMBERS,
-            split="clip" if dose else "actor",
-            split_options={"dose": dose},
-            options={"learner": "svm"},
-            allow_leak="clip" if dose else None,
-            note=f"{dose} clips of each tester",
-        )
-        for dose in DOSES
-    },
-    **_rungs("ding-faces", _DING),
-    **_rungs("lu-audio", _LU, ("clip", "actor")),
-    **_across("ding", _DING),
+    **_learnt("neighbour", _SEGMENTS | _NUMBERS | _SHARED_PIXELS | _TWINS),
+    **_learnt("svm", _SEGMENTS | _NUMBERS | _MEANS | _SHARED_PIXELS | _OWN_SCALE | _DOSES),
+    **_learnt("mlp", _NUMBERS | _MEANS, seeds=(0, 1, 2)),
+    **_learnt("ding", _rungs("faces", _FACES) | _SHARED, seeds=(0, 1, 2), recipe=_DING),
+    **_learnt("lu", _rungs("audio", _VOICES, _KNOWN_OR_NEW), recipe=_LU),
 }
 
 
@@ -651,10 +625,10 @@ def in_words(table: pd.DataFrame, knob: str, x: str) -> str:
     ...          "model", "rung")
     'SVM: actor 64 percent.'
     """
-    made = table.dropna(subset=["value"])
+    measured = table.dropna(subset=["value"])
     return " ".join(
         f"{choice}: {', '.join(f'{row[x]} {row.value:.0f}' for _, row in rows.iterrows())} percent."
-        for choice, rows in made.groupby(knob, sort=False)
+        for choice, rows in measured.groupby(knob, sort=False)
     )
 
 
@@ -690,8 +664,6 @@ def comparisons(pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
 
     The rows are called by first and second.
     """
-    made = [
-        pair for pair in pairs if all(results.path(LAB, name).exists() for name in pair)
-    ]  # fmt: skip
-    index = pd.MultiIndex.from_tuples(made, names=["first", "second"])
-    return pd.DataFrame([compare(*pair) for pair in made], index=index)
+    stored = [pair for pair in pairs if all(results.path(LAB, name).exists() for name in pair)]
+    index = pd.MultiIndex.from_tuples(stored, names=["first", "second"])
+    return pd.DataFrame([compare(*pair) for pair in stored], index=index)
