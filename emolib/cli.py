@@ -94,14 +94,20 @@ def _options(words: list[str] | None) -> dict[str, Any]:
     """Read ``fusion=mean`` and ``dropout=0.3`` as named values."""
     import yaml
 
-    wrong = [word for word in words or () if "=" not in word]
-    if wrong:
-        raise typer.BadParameter(f"{wrong[0]!r} is not like fusion=mean")
-    pairs = (word.split("=", 1) for word in words or ())
-    return {name: yaml.safe_load(value) for name, value in pairs}
+    options = {}
+    for word in words or ():
+        name, equals, value = word.partition("=")
+        try:
+            options[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            equals = ""
+        if not equals:
+            raise typer.BadParameter(f"{word!r} is not like fusion=mean or kernels=[3, 3]")
+    return options
 
 
 _PAPERS = f"Paper: {', '.join(registry.PAPERS)}."
+_RUNS = f"Paper or lab: {', '.join((*registry.PAPERS, *registry.LABS))}."
 Key = Annotated[str, typer.Argument(help=_PAPERS, callback=_known_paper)]
 AnyKey = Annotated[str | None, typer.Argument(help=_PAPERS, callback=_known_paper)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
@@ -314,55 +320,68 @@ def cost(key: AnyKey = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def train(
-    key: Key,
-    corpus: Corpus = "synthetic",
-    split: Annotated[str, typer.Option(help="segment, clip, actor, corpus or official.")] = "actor",
-    modality: Modality = "both",
-    seeds: Annotated[str, typer.Option(help="Seeds, such as 0,1,2.")] = "0",
-    folds: Annotated[str | None, typer.Option(help="Folds, such as 0,1; all by default.")] = None,
-    mode: Mode = "quick",
-    allow_leak: Annotated[
-        str | None, typer.Option(help="Repeat a leaking split's kind; the title will say it.")
-    ] = None,
+    key: Annotated[str, typer.Argument(help=_RUNS)],
     experiment: Annotated[
-        str | None, typer.Option(help="Run one of the paper's named full experiments instead.")
+        str | None,
+        typer.Option(help="One that the paper or lab declares; what else is given changes it."),
     ] = None,
-    jobs: Jobs = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    corpus: Annotated[
+        str | None, typer.Option(help="Corpus, such as ravdess, paired or synthetic (default).")
+    ] = None,
+    modality: Annotated[
+        str | None, typer.Option(help="audio, video or both (default; ishtiaq also text and all).")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="segment, clip, actor (default), corpus or official.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Seeds, such as 0,1,2; 0 by default.")] = None,
+    folds: Annotated[str | None, typer.Option(help="Folds, such as 0,1; all by default.")] = None,
     option: Annotated[
         list[str] | None,
         typer.Option(help="Option of the model, such as fusion=mean (repeatable)."),
     ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(help="Option of the inputs, such as augmentation=none (repeatable)."),
+    ] = None,
+    split_option: Annotated[
+        list[str] | None, typer.Option(help="Option of the split, such as valid=0.1 (repeatable).")
+    ] = None,
+    allow_leak: Annotated[
+        str | None, typer.Option(help="Repeat a leaking split's kind; the title will say it.")
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(help="quick (few epochs) or full (default with --experiment).")
+    ] = None,
+    jobs: Jobs = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     save: Annotated[
         bool | None, typer.Option(help="Write the result (by default only in full mode).")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit and evaluate a paper's model for each seed and fold, and write the result."""
+    """Fit and evaluate a model for each seed and fold of an experiment, and write the result."""
     from emolib import results
     from emolib.papers import engine
 
-    if experiment:
-        (file,) = engine.run_full(
-            key, [experiment], n_jobs=jobs, device=device, progress=not as_json
-        )
-        result = results.read(file)
-    else:
-        result = engine.run(
-            key,
-            corpus=corpus,
-            split=split,
-            modality=modality,
-            seeds=_integers(seeds),
-            folds=_integers(folds),
-            mode=mode,
-            options=_options(option),
-            allow_leak=allow_leak,
-            n_jobs=jobs,
-            device=device,
-            progress=not as_json,
-        )
-        file = results.save(result) if (mode == "full" if save is None else save) else None
+    fields = {
+        "corpus": corpus,
+        "modality": modality,
+        "split": split,
+        "seeds": _integers(seeds),
+        "folds": _integers(folds),
+        "options": _options(option),
+        "data": _options(data),
+        "split_options": _options(split_option),
+        "allow_leak": allow_leak,
+    }
+    given = {name: value for name, value in fields.items() if value}
+    asked = engine.declared(key, experiment, **given)
+    mode = mode or ("full" if experiment else "quick")
+    result = engine.run(
+        key, asked, mode=mode, n_jobs=jobs, device=device, progress=not as_json, name=experiment
+    )
+    file = results.save(result) if (mode == "full" if save is None else save) else None
     if as_json:
         summary = {name: one.model_dump() for name, one in result.summary.items()}
         _print_json(

@@ -388,7 +388,7 @@ def paired_comparison(
 
 
 def holm(pvalues: Sequence[float]) -> np.ndarray:
-    """Return p-values adjusted for their number by Holm's step-down method.
+    """Return p-values adjusted for their number by Holm's step-down method; NaN stays NaN.
 
     Examples
     --------
@@ -397,9 +397,11 @@ def holm(pvalues: Sequence[float]) -> np.ndarray:
     """
     from statsmodels.stats.multitest import multipletests
 
-    if not len(pvalues):
-        return np.array([])
-    return multipletests(np.asarray(pvalues, dtype=float), method="holm")[1]
+    adjusted = np.array(pvalues, dtype=float)
+    tested = ~np.isnan(adjusted)  # what was not tested is no test among others
+    if tested.any():
+        adjusted[tested] = multipletests(adjusted[tested], method="holm")[1]
+    return adjusted
 
 
 # --- calibration ---------------------------------------------------------------------------

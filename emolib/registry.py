@@ -81,6 +81,9 @@ PAPERS: dict[str, Paper] = {
     )
 }
 
+#: Labs that train as papers do: ``lab_leaks`` declares its experiments in ``emolib.labs.leaks``.
+LABS = ("lab_leaks",)
+
 
 def paper(key: str) -> Paper:
     """Return a paper by its key.
@@ -93,3 +96,19 @@ def paper(key: str) -> Paper:
     if key not in PAPERS:
         raise UnknownPaperError(f"unknown paper {key!r}: known are {', '.join(PAPERS)}")
     return PAPERS[key]
+
+
+def module(key: str) -> str:
+    """Return the name of the module in which a paper or a lab declares its experiments.
+
+    Raises
+    ------
+    UnknownPaperError
+        Naming the papers and labs there are.
+    """
+    if key in LABS:
+        return f"emolib.labs.{key.removeprefix('lab_')}"
+    if key not in PAPERS:
+        known = ", ".join((*PAPERS, *LABS))
+        raise UnknownPaperError(f"unknown paper or lab {key!r}: known are {known}")
+    return f"emolib.papers.{key}"

@@ -9,13 +9,11 @@ import json
 import math
 import operator
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pandas as pd
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emolib import audit, evaluation, paths
@@ -499,17 +497,18 @@ class ResultCheck(Check):
 
     def _train_command(self, claim: "Claim") -> str:
         """The command that would make the result that the claim waits for."""
-        corpus, split = claim.needs.corpus, self.split or "actor"
-        words = ["emolib", "train", claim.key, "--corpus", str(corpus), "--split", split]
-        words += ["--modality", claim.needs.modality] if claim.needs.modality else []
-        for name, value in self.options.items():
-            text = str(value)
-            # The command line reads values as YAML, where a bare "off" is no word.
-            given = text if yaml.safe_load(text) == value else json.dumps(value)
-            words += ["--option", f"{name}={given}"]
-        words += ["--allow-leak", split] if split in ("segment", "clip") else []
-        words += ["--seeds", "0,1,2", "--mode", "full"]
-        return f"emolib data get {corpus} && {shlex.join(words)}"
+        from emolib.papers.experiment import LEAKING, Experiment, command
+
+        corpus, split = str(claim.needs.corpus), self.split or "actor"
+        experiment = self.experiment or Experiment(
+            corpus,
+            claim.needs.modality or "both",
+            split,
+            options=self.options,
+            allow_leak=split if split in LEAKING else None,
+        )
+        fetch = [f"emolib data get {name}" for name in corpus.split("+")]
+        return " && ".join((*fetch, command(claim.key, experiment)))
 
 
 def _plainest(result: "Result") -> tuple[int, int, str]:

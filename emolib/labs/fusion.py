@@ -8,7 +8,7 @@ networks, which mean is better when one modality goes bad, `sharpness` why.
 `voices_without` with Lu's voice network, and `voice_variants` changes its kernels and widths.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -21,14 +21,16 @@ from scipy.special import softmax
 from emolib import evaluation, paths, results, training
 from emolib.corpora import splits
 from emolib.corpora.ravdess import CLASSES
-from emolib.labs import grid, leaks
+from emolib.labs import grid, leaks, learners
 from emolib.models.lu import FACE, SPEECH
-from emolib.papers import engine, lu
-from emolib.papers.engine import ExperimentError
+from emolib.papers import engine
+from emolib.papers.engine import Dataset
+from emolib.papers.experiment import Experiment, ExperimentError, command
 from emolib.training import Samples
 
 MEANS = {"GM": "geometric", "AM": "arithmetic"}
 CHOICE = ("F4", "S2", "GM")  # the paper's
+LEVELS = (0, 0.5, 1, 2, 4)  # of noise, in standard deviations
 #: Stored probabilities have 16 bits. What was rounded to nothing gets half a code: a geometric
 #: mean would otherwise take it for a certainty.
 _SMALLEST = 0.5 / (2**16 - 1)
@@ -126,12 +128,8 @@ def same_classes(
     """
     if list(first) == list(second):
         return
-    extra = [f"only {one} has {', '.join(sorted(set(first) - set(second)))}"] * bool(
-        set(first) - set(second)
-    )
-    extra += [f"only {other} has {', '.join(sorted(set(second) - set(first)))}"] * bool(
-        set(second) - set(first)
-    )
+    sides = ((one, {*first} - {*second}), (other, {*second} - {*first}))
+    extra = [f"only {side} has {', '.join(sorted(names))}" for side, names in sides if names]
     raise ExperimentError(
         f"{one} tells {len(first)} classes apart, {other} {len(second)}: "
         f"{'; '.join(extra) or 'in another order'}. Build the head with n_classes={len(second)} "
@@ -168,34 +166,34 @@ def cells(trained: Mapping[str, results.Result], metric: str = "accuracy") -> pd
         choice`` or ``only cell`` gets right, with exact McNemar p: ``mcnemar`` and, corrected,
         ``mcnemar_holm``.
     """
-    made = {
+    together = {
         (f, s, mean): fused(trained[f], trained[s], how)
-        for f, s, (mean, how) in product(FACE, SPEECH, MEANS.items())
-        if f in trained and s in trained
+        for (f, s), (mean, how) in product(_pairs(trained), MEANS.items())
     }
-    if CHOICE not in made:
-        raise ExperimentError(
-            "F4 and S2 are needed: run `emolib train lu --experiment paired-video-F4` and "
-            "`emolib train lu --experiment paired-audio-S2`"
-        )
-    reference = made[CHOICE]
-    table = grid.compare(reference, made, metric=metric).drop(columns=["sd"])
-    names = pd.DataFrame(list(made), columns=["face", "speech", "mean"])
+    if CHOICE not in together:
+        wanted = (command("lu", f"paired-{branch}") for branch in ("video-F4", "audio-S2"))
+        raise ExperimentError(f"F4 and S2 are needed: run `{'` and `'.join(wanted)}`")
+    reference = together[CHOICE]
+    table = grid.compare(reference, together, metric=metric).drop(columns=["sd"])
+    names = pd.DataFrame(list(together), columns=["face", "speech", "mean"])
     table = pd.concat([names, table.drop(columns="name")], axis=1)
     _, labels, chosen, _ = reference.pooled()
     compared = [
-        evaluation.paired_comparison(labels, chosen, cell.pooled()[2]) for cell in made.values()
+        evaluation.paired_comparison(labels, chosen, cell.pooled()[2]) for cell in together.values()
     ]
     table["only choice"] = [one.only_first for one in compared]
     table["only cell"] = [one.only_second for one in compared]
     table["mcnemar"] = [one.mcnemar_p for one in compared]
     own = (table[["face", "speech", "mean"]] == list(CHOICE)).all(axis=1)
     table.loc[own, ["p", "mcnemar"]] = np.nan
-    for p, corrected in (("p", "p_holm"), ("mcnemar", "mcnemar_holm")):
-        others = table[p].notna()
-        table[corrected] = np.nan
-        table.loc[others, corrected] = evaluation.holm(table.loc[others, p])
-    return table
+    return table.assign(
+        p_holm=evaluation.holm(table["p"]), mcnemar_holm=evaluation.holm(table["mcnemar"])
+    )
+
+
+def _pairs(trained: Mapping[str, results.Result]) -> list[tuple[str, str]]:
+    """Return the pairs of a face and a speech branch that are there."""
+    return [(f, s) for f, s in product(FACE, SPEECH) if f in trained and s in trained]
 
 
 def printed_cells(table: int = 7) -> pd.DataFrame:
@@ -237,30 +235,39 @@ def beside_report(
 
 
 def means_compared(trained: Mapping[str, results.Result]) -> pd.DataFrame:
-    """Compare GM with AM for each pair of branches: one row a pair, with exact McNemar tests."""
+    """Compare GM with AM for each pair of branches, on the clips of their first seed.
+
+    Returns
+    -------
+    DataFrame
+        ``face, speech``, accuracy of ``GM`` and ``AM``, ``only GM right``, ``only AM right``,
+        exact McNemar ``p`` and ``p_holm``.
+    """
     rows = []
-    for f, s in product(FACE, SPEECH):
-        if f not in trained or s not in trained:
-            continue
-        geometric, arithmetic = (fused(trained[f], trained[s], how) for how in MEANS.values())
-        _, labels, first, _ = geometric.pooled()
-        _, _, second, _ = arithmetic.pooled()
-        compared = evaluation.paired_comparison(labels, first, second)
-        rows.append(
-            {
-                "face": f,
-                "speech": s,
-                "GM": geometric.summary["accuracy"].mean,
-                "AM": arithmetic.summary["accuracy"].mean,
-                "only GM right": compared.only_first,
-                "only AM right": compared.only_second,
-                "p": compared.mcnemar_p,
-            }
-        )
+    for f, s in _pairs(trained):
+        pooled = [fused(trained[f], trained[s], how).pooled() for how in MEANS.values()]
+        both = _gm_beside_am(pooled[0][1], *(probabilities for _, _, probabilities, _ in pooled))
+        rows.append({"face": f, "speech": s} | both)
     table = pd.DataFrame(rows)
-    if len(table):
-        table["p_holm"] = evaluation.holm(table["p"])
-    return table
+    return table.assign(p_holm=evaluation.holm(table["p"])) if len(table) else table
+
+
+def _gm_beside_am(
+    labels: np.ndarray, geometric: np.ndarray, arithmetic: np.ndarray
+) -> dict[str, float]:
+    """Return the accuracy of both means, who alone is right how often, and exact McNemar p."""
+    compared = evaluation.paired_comparison(labels, geometric, arithmetic)
+    return {
+        "GM": _accuracy(labels, geometric),
+        "AM": _accuracy(labels, arithmetic),
+        "only GM right": compared.only_first,
+        "only AM right": compared.only_second,
+        "p": compared.mcnemar_p,
+    }
+
+
+def _accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    return float((probabilities.argmax(1) == labels).mean())
 
 
 # --- arousal and valence (Fig. 8) ----------------------------------------------------------
@@ -310,15 +317,15 @@ def by_group(labels: np.ndarray, answers: np.ndarray, classes: Sequence[str]) ->
 
 
 @lru_cache(maxsize=2)
-def _pairs(mode: str):
-    """Return the true pairs of voices and faces: 40 MFCC and 35 action units of one moment."""
-    dataset = leaks.numbers("ravdess", "both", mode)
-    return dataset, splits.make("actor", dataset.manifest)
+def _true_pairs(mode: str) -> tuple[Dataset, splits.Split]:
+    """Return voices and faces of one moment: 40 MFCC and 35 action units a clip."""
+    dataset, split, _ = engine.prepared(leaks.LAB, Experiment("ravdess", "both"), mode)
+    return dataset, split
 
 
 def noise(
     learner: str = "svm",
-    levels: Sequence[float] = (0, 0.5, 1, 2, 4),
+    levels: Sequence[float] = LEVELS,
     *,
     mode: str = "full",
     folds: Iterable[int] | None = None,
@@ -326,89 +333,76 @@ def noise(
 ) -> pd.DataFrame:
     """Add noise to one modality of the test clips of RAVDESS, and fuse by either mean.
 
-    The branches are those of the leak lab (`leaks.LEARNERS`): one on 40 MFCC, one on the 35
-    action units of the same recording, trained on clean clips of other actors. Gaussian noise
-    of `levels` standard deviations of the training rows is added to the tested one's numbers.
+    The branches are plain (`learners.LEARNERS`): one on 40 MFCC, one on the 35 action units of
+    the same recording, trained on clean clips of other actors. Gaussian noise of `levels`
+    standard deviations of the training rows is added to the tested one's numbers.
 
     Returns
     -------
     DataFrame
         One row for each noisy modality and level: ``learner, noisy, level``; accuracy of the
-        ``noisy branch``, the ``clean branch``, ``GM`` and ``AM``; mean ``confidence`` of the
-        noisy branch (its largest probability), how much that exceeds its accuracy
-        (``overconfidence``), and the share of clips where it is the surer of the two (``noisy
-        surer``) or gives the true emotion less than 1 % (``vetoes``); ``only GM right``, ``only
-        AM right`` and exact McNemar ``p``.
+        ``noisy branch``, the ``clean branch``, ``GM`` and ``AM``; ``only GM right``, ``only AM
+        right`` and exact McNemar ``p``; mean ``confidence`` of the noisy branch (its largest
+        probability), how much that exceeds its accuracy (``overconfidence``), and the share of
+        clips where it is the surer of the two (``noisy surer``) or gives the true emotion less
+        than 1 % (``vetoes``).
     """
-    dataset, split = _pairs(mode)
-    labels = dataset.samples.labels.numpy()
-    inputs = {name: values.double().numpy() for name, values in dataset.samples.inputs.items()}
+    dataset, split = _true_pairs(mode)
+    labels, n_classes = dataset.samples.labels.numpy(), len(dataset.classes)
     rng = np.random.default_rng(seed)
-    answers: dict[tuple[str, float], list[tuple[np.ndarray, np.ndarray]]] = {}
-    truth: list[np.ndarray] = []
+    asked = []
     for fold in range(split.n_folds) if folds is None else folds:
         rows = dataset.rows(split, fold)
-        truth.append(labels[rows["test"]])
-        clean, noisy = {}, {}
-        for name, x in inputs.items():
-            ask = _branch(learner, seed, x, labels, rows, len(dataset.classes))
-            clean[name] = ask(0.0, rng)
-            noisy[name] = {level: ask(level, rng) if level else clean[name] for level in levels}
-        for name, other in (("audio", "video"), ("video", "audio")):
-            for level in levels:
-                pair = noisy[name][level], clean[other]
-                answers.setdefault((name, level), []).append(pair)
-    told = np.concatenate(truth)
-    return pd.DataFrame(
-        [
-            {"learner": learner, "noisy": name, "level": level}
-            | _judged(told, *(np.concatenate(part) for part in zip(*pairs, strict=True)))
-            for (name, level), pairs in answers.items()
-        ]
-    )
+        answers = {}
+        for name, values in dataset.samples.inputs.items():
+            x = learners.flat(values)
+            branch = learners.fit(learner, x, labels, rows, n_classes, seed)
+            clean, sd = x[rows["test"]], x[rows["train"]].std(axis=0)
+            answers[name] = {
+                level: branch.probabilities(clean + level * sd * rng.standard_normal(clean.shape))
+                for level in dict.fromkeys((0, *levels))
+            }
+        asked.append((labels[rows["test"]], answers))
+    return _noise_table(learner, levels, asked)
 
 
-def _branch(learner, seed, x, labels, rows, n_classes) -> Callable[..., np.ndarray]:
-    """Train one branch; return level, generator → probabilities of the noisy test clips."""
-    parts = [(x[rows[part]], labels[rows[part]]) for part in splits.PARTS]
-    fitted = leaks.fit_scaled(leaks.LEARNERS[learner], seed, parts, n_classes)
-    scale = x[rows["train"]].std(axis=0)
+def _noise_table(learner: str, levels: Sequence[float], asked: Sequence[tuple]) -> pd.DataFrame:
+    """Fuse a noisy modality with the clean other one.
 
-    def ask(level: float, rng: np.random.Generator) -> np.ndarray:
-        tested = x[rows["test"]]
-        tested = tested + level * scale * rng.standard_normal(tested.shape)
-        scores = leaks.class_scores(leaks.LEARNERS[learner], fitted.model, tested, n_classes)
-        return softmax(scores / fitted.temperature, axis=1)
+    Parameters
+    ----------
+    asked
+        For each fold the labels (N,), and modality → level → probabilities (N, C).
+    """
+    labels = np.concatenate([truth for truth, _ in asked])
+    rows = []
+    for name, other in (("audio", "video"), ("video", "audio")):
+        clean = np.concatenate([answers[other][0] for _, answers in asked])
+        for level in levels:
+            noisy = np.concatenate([answers[name][level] for _, answers in asked])
+            row = {"learner": learner, "noisy": name, "level": level}
+            rows.append(row | _with_noise(labels, noisy, clean))
+    return pd.DataFrame(rows)
 
-    return ask
 
-
-def _judged(labels: np.ndarray, noisy: np.ndarray, clean: np.ndarray) -> dict[str, Any]:
-    geometric, arithmetic = (evaluation.fuse([noisy, clean], how) for how in MEANS.values())
-    compared = evaluation.paired_comparison(labels, geometric, arithmetic)
-    right = {
-        name: float((p.argmax(1) == labels).mean())
-        for name, p in (
-            ("noisy branch", noisy), ("clean branch", clean), ("GM", geometric), ("AM", arithmetic),
-        )
-    }  # fmt: skip
-    confidence = float(noisy.max(1).mean())
+def _with_noise(labels: np.ndarray, noisy: np.ndarray, clean: np.ndarray) -> dict[str, float]:
+    means = (evaluation.fuse([noisy, clean], how) for how in MEANS.values())
+    alone, confidence = _accuracy(labels, noisy), float(noisy.max(1).mean())
     return {
-        **right,
+        "noisy branch": alone,
+        "clean branch": _accuracy(labels, clean),
+        **_gm_beside_am(labels, *means),
         "confidence": confidence,
-        "overconfidence": confidence - right["noisy branch"],
+        "overconfidence": confidence - alone,
         "noisy surer": float((noisy.max(1) > clean.max(1)).mean()),
         "vetoes": float((noisy[np.arange(len(labels)), labels] < 0.01).mean()),
-        "only GM right": compared.only_first,
-        "only AM right": compared.only_second,
-        "p": compared.mcnemar_p,
     }
 
 
 def noise_in_branches(
     face: str = "paired-video-F4",
     speech: str = "paired-audio-S2",
-    levels: Sequence[float] = (0, 0.5, 1, 2, 4),
+    levels: Sequence[float] = LEVELS,
     *,
     folds: Iterable[int] | None = None,
     seed: int = 0,
@@ -430,57 +424,46 @@ def noise_in_branches(
         If the weights of a run are not stored on this machine.
     """
     stored = {"video": results.load("lu", face), "audio": results.load("lu", speech)}
-    asked = {name: engine.paper("lu").FULL[one.experiment] for name, one in stored.items()}
-    data = {
-        name: lu.load(one["corpus"], name, "full", **one.get("data", {}), progress=False)
-        for name, one in asked.items()
-    }
-    split = splits.make("actor", data["audio"].manifest)
-    answers: dict[tuple[str, float], list[tuple[np.ndarray, np.ndarray]]] = {}
-    truth: list[np.ndarray] = []
+    data = {name: engine.prepared("lu", one.experiment)[:2] for name, one in stored.items()}
+    asked = []
     for fold in stored["video"].split.folds if folds is None else folds:
-        heard, seen = (data[name].rows(split, fold)["test"] for name in ("audio", "video"))
+        seen, heard = (dataset.rows(split, fold)["test"] for dataset, split in data.values())
         if not np.array_equal(heard, seen):
             raise ExperimentError(f"fold {fold}: the branches tested other clips")
-        truth.append(data["audio"].samples.labels.numpy()[heard])
-        said = {
-            name: _asked_again(stored[name], data[name], split, fold, levels, seed) for name in data
+        answers = {
+            name: _asked_again(result, *data[name], fold, levels, seed)
+            for name, result in stored.items()
         }
-        for name, other in (("audio", "video"), ("video", "audio")):
-            for level in levels:
-                answers.setdefault((name, level), []).append((said[name][level], said[other][0]))
-    told = np.concatenate(truth)
-    return pd.DataFrame(
-        [
-            {"learner": "lu", "noisy": name, "level": level}
-            | _judged(told, *(np.concatenate(part) for part in zip(*pairs, strict=True)))
-            for (name, level), pairs in answers.items()
-        ]
-    )
+        asked.append((data["audio"][0].samples.labels.numpy()[heard], answers))
+    return _noise_table("lu", levels, asked)
 
 
 def _asked_again(
-    result: results.Result, dataset, split, fold: int, levels: Sequence[float], seed: int
+    result: results.Result,
+    dataset: Dataset,
+    split: splits.Split,
+    fold: int,
+    levels: Sequence[float],
+    seed: int,
 ) -> dict[float, np.ndarray]:
     """Return level → probabilities of the test clips by the network of the result's first seed."""
     modality = result.modality
     model = result.network(result.seeds[0], fold)
     train, _, test = dataset.parts(split, fold)
     generator = torch.Generator().manual_seed(seed)
-    said = {}
-    for level in levels:
+    answers = {}
+    for level in dict.fromkeys((0, *levels)):
         given = dataset.prepare(test.inputs, None)[modality]  # faces in [-1, 1], sound sd 1
         if level and modality == "video":
             grey = given[:, :, :1]
             sd = train.inputs["video"].float().std() / 127.5
-            noisy = grey + level * sd * torch.randn(grey.shape, generator=generator)
-            given = noisy.clamp(-1, 1).expand_as(given)
+            grey = grey + level * sd * torch.randn(grey.shape, generator=generator)
+            given = grey.clamp(-1, 1).expand_as(given)
         elif level:
             given = given + level * torch.randn(given.shape, generator=generator)
-        said[level] = training.predict(
-            model, Samples({modality: given}, test.labels), batch_size=16
-        ).astype(float)
-    return said
+        noisy = Samples({modality: given}, test.labels)
+        answers[level] = training.predict(model, noisy, batch_size=16).astype(float)
+    return answers
 
 
 def sharpness(
@@ -514,18 +497,9 @@ def sharpness(
             for name, p in (("video", first), ("audio", second))
         ]
         geometric, arithmetic = (evaluation.fuse(pair, how) for how in MEANS.values())
-        compared = evaluation.paired_comparison(labels, geometric, arithmetic)
-        rows.append(
-            {
-                "power": power,
-                "GM": float((geometric.argmax(1) == labels).mean()),
-                "AM": float((arithmetic.argmax(1) == labels).mean()),
-                "same answer": float((geometric.argmax(1) == arithmetic.argmax(1)).mean()),
-                "only GM right": compared.only_first,
-                "only AM right": compared.only_second,
-                "p": compared.mcnemar_p,
-            }
-        )
+        same = float((geometric.argmax(1) == arithmetic.argmax(1)).mean())
+        both = _gm_beside_am(labels, geometric, arithmetic)
+        rows.append({"power": power, "same answer": same} | both)
     return pd.DataFrame(rows)
 
 
@@ -553,30 +527,33 @@ def leave_one_emotion_out(
         the same clips by the learner that knows all emotions, its answers limited to the
         remaining ones. Only ``others`` minus this is what the emotion's clips do for the rest.
     """
-    dataset, split = _pairs(mode)
-    labels = dataset.samples.labels.numpy()
-    inputs = {name: values.double().numpy() for name, values in dataset.samples.inputs.items()}
+    dataset, split = _true_pairs(mode)
+    labels, n = dataset.samples.labels.numpy(), len(dataset.classes)
+    inputs = [learners.flat(values) for values in dataset.samples.inputs.values()]
     folds = list(range(split.n_folds) if folds is None else folds)
-    n = len(dataset.classes)
     answers = {emotion: [] for emotion in (None, *range(n))}
     for fold, emotion in product(folds, answers):
         rows = dataset.rows(split, fold)
-        known = {
-            part: at[labels[at] != emotion] if part != "test" else at for part, at in rows.items()
-        }
+        shown = {part: at[labels[at] != emotion] for part, at in rows.items()}
         each = []
-        for x in inputs.values():
-            parts = [(x[known[part]], labels[known[part]]) for part in splits.PARTS]
-            each.append(_only(leaks.fit_scaled(leaks.LEARNERS[learner], 0, parts, n), emotion))
+        for x in inputs:
+            branch = learners.fit(learner, x, labels, shown, n)
+            probabilities = branch.probabilities(x[rows["test"]])
+            if emotion is not None:  # what it was never shown has none
+                probabilities[:, emotion] = 1e-12
+            each.append(probabilities)
         answers[emotion].append(evaluation.fuse(each, "geometric"))
-    told = np.concatenate([labels[dataset.rows(split, fold)["test"]] for fold in folds])
+    truth = np.concatenate([labels[dataset.rows(split, fold)["test"]] for fold in folds])
     joined = {emotion: np.concatenate(parts) for emotion, parts in answers.items()}
     without = {emotion: joined[emotion].argmax(1) for emotion in range(n)}
-    return _omissions(dataset.classes, told, joined[None], without)
+    return _omissions(dataset.classes, truth, joined[None], without)
 
 
 def _omissions(
-    names: Sequence[str], told: np.ndarray, knows_all: np.ndarray, without: Mapping[int, np.ndarray]
+    names: Sequence[str],
+    truth: np.ndarray,
+    knows_all: np.ndarray,
+    without: Mapping[int, np.ndarray],
 ) -> pd.DataFrame:
     """Compare the learner that knows all emotions with those that were never shown one.
 
@@ -584,21 +561,21 @@ def _omissions(
     ----------
     names
         Of the classes.
-    told
+    truth
         True classes (N,).
     knows_all
         Probabilities (N, C) by the learner of all emotions.
     without
         Omitted class → answers (N,), numbers among all classes.
     """
-    everything = (knows_all.argmax(1) == told).mean()
+    everything = (knows_all.argmax(1) == truth).mean()
     rows = []
     for emotion, answers in without.items():
-        rest = told != emotion
+        rest = truth != emotion
         limited = knows_all.copy()
         limited[:, emotion] = 0
-        right = answers == told
-        with_all = limited.argmax(1) == told
+        right = answers == truth
+        with_all = limited.argmax(1) == truth
         compared = evaluation.mcnemar(
             int((with_all & ~right & rest).sum()), int((right & ~with_all & rest).sum())
         )
@@ -660,8 +637,8 @@ def omitted_emotions(full: results.Result, stored: Mapping[str, results.Result])
     if not kept.any():
         raise ExperimentError(f"{full.experiment} was tested on none of the clips of the others")
     without = {
-        full.classes.index(emotion): np.array([said.get(name, -1) for name in names[kept]])
-        for emotion, said in answered.items()
+        full.classes.index(emotion): np.array([answers.get(name, -1) for name in names[kept]])
+        for emotion, answers in answered.items()
     }
     return _omissions(full.classes, labels[kept], probabilities[kept], without)
 
@@ -672,14 +649,6 @@ def _answers(result: results.Result, classes: Sequence[str]) -> dict[str, int]:
     known = np.array([classes.index(name) for name in result.classes])
     ids = np.array(result.samples.clip_ids)[rows]
     return dict(zip(ids.tolist(), known[probabilities.argmax(1)].tolist(), strict=True))
-
-
-def _only(fitted, emotion: int | None) -> np.ndarray:
-    """Return a learner's probabilities; what it was never shown has none."""
-    probabilities = fitted.probabilities.copy()
-    if emotion is not None:
-        probabilities[:, emotion] = 1e-12
-    return probabilities
 
 
 # --- kernels and widths of the voice network -----------------------------------------------
@@ -694,7 +663,7 @@ VARIANTS: Mapping[str, Sequence[Any]] = {
 
 
 def voice_variants(
-    variants: Mapping[str, Sequence[Any]] = VARIANTS, **arguments: Any
+    variants: Mapping[str, Sequence[Any]] = VARIANTS, **changes: Any
 ) -> pd.DataFrame:
     """Train Lu's voice network with one thing changed at a time (`grid.run`).
 
@@ -702,9 +671,8 @@ def voice_variants(
     ----------
     variants
         Axis → values.
-    arguments
-        Of `engine.run`, in place of those of "audio-actor" with one seed on half of its
-        folds.
+    changes
+        Of the experiment "audio-actor" with one seed on half of its folds.
 
     Returns
     -------
@@ -713,18 +681,14 @@ def voice_variants(
         interval, ``parameters``, the ``difference`` of UAR, ``p`` and ``p_holm`` over all
         variants.
     """
-    base = {"seeds": (0,), "folds": (0, 2, 4), "mode": "full", "progress": False, **arguments}
-    base = engine.paper("lu").FULL["audio-actor"] | base
+    base = engine.declared("lu", "audio-actor", **{"seeds": (0,), "folds": (0, 2, 4), **changes})
     parts = []
     for axis, values in variants.items():
-        table = grid.run("lu", base, {axis: values})
+        table = grid.run("lu", base, {axis: values}, mode="full", progress=False)
         table["accuracy"] = [one.summary["accuracy"].mean for one in table.attrs["results"]]
         table = table.rename(columns={axis: "to"}).assign(changed=axis.removeprefix("options."))
-        parts.append(table if not parts else table[~table["is_base"]])
-    table = pd.concat([part.drop(columns="p_holm") for part in parts], ignore_index=True)
+        parts.append(table[~table["is_base"] | (not parts)])
+    table = pd.concat(parts, ignore_index=True)
     table.loc[table["is_base"], ["changed", "to"]] = ["nothing", ""]
-    tested = table["p"].notna()
-    table.loc[tested, "p_holm"] = evaluation.holm(table.loc[tested, "p"])
-    columns = ["changed", "to", "accuracy", "uar", "low", "high", "parameters", "difference", "p",
-               "p_holm"]  # fmt: skip
-    return table[columns]
+    columns = ["changed", "to", "accuracy", "uar", "low", "high", "parameters", "difference", "p"]
+    return table[columns].assign(p_holm=evaluation.holm(table["p"]))

@@ -1,17 +1,17 @@
 """Grids of runs: change one thing, keep the rest, and ask whether the change is real.
 
-A cell is a set of arguments of `emolib.papers.run`. Axes name what varies, with a dot for
-what lies inside ``options``, ``recipe`` or ``data``::
+A cell is an `Experiment`. Axes name the fields that vary, with a dot for what lies inside
+``options``, ``data`` or ``recipe``::
 
-    base = {"corpus": "ravdess", "split": "actor", "modality": "audio", "seeds": (0, 1)}
-    ablation.run("ding", base, {"options.audio_kernel": [3, 5, 7], "options.dropout": [0, 0.4]})
+    base = Experiment("ravdess", "audio", seeds=(0, 1))
+    grid.run("ding", base, {"options.audio_kernel": [3, 5, 7], "options.dropout": [0, 0.4]})
 
 Every cell is compared with the base on the same test clips. Looking at many cells finds a
 "significant" one by chance, so the p-values are corrected for their number (Holm).
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,9 +20,10 @@ import pandas as pd
 
 from emolib import evaluation, results
 from emolib.papers import engine
+from emolib.papers.experiment import Experiment
 
 
-def grid(base: Mapping[str, Any], axes: Mapping[str, Sequence]) -> list[dict[str, Any]]:
+def grid(base: Experiment, axes: Mapping[str, Sequence]) -> list[Experiment]:
     """Return one cell for every combination of the axes' values, laid over `base`.
 
     Parameters
@@ -30,13 +31,13 @@ def grid(base: Mapping[str, Any], axes: Mapping[str, Sequence]) -> list[dict[str
     base
         What all cells share.
     axes
-        Name → values; "options.dropout" sets ``cell["options"]["dropout"]``. The last axis
-        varies fastest.
+        Name → values; "options.dropout" sets that option. The last axis varies fastest.
 
     Examples
     --------
-    >>> grid({"options": {"dropout": 0.4}}, {"options.kernel": [3, 5]})
-    [{'options': {'dropout': 0.4, 'kernel': 3}}, {'options': {'dropout': 0.4, 'kernel': 5}}]
+    >>> base = Experiment("ravdess", "audio", options={"dropout": 0.4})
+    >>> [dict(cell.options) for cell in grid(base, {"options.kernel": [3, 5]})]
+    [{'dropout': 0.4, 'kernel': 3}, {'dropout': 0.4, 'kernel': 5}]
     """
     return [
         _laid_over(base, dict(zip(axes, values, strict=True)))
@@ -44,22 +45,19 @@ def grid(base: Mapping[str, Any], axes: Mapping[str, Sequence]) -> list[dict[str
     ]
 
 
-def _laid_over(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of `base` with dotted changes."""
-    cell = dict(base)
+def _laid_over(base: Experiment, changes: Mapping[str, Any]) -> Experiment:
+    """Return `base` with dotted changes."""
     for name, value in changes.items():
         outer, dot, inner = name.partition(".")
-        cell[outer] = {**(cell.get(outer) or {}), inner: value} if dot else value
-    return cell
+        if outer == "recipe":
+            base = replace(base, recipe=replace(base.recipe, **{inner: value}))
+        else:
+            base = base.changed(**{outer: {inner: value} if dot else value})
+    return base
 
 
 def run(
-    key: str,
-    base: Mapping[str, Any],
-    axes: Mapping[str, Sequence],
-    *,
-    metric: str = "uar",
-    **options: Any,
+    key: str, base: Experiment, axes: Mapping[str, Sequence], *, metric: str = "uar", **options: Any
 ) -> pd.DataFrame:
     """Run the base and every cell of the grid, and compare each cell with the base.
 
@@ -71,10 +69,9 @@ def run(
     key
         The paper.
     base
-        Arguments of `engine.run`: the cell that the others are compared with. ``recipe``
-        may be a mapping of changes to the paper's recipe.
+        The cell that the others are compared with.
     axes
-        As for `grid`.
+        As for `grid`; "recipe.lr" changes the paper's own recipe if the base has none.
     metric
         "accuracy", "uar" or "macro_f1".
     options
@@ -89,34 +86,34 @@ def run(
         McNemar on the first seed if there is one run only), named by ``test``, and
         ``p_holm``. ``attrs["results"]`` holds the results in the same order.
     """
-    cells = grid(base, axes)
-    reference = _run_cell(key, base, options)
-    made = [_run_cell(key, cell, options) for cell in cells]
-    rows = [_row({name: _value(base, name) for name in axes}, reference, metric)]
-    for values, result in zip(itertools.product(*axes.values()), made, strict=True):
-        row = _row(dict(zip(axes, values, strict=True)), result, metric)
-        rows.append(row | _compared(reference, result, metric))
-    table = pd.DataFrame(rows)
-    table.insert(0, "is_base", [True] + [False] * len(made))
-    tested = table["p"].notna() if "p" in table else pd.Series(False, index=table.index)
-    if tested.any():
-        table.loc[tested, "p_holm"] = evaluation.holm(table.loc[tested, "p"])
-    table.attrs["results"] = [reference, *made]
+    base = replace(base, recipe=base.recipe or engine.paper(key).RECIPE)
+    stored = [engine.run(key, cell, **options) for cell in (base, *grid(base, axes))]
+    values = [[_value(base, name) for name in axes], *itertools.product(*axes.values())]
+    named = [dict(zip(axes, row, strict=True)) for row in values]
+    first = {"is_base": True} | _row(named[0], stored[0], metric)
+    others = _beside(stored[0], zip(named[1:], stored[1:], strict=True), metric)
+    table = pd.concat([pd.DataFrame([first]), others.assign(is_base=False)], ignore_index=True)
+    table.attrs["results"] = stored
     return table
 
 
-def _run_cell(key: str, cell: Mapping[str, Any], options: Mapping[str, Any]) -> results.Result:
-    arguments = {**cell, **options}
-    if isinstance(arguments.get("recipe"), Mapping):
-        arguments["recipe"] = replace(engine.paper(key).RECIPE, **arguments["recipe"])
-    return engine.run(key, **arguments)
-
-
-def _value(cell: Mapping[str, Any], name: str) -> Any:
-    """Return what a cell says of an axis; None means the paper's own value."""
+def _value(cell: Experiment, name: str) -> Any:
+    """Return what a cell says of an axis; None is the network's own value."""
     outer, dot, inner = name.partition(".")
-    value = cell.get(outer)
-    return (value or {}).get(inner) if dot else value
+    value = getattr(cell, outer)
+    if not dot:
+        return value
+    return value.get(inner) if isinstance(value, Mapping) else getattr(value, inner)
+
+
+def _beside(
+    reference: results.Result, rows: Iterable[tuple[Mapping, results.Result]], metric: str
+) -> pd.DataFrame:
+    """Return one row for each of named results, compared with the reference."""
+    table = pd.DataFrame(
+        [_row(values, one, metric) | _compared(reference, one, metric) for values, one in rows]
+    )
+    return table.assign(p_holm=evaluation.holm(table["p"]))
 
 
 def _row(values: Mapping[str, Any], result: results.Result, metric: str) -> dict[str, Any]:
@@ -135,7 +132,7 @@ def _compared(reference: results.Result, result: results.Result, metric: str) ->
     """Compare a cell with the base where both were tested on the same samples."""
     difference = result.summary[metric].mean - reference.summary[metric].mean
     if _tested_on(reference) != _tested_on(result):
-        return {"difference": difference, "test": "none: other test samples"}
+        return {"difference": difference, "p": np.nan, "test": "none: other test samples"}
     pairs = [
         (first, second)
         for first in reference.runs
@@ -179,12 +176,4 @@ def compare(
         One row for each of `others`: ``name``, `metric` and its interval, ``difference`` from
         the reference, ``p`` and the ``test`` it comes from, and ``p_holm``.
     """
-    rows = [
-        _row({"name": name}, result, metric) | _compared(reference, result, metric)
-        for name, result in others.items()
-    ]
-    table = pd.DataFrame(rows)
-    tested = table["p"].notna() if "p" in table else pd.Series(False, index=table.index)
-    if tested.any():
-        table.loc[tested, "p_holm"] = evaluation.holm(table.loc[tested, "p"])
-    return table
+    return _beside(reference, (({"name": name}, one) for name, one in others.items()), metric)

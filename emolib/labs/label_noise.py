@@ -56,8 +56,8 @@ def table(experiment: str | None = None, root: str | Path | None = None) -> pd.D
         result = results.load("mostafa", experiment)
         rows, _, probabilities, _ = result.pooled()
         ids = np.array(result.samples.clip_ids)[rows]
-        said = pd.Series(np.array(result.classes)[probabilities.argmax(1)], ids)
-        answer = manifest["clip_id"].map(said)
+        answers = pd.Series(np.array(result.classes)[probabilities.argmax(1)], ids)
+        answer = manifest["clip_id"].map(answers)
         tested = answer.notna() & majority.notna()
         for name, truth in (("FER2013 label", manifest["emotion"]), ("FERPlus majority", majority)):
             frame[f"network: {name}"] = (answer == truth).where(tested)

@@ -2,42 +2,48 @@
 
 Nothing here is a paper's method. Plain learners on a few numbers per clip, and two of the papers'
 own branches, are tested by segment, by clip and by actor, so that what a split gives away can be
-told from what a model has learned. Results lie under ``data/results/lab_leaks``.
+told from what a model has learned. `FULL` declares the runs as a paper does, and ``emolib train
+lab_leaks --experiment …`` makes them; results lie under ``data/results/lab_leaks``.
 """
 
-import time
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 from torch.nn import functional as F
 
-from emolib import evaluation, paths, results
-from emolib.corpora import ckplus, splits
+from emolib import corpora, evaluation, registry, results
+from emolib.corpora import fer2013, paired, pictures, splits
+from emolib.features.audio import MelSpectrogram
+from emolib.labs.learners import LEARNERS, Plain
 from emolib.papers import ding, engine
-from emolib.papers.engine import Dataset, ExperimentError
+from emolib.papers.engine import Dataset
+from emolib.papers.experiment import LEAKING, Experiment, ExperimentError, choose, command
+from emolib.papers.streams import classes
 from emolib.training import Samples, TrainingRecipe
 
 LAB = "lab_leaks"
-MODALITIES = {"audio": ("audio",), "video": ("video",), "both": ("audio", "video")}
-FUSIONS = ("early", "arithmetic", "geometric")
 NORMALISATIONS = ("train", "speaker")
 
 
 # --- what the learners see -----------------------------------------------------------------
+
+
+def load(corpus: str, modality: str, mode: str = "full", *, inputs: str = "numbers", **options):
+    """Return the samples of one of `INPUTS`; `options` are those of its function.
+
+    Raises
+    ------
+    ExperimentError
+        If there are no such inputs, or they have no such option or corpus.
+    """
+    choose("inputs", inputs, INPUTS)
+    engine.refuse_unknown("data option", options, INPUTS[inputs])
+    return INPUTS[inputs](corpus, modality, mode, **options)
 
 
 def numbers(
@@ -70,11 +76,8 @@ def numbers(
     root
         Folder of the corpus.
     """
-    if segments not in (1, ding.SEGMENTS) or normalise not in NORMALISATIONS:
-        raise ExperimentError(
-            f"segments={segments}, normalise={normalise!r}: known are 1 and {ding.SEGMENTS}, "
-            f"and {', '.join(NORMALISATIONS)}"
-        )
+    choose("number of segments", segments, (1, ding.SEGMENTS))
+    choose("normalise", normalise, NORMALISATIONS)
     if corpus != "ravdess" and modality != "audio":
         raise ExperimentError(
             f"{corpus} has no action units: use modality='audio', or corpus='ravdess'"
@@ -130,76 +133,50 @@ def faces(
     shared: bool = False,
     root: str | Path | None = None,
 ) -> Dataset:
-    """Return the posed faces of CK+; the three frames of a sequence are its segments.
+    """Return posed faces of CK+, the frames of a sequence as its segments, or found ones.
 
     Parameters
     ----------
     corpus, modality
-        "ckplus", "video": (N, 1, size, size) uint8. "ckplus+fer2013" has the pictures of
-        FER2013's PublicTest too, and the six emotions that both corpora have.
+        "ckplus" or "fer2013" (its PublicTest), "video": (N, 1, size, size) uint8.
     mode
-        "quick" takes the first 24 people, and as many pictures of FER2013 as they have.
+        "quick" takes the first 24 people of CK+, or every tenth picture of FER2013.
     size
         64 (bilinear, the input of Ding's network) or 48 (as they are).
     shared
-        Of CK+ alone, take the emotions that FER2013 has too.
+        Of CK+, take the emotions that FER2013 has too.
     root
-        Folder of the corpus, or the one that holds both.
+        Folder of the corpus.
     """
-    from emolib.corpora import fer2013
-
-    if corpus not in _FACES or modality != "video":
+    if corpus not in ("ckplus", "fer2013") or modality != "video":
         raise ExperimentError(
-            f"{corpus}, {modality}: these are the faces of {' or '.join(_FACES)}, video"
+            f"{corpus}, {modality}: these are the faces of ckplus or fer2013, video"
         )
-    manifest, pixels = _FACES[corpus](root)
-    pixels = torch.from_numpy(pixels)[:, None]
-    kept = np.ones(len(manifest), bool)
-    if shared:
-        kept &= manifest["emotion"].isin(fer2013.CLASSES).to_numpy()
-    if mode == "quick":
-        people = sorted(set(manifest["actor"]) - {""})[:24]
-        few = manifest["actor"].isin(people).to_numpy()
-        nameless = (manifest["actor"] == "").to_numpy()
-        kept &= few | (nameless & (nameless.cumsum() <= few.sum()))
-    manifest, pixels = manifest[kept].reset_index(drop=True), pixels[torch.from_numpy(kept)]
+    manifest = corpora.load(corpus, root)
+    if corpus == "ckplus":
+        kept = manifest["emotion"].isin(fer2013.CLASSES) | (not shared)
+        few = manifest["actor"].isin(sorted(set(manifest["actor"]))[:24])
+    else:
+        kept = manifest["usage"] == "PublicTest"
+        few = kept.cumsum() % 10 == 0
+    kept = (kept & few if mode == "quick" else kept).to_numpy()
+    manifest = manifest[kept].reset_index(drop=True)
+    pixels = torch.from_numpy(np.array(corpora.CORPORA[corpus].images(root)[kept]))[:, None]
     if size != pixels.shape[-1]:
         large = F.interpolate(pixels.float(), (size, size), mode="bilinear", align_corners=False)
         pixels = large.round().clamp(0, 255).to(torch.uint8)
-    classes = tuple(c for c in ckplus.CLASSES if c in set(manifest["emotion"]))
-    labels = torch.tensor([classes.index(emotion) for emotion in manifest["emotion"]])
-    said = "FER2013 (PublicTest) and " if "fer2013" in corpus else ""
+    names, labels = classes(corpus, manifest)
     return Dataset(
         samples=Samples({"video": pixels}, labels),
         manifest=manifest,
         n_segments=1,
-        classes=classes,
+        classes=names,
         prepare=ding.prepare,
-        features={"faces": f"{said}CK+ 48×48 → {size}×{size}", "clips_left_out": 0},
+        features={
+            "faces": f"{results.corpus_name(corpus)} 48×48 → {size}×{size}",
+            "clips_left_out": 0,
+        },
     )
-
-
-def _posed(root: str | Path | None) -> tuple[pd.DataFrame, np.ndarray]:
-    return ckplus.manifest(root), np.array(ckplus.images(root))
-
-
-def _posed_and_found(root: str | Path | None) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the faces of CK+ and of FER2013's PublicTest, with the emotions of both."""
-    from emolib.corpora import fer2013, paired
-
-    folder = {name: paired.folder_of(name, root) for name in ("ckplus", "fer2013")}
-    found = fer2013.manifest(folder["fer2013"])
-    manifest = splits.combine(
-        ckplus.manifest(folder["ckplus"]), found[found["usage"] == "PublicTest"]
-    )
-    images = {
-        "ckplus": ckplus.images(folder["ckplus"]), "fer2013": fer2013.images(folder["fer2013"]),
-    }  # fmt: skip
-    rows = zip(manifest["corpus"], manifest["row"].astype(int), strict=True)
-    return manifest, np.stack([images[name][row] for name, row in rows])
-
-
-_FACES = {"ckplus": _posed, "ckplus+fer2013": _posed_and_found}
 
 
 def voices(
@@ -209,238 +186,8 @@ def voices(
     data = numbers(corpus, modality, mode, root=root)
     audio = data.samples.inputs["audio"].unsqueeze(2)
     return replace(
-        data,
-        samples=Samples({"audio": audio}, data.samples.labels),
-        standardise={"audio": (0, 2)},
+        data, samples=Samples({"audio": audio}, data.samples.labels), standardise={"audio": (0, 2)}
     )
-
-
-# --- plain learners ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Learner:
-    """A classifier that is trained in seconds.
-
-    Attributes
-    ----------
-    name
-        As it is called in a title.
-    make
-        Seed → an unfitted scikit-learn classifier.
-    scores
-        (fitted, X) → one score per class; the largest is the answer.
-    size
-        Fitted → how many numbers it stores.
-    recipe
-        What it is, for the result.
-    """
-
-    name: str
-    make: Callable[[int], Any]
-    scores: Callable[[Any, np.ndarray], np.ndarray]
-    size: Callable[[Any], int]
-    recipe: dict[str, Any]
-
-
-def _log_share(model, x: np.ndarray) -> np.ndarray:
-    return np.log(np.clip(model.predict_proba(x), 1e-6, 1))
-
-
-#: Settings were fixed beforehand and not tuned: no split was looked at to choose them.
-LEARNERS: Mapping[str, Learner] = {
-    "neighbour": Learner(
-        "Nearest neighbour",
-        lambda seed: KNeighborsClassifier(1),
-        _log_share,
-        lambda model: model.n_samples_fit_ * model.n_features_in_,
-        {"classifier": "nearest neighbour, Euclidean"},
-    ),
-    "svm": Learner(
-        "SVM",
-        lambda seed: SVC(C=10, gamma="scale"),
-        lambda model, x: model.decision_function(x),
-        lambda model: model.support_vectors_.size + model.dual_coef_.size,
-        {"classifier": "SVM, RBF kernel", "C": 10, "gamma": "scale"},
-    ),
-    "mlp": Learner(
-        "MLP",
-        lambda seed: MLPClassifier((64,), alpha=0.01, max_iter=200, random_state=seed),
-        _log_share,
-        lambda model: sum(weights.size for weights in (*model.coefs_, *model.intercepts_)),
-        {"classifier": "MLP, 64 hidden units", "alpha": 0.01, "epochs": 200},
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A fitted learner, its temperature, and its probabilities (N, C) of the test rows."""
-
-    model: Pipeline
-    temperature: float
-    probabilities: np.ndarray
-
-
-def fit_scaled(learner: Learner, seed: int, parts: Sequence[tuple], n_classes: int) -> Fitted:
-    """Fit on train, choose the temperature on valid, fit again on both, predict the test.
-
-    The temperature turns scores into probabilities that can be averaged over modalities; it
-    never changes an answer.
-    """
-    (x, y), (x_valid, y_valid), (x_test, _) = parts
-    scores = class_scores(learner, _pipeline(learner, seed, x, y), x_valid, n_classes)
-    temperature = _temperature(scores, y_valid)
-    model = _pipeline(learner, seed, np.concatenate([x, x_valid]), np.concatenate([y, y_valid]))
-    scores = class_scores(learner, model, x_test, n_classes)
-    return Fitted(model, temperature, softmax(scores / temperature, axis=1))
-
-
-def _pipeline(learner: Learner, seed: int, x: np.ndarray, y: np.ndarray) -> Pipeline:
-    model = make_pipeline(StandardScaler(), learner.make(seed))
-    with warnings.catch_warnings():
-        # To stop after so many passes is the recipe, not an accident.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(x, y)
-
-
-def class_scores(learner: Learner, model: Pipeline, x: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return scores (N, n_classes); a class that was never seen gets the lowest."""
-    known = learner.scores(model[-1], model[:-1].transform(x))
-    scores = np.full((len(x), n_classes), known.min() - 1.0)
-    scores[:, model.classes_] = known
-    return scores
-
-
-def _temperature(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Return the T for which softmax(scores / T) gives the labels the most probability."""
-
-    def loss(log_t: float) -> float:
-        logs = log_softmax(scores / np.exp(log_t), axis=1)
-        return -logs[np.arange(len(labels)), labels].mean()
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x))
-
-
-def classify(
-    learner: str,
-    *,
-    corpus: str,
-    split: "str | splits.Split",
-    modality: str,
-    fusion: str = "early",
-    seeds: Sequence[int] = (0,),
-    mode: str = "quick",
-    data: Mapping[str, Any] | None = None,
-    load: Callable[..., Dataset] = numbers,
-    split_options: Mapping[str, Any] | None = None,
-    allow_leak: str | None = None,
-    experiment: str | None = None,
-    note: str = "",
-) -> results.Result:
-    """Train and test a plain learner on every fold, like `engine.run` does for networks.
-
-    Parameters
-    ----------
-    learner
-        One of `LEARNERS`.
-    corpus, modality, mode, data, load
-        What the learner sees: ``load(corpus, modality, mode, **data)``, flattened.
-    split, split_options, allow_leak
-        As in `engine.run`: a leak must be named.
-    fusion
-        Of several modalities: "early" joins their numbers, "arithmetic" and "geometric" are the
-        means of the probabilities of one learner each (Lu's eq. 7 and 8).
-    seeds
-        Only the MLP depends on them.
-    """
-    if learner not in LEARNERS or fusion not in FUSIONS:
-        raise ExperimentError(
-            f"learner {learner!r}, fusion {fusion!r}: known are {', '.join(LEARNERS)}; "
-            f"{', '.join(FUSIONS)}"
-        )
-    dataset = load(corpus, modality, mode, **dict(data or {}))
-    split, leaks = engine.checked(split, dataset, allow_leak, **dict(split_options or {}))
-    inputs = [_flat(values) for values in dataset.samples.inputs.values()]
-    if fusion == "early":
-        inputs = [np.concatenate(inputs, axis=1)]
-    work = _Work(LEARNERS[learner], dataset, split, inputs, fusion, results.commit())
-    done = [_classified(work, seed, fold) for seed in seeds for fold in range(split.n_folds)]
-    runs = [run for run, _ in done]
-    said = f"{fusion} fusion" if modality == "both" else ""
-    title = results.compose_title(
-        "", corpus, modality, split.kind,
-        allow_leak=allow_leak, mode=mode, note=", ".join(filter(None, (said, note))),
-    )  # fmt: skip
-    return engine.compose(
-        runs,
-        dataset,
-        split,
-        key=LAB,
-        experiment=experiment or f"{learner}-{corpus}-{modality}-{split.kind}",
-        title=f"{LEARNERS[learner].name}, {title}",
-        mode=mode,
-        corpus=corpus,
-        modality=modality,
-        allow_leak=allow_leak,
-        leaks=leaks,
-        model=results.ModelUsed(
-            options={"learner": learner, "fusion": fusion, "inputs": [x.shape[1] for x in inputs]},
-            parameters=done[0][1],
-        ),
-        recipe={**LEARNERS[learner].recipe, "standardised": "with the training rows"},
-        threads=torch.get_num_threads(),
-    )
-
-
-def _flat(values: torch.Tensor) -> np.ndarray:
-    return values.reshape(len(values), -1).double().numpy()
-
-
-@dataclass(frozen=True)
-class _Work:
-    """What all folds of one experiment share."""
-
-    learner: Learner
-    dataset: Dataset
-    split: splits.Split
-    inputs: list[np.ndarray]
-    fusion: str
-    made_from: tuple[str | None, bool]
-
-
-def _classified(work: _Work, seed: int, fold: int) -> tuple[results.Run, int]:
-    """Return one run, and how many numbers its learners store."""
-    started = time.perf_counter()
-    dataset = work.dataset
-    rows = dataset.rows(work.split, fold)
-    labels = dataset.samples.labels.numpy()
-    fitted = [
-        fit_scaled(
-            work.learner, seed, [(x[rows[p]], labels[rows[p]]) for p in splits.PARTS],
-            len(dataset.classes),
-        )
-        for x in work.inputs
-    ]  # fmt: skip
-    each = [one.probabilities for one in fitted]
-    probabilities = each[0] if len(each) == 1 else evaluation.fuse(each, work.fusion)
-    level = engine.level_of(work.split, dataset)
-    metrics, predictions = engine.judge(dataset, level, rows["test"], probabilities)
-    commit, dirty = work.made_from
-    run = results.Run(
-        seed=seed,
-        fold=fold,
-        commit=commit,
-        dirty=dirty,
-        metrics=metrics,
-        history_summary={
-            "temperature": float(np.mean([one.temperature for one in fitted])),
-            "seconds": round(time.perf_counter() - started, 2),
-        },
-        counts={part: dataset.counts(indices) for part, indices in rows.items()},
-        predictions=predictions,
-    )
-    return run, sum(work.learner.size(one.model[-1]) for one in fitted)
 
 
 # --- how much of a leak does it take? ------------------------------------------------------
@@ -522,9 +269,6 @@ def room_tones(
     The floor is the level, in decibels, below which each of 128 mel bands stays for a tenth of
     the time: what sounds on while nobody speaks.
     """
-    from emolib import corpora
-    from emolib.features.audio import MelSpectrogram
-
     if (corpus, modality) != ("synthetic", "audio"):
         raise ExperimentError("room tones are planted in the sound of the synthetic corpus only")
     manifest = corpora.load(
@@ -535,16 +279,13 @@ def room_tones(
     for row in manifest.to_dict("records"):
         parts = np.array_split(recipe.compute(row), ding.SEGMENTS, axis=1)
         floors.extend(np.quantile(part, 0.1, axis=1) for part in parts)
-    classes = tuple(dict.fromkeys(manifest["emotion"]))
-    labels = torch.tensor([classes.index(emotion) for emotion in manifest["emotion"]])
+    names, labels = classes(corpus, manifest)
+    sound = torch.tensor(np.array(floors), dtype=torch.float32)
     return Dataset(
-        samples=Samples(
-            {"audio": torch.tensor(np.array(floors), dtype=torch.float32)},
-            labels.repeat_interleave(ding.SEGMENTS),
-        ),
+        samples=Samples({"audio": sound}, labels.repeat_interleave(ding.SEGMENTS)),
         manifest=manifest,
         n_segments=ding.SEGMENTS,
-        classes=classes,
+        classes=names,
         features={"floor": repr(recipe), "clips_left_out": 0},
     )
 
@@ -596,8 +337,6 @@ def twins(
     root
         Folder that holds both corpora.
     """
-    from emolib.corpora import fer2013, paired, pictures
-
     if (corpus, modality) != ("paired", "video") or not 0 <= share <= 0.4:
         raise ExperimentError(
             f"{corpus}, {modality}, share={share}: twins are planted among the pictures of "
@@ -611,14 +350,12 @@ def twins(
     altered, order = plant_duplicates(pixels[sources], len(sources), seed)
     pixels[copies[order]] = altered[len(sources) :]
     clips = manifest["clip_id"].to_numpy()
+    names, labels = classes(corpus, manifest)
     return Dataset(
-        samples=Samples(
-            {"video": torch.from_numpy(pixels)[:, None]},
-            torch.tensor([paired.CLASSES.index(emotion) for emotion in manifest["emotion"]]),
-        ),
+        samples=Samples({"video": torch.from_numpy(pixels)[:, None]}, labels),
         manifest=manifest,
         n_segments=1,
-        classes=paired.CLASSES,
+        classes=names,
         prepare=ding.prepare,
         features={
             "faces": "FER2013 48×48, one for each clip",
@@ -694,146 +431,128 @@ def recovered(names: Sequence[str]) -> pd.DataFrame:
 
 # --- the full runs -------------------------------------------------------------------------
 
-_SEEDS = (0, 1, 2)
-#: One cycle of a higher rate instead of the papers' hundreds of epochs: 66 runs on some hundred
-#: faces, and 33 on 1,440 voices, have to end within minutes on one core.
-_CYCLE = TrainingRecipe(lr=4e-3, eps=1e-7, batch_size=32, max_epochs=30, scheduler="onecycle")
-_LU = TrainingRecipe(lr=2e-3, batch_size=64, max_epochs=20, scheduler="onecycle")
+INPUTS = {
+    "numbers": numbers,
+    "faces": faces,
+    "voices": voices,
+    "room tones": room_tones,
+    "twins": twins,
+}
+
+
+def split(kind: str, manifest: pd.DataFrame, *, dose: int | None = None, **options) -> splits.Split:
+    """Return a split, or the one of `dosed`."""
+    if dose is not None:
+        return dosed(manifest, dose)
+    return splits.make(kind, manifest, **options)
+
+
+def learner(experiment: Experiment, mode: str, device: str) -> engine.Learner:
+    """Return what the option ``learner`` names: one of `LEARNERS`, or a paper's network."""
+    options = dict(experiment.options)
+    name = options.pop("learner", "neighbour")
+    choose("learner", name, (*LEARNERS, *registry.PAPERS))
+    if name in registry.PAPERS:
+        return engine.network(name, replace(experiment, options=options), mode, device)
+    engine.refuse_unknown("option", options, Plain, ("learner", "modality"))
+    return Plain(name, experiment.modality, **options)
+
+
+RUNGS = ("segment", "clip", "actor")
 DOSES = (0, 1, 2, 4, 8, 15, 29)
 TWINS = (0, 5, 10, 20, 40)  # per cent of the clips that show a planted copy
 
 
-def _named(kind: str) -> dict[str, Any]:
-    return {"split": kind, "allow_leak": kind if kind in engine.LEAKING else None}
-
-
-def _across() -> dict[str, dict[str, Any]]:
-    """Return the rungs over the emotions that CK+ and FER2013 share: actor, corpus, and back."""
-    faced = {"modality": "video", "load": faces}
-    both = {**faced, "corpus": "ckplus+fer2013", "split": "corpus", "data": {}}
+def _rungs(
+    name: str, experiment: Experiment, kinds: Sequence[str] = RUNGS
+) -> dict[str, Experiment]:
+    """Return an experiment under splits of several kinds, each leak named."""
+    leaks = {kind: kind if kind in LEAKING else None for kind in kinds}
     return {
-        "shared-actor": {
-            **faced, "corpus": "ckplus", "split": "actor", "data": {"shared": True},
-            "note": "the six emotions of FER2013",
-        },
-        "shared-corpus": {
-            **both, "split_options": {"test": "fer2013"}, "note": "tested on FER2013",
-        },
-        "shared-corpus-back": {
-            **both, "split_options": {"test": "ckplus"}, "note": "tested on CK+",
-        },
-    }  # fmt: skip
+        f"{name}-{kind}": replace(experiment, split=kind, allow_leak=leak)
+        for kind, leak in leaks.items()
+    }
 
 
-def _plain() -> Iterable[tuple[str, dict[str, Any]]]:
-    """Yield the experiments of the plain learners."""
-    ravdess = {"corpus": "ravdess"}
-    for kind in ("segment", "clip", "actor"):
-        for learner in ("neighbour", "svm"):
-            said = {
-                **ravdess,
-                **_named(kind),
-                "data": {"segments": 6},
-                "note": "six samples a clip",
-            }
-            yield f"{learner}-segments-{kind}", {"learner": learner, "modality": "audio", **said}
-            yield (
-                f"{learner}-pixels-{kind}",
-                {"learner": learner, "corpus": "ckplus", "modality": "video", "load": faces,
-                 "data": {"size": 48}, "note": "pixels", **_named(kind)},
-            )  # fmt: skip
-    said = {**ravdess, **_named("segment"), "data": {"segments": 6}, "modality": "both"}
-    for learner in ("neighbour", "svm"):
-        yield (
-            f"{learner}-early-segment",
-            {"learner": learner, **said, "note": "six samples share the action units of a clip"},
-        )
-    for name, said in _across().items():
-        for learner in ("neighbour", "svm"):
-            yield (
-                f"{learner}-{name}",
-                {"learner": learner, **said, "data": {"size": 48, **said["data"]}},
-            )
-    for kind in ("clip", "actor"):
-        for learner, seeds in (("neighbour", (0,)), ("svm", (0,)), ("mlp", _SEEDS)):
-            shared = {"learner": learner, **ravdess, **_named(kind), "seeds": seeds}
-            for modality in ("audio", "video"):
-                yield f"{learner}-{modality}-{kind}", {**shared, "modality": modality}
-            for fusion in FUSIONS[: 1 if learner == "neighbour" else 3]:
-                both = {**shared, "modality": "both", "fusion": fusion}
-                yield f"{learner}-{fusion}-{kind}", both
-    for modality in MODALITIES:
-        said = {**ravdess, **_named("actor"), "modality": modality, "learner": "svm"}
-        said |= {"data": {"normalise": "speaker"}, "note": "each speaker standardised alone"}
-        yield f"svm-{'early' if modality == 'both' else modality}-actor-speaker", said
-    for percent in TWINS:
-        yield (
-            f"neighbour-twins-{percent:02}",
-            {"learner": "neighbour", "corpus": "paired", "modality": "video", "load": twins,
-             "split": "actor", "allow_leak": "image" if percent else None,
-             "data": {"share": percent / 100}, "note": f"{percent} % planted twins"},
-        )  # fmt: skip
-    for dose in DOSES:
-        said = {**ravdess, "modality": "both", "learner": "svm"}
-        said |= {"allow_leak": "clip" if dose else None}
-        yield f"svm-dose-{dose:02}", {**said, "dose": dose, "note": f"{dose} clips of each tester"}
+_BOTH = Experiment("ravdess", "both", seeds=(0,))
+_SIXTHS = replace(_BOTH, data={"segments": 6})
+_OWN = replace(_BOTH, data={"normalise": "speaker"}, note="each speaker standardised alone")
+_FACES = Experiment("ckplus", "video", seeds=(0,), data={"inputs": "faces"})
+_ACROSS = replace(_FACES, corpus="ckplus+fer2013", split="corpus")
+
+_KNOWN_OR_NEW = RUNGS[1:]  # the actors
+_NUMBERS = {
+    **_rungs("audio", replace(_BOTH, modality="audio"), _KNOWN_OR_NEW),
+    **_rungs("video", replace(_BOTH, modality="video"), _KNOWN_OR_NEW),
+    **_rungs("early", replace(_BOTH, options={"fusion": "early"}), _KNOWN_OR_NEW),
+}
+_MEANS = {
+    **_rungs("arithmetic", replace(_BOTH, options={"fusion": "arithmetic"}), _KNOWN_OR_NEW),
+    **_rungs("geometric", replace(_BOTH, options={"fusion": "geometric"}), _KNOWN_OR_NEW),
+}
+#: What is dealt by segment too.
+_SEGMENTS = {
+    **_rungs("segments", replace(_SIXTHS, modality="audio", note="six samples a clip")),
+    **_rungs("pixels", replace(_FACES, note="pixels").changed(data={"size": 48})),
+    **_rungs(
+        "early", replace(_SIXTHS, note="six samples share the action units of a clip"), RUNGS[:1]
+    ),
+}
+#: The emotions that CK+ and FER2013 share: other people, the other corpus, and back.
+_SHARED = {
+    "shared-actor": _FACES.changed(data={"shared": True}, note="the six emotions of FER2013"),
+    "shared-corpus": replace(_ACROSS, split_options={"test": "fer2013"}, note="tested on FER2013"),
+    "shared-corpus-back": replace(_ACROSS, split_options={"test": "ckplus"}, note="tested on CK+"),
+}
+_SHARED_PIXELS = {name: one.changed(data={"size": 48}) for name, one in _SHARED.items()}
+_OWN_SCALE = {
+    "audio-actor-speaker": replace(_OWN, modality="audio"),
+    "video-actor-speaker": replace(_OWN, modality="video"),
+    "early-actor-speaker": _OWN,
+}
+_TWINS = {
+    f"twins-{percent:02}": Experiment(
+        "paired",
+        "video",
+        seeds=(0,),
+        data={"inputs": "twins", "share": percent / 100},
+        allow_leak="image" if percent else None,
+        note=f"{percent} % planted twins",
+    )
+    for percent in TWINS
+}
+_DOSES = {
+    f"dose-{dose:02}": replace(
+        _BOTH,
+        split="clip" if dose else "actor",
+        split_options={"dose": dose},
+        allow_leak="clip" if dose else None,
+        note=f"{dose} clips of each tester",
+    )
+    for dose in DOSES
+}
+_VOICES = Experiment("ravdess", "audio", data={"inputs": "voices"}, note="20 epochs")
 
 
-#: Name → arguments of `classify`, and ``dose`` where the split is one of `dosed`.
-PLAIN: Mapping[str, dict[str, Any]] = dict(_plain())
-
-#: Name → arguments of `engine.run`, with the paper's key.
-NETWORKS: Mapping[str, dict[str, Any]] = {
-    **{
-        f"ding-faces-{kind}": {
-            "key": "ding", "corpus": "ckplus", "modality": "video", "load": faces,
-            "recipe": _CYCLE, "seeds": _SEEDS, **_named(kind),
-        }
-        for kind in ("segment", "clip", "actor")
-    },
-    **{
-        f"lu-audio-{kind}": {
-            "key": "lu", "corpus": "ravdess", "modality": "audio", "load": voices,
-            "recipe": _LU, "seeds": _SEEDS, "note": "20 epochs", **_named(kind),
-        }
-        for kind in ("clip", "actor")
-    },
-    **{
-        f"ding-{name}": {"key": "ding", "recipe": _CYCLE, "seeds": _SEEDS, **said}
-        for name, said in _across().items()
-    },
-}  # fmt: skip
-FULL: Mapping[str, dict[str, Any]] = {**PLAIN, **NETWORKS}
+def _learnt(learner: str, tasks: Mapping[str, Experiment], **fields: Any) -> dict[str, Experiment]:
+    """Return what one learner is asked."""
+    return {
+        f"{learner}-{name}": task.changed(options={"learner": learner}, **fields)
+        for name, task in tasks.items()
+    }
 
 
-def run_full(names: Sequence[str] | None = None, *, progress: bool = True) -> list[Path]:
-    """Run the lab's full experiments (all, or those named) and save their results."""
-    unknown = sorted(set(names or ()) - set(FULL))
-    if unknown:
-        raise ExperimentError(
-            f"the lab has no experiment {', '.join(unknown)}: it has {', '.join(FULL)}"
-        )
-    saved = []
-    for name in names or FULL:
-        said = dict(FULL[name])
-        if name in PLAIN:
-            if (dose := said.pop("dose", None)) is not None:
-                manifest = numbers(said["corpus"], "audio", "full").manifest
-                said["split"] = dosed(manifest, dose)
-            result = classify(said.pop("learner"), **said, mode="full", experiment=name)
-        else:
-            made = engine.run(
-                said.pop("key"), **said, mode="full", experiment=name, progress=progress
-            )
-            result = made.model_copy(update={"key": LAB})
-        saved.append(results.save(result))
-    return saved
-
-
-_COLUMNS = [
-    "model", "rung", "test", "value", "low", "high", "same clip", "same actor", "seeds", "title",
-    "command",
-]  # fmt: skip
+#: One cycle of a higher rate instead of the papers' hundreds of epochs: 66 runs on some hundred
+#: faces, and 33 on 1,440 voices, have to end within minutes on one core.
+_DING = TrainingRecipe(lr=4e-3, eps=1e-7, batch_size=32, max_epochs=30, scheduler="onecycle")
+_LU = TrainingRecipe(lr=2e-3, batch_size=64, max_epochs=20, scheduler="onecycle")
+FULL: dict[str, Experiment] = {
+    **_learnt("neighbour", _SEGMENTS | _NUMBERS | _SHARED_PIXELS | _TWINS),
+    **_learnt("svm", _SEGMENTS | _NUMBERS | _MEANS | _SHARED_PIXELS | _OWN_SCALE | _DOSES),
+    **_learnt("mlp", _NUMBERS | _MEANS, seeds=(0, 1, 2)),
+    **_learnt("ding", _rungs("faces", _FACES) | _SHARED, seeds=(0, 1, 2), recipe=_DING),
+    **_learnt("lu", _rungs("audio", _VOICES, _KNOWN_OR_NEW), recipe=_LU),
+}
 
 
 # --- reading them --------------------------------------------------------------------------
@@ -857,39 +576,35 @@ def ladder(experiments_of: Mapping[str, Sequence[str]], metric: str = "accuracy"
         Columns ``model, rung, test, value, low, high`` (percent), ``same clip, same actor``
         (leaking pairs of training and test rows), ``seeds``, ``title``, ``command``.
     """
-    rows = []
-    for model, names in experiments_of.items():
-        for name in names:
-            key, _, experiment = f"{LAB}/{name}".rpartition("/")
-            key = key.rpartition("/")[2]
-            if not results.path(key, experiment).exists():
-                command = (
-                    f"emolib train {key} --experiment {experiment}" if key != LAB
-                    else f"python -m emolib.labs.leaks {experiment}"
-                )  # fmt: skip
-                rows.append({"model": model, "rung": experiment.split("-")[-1], "command": command})
-                continue
-            result = results.load(key, experiment)
-            summary = result.summary.get(metric) or result.summary["accuracy"]
-            tested = [run.counts["test"]["n"] for run in result.runs if run.seed == result.seeds[0]]
-            leaks = result.split.leaks
-            rows.append(
-                {
-                    "model": model,
-                    "rung": result.split.kind,
-                    "test": sum(tested),
-                    "value": 100 * summary.mean,
-                    "low": 100 * summary.interval[0],
-                    "high": 100 * summary.interval[1],
-                    "same clip": leaks.get("segment", 0) + leaks.get("twin", 0),
-                    "same actor": leaks.get("actor", 0),
-                    "seeds": len(result.seeds),
-                    "title": result.title,
-                    "command": "",
-                }
-            )
+    rows = [
+        {"model": model} | _rung(*f"{LAB}/{name}".split("/")[-2:], metric)
+        for model, names in experiments_of.items()
+        for name in names
+    ]
     counts = dict.fromkeys(("test", "same clip", "same actor", "seeds"), "Int64")
-    return pd.DataFrame(rows, columns=_COLUMNS).astype(counts)
+    columns = ["model", "rung", "test", "value", "low", "high", *counts, "title", "command"]
+    return pd.DataFrame(rows, columns=list(dict.fromkeys(columns))).astype(counts)
+
+
+def _rung(key: str, experiment: str, metric: str) -> dict[str, object]:
+    """Return what one result says, or the command that makes it."""
+    if not results.path(key, experiment).exists():
+        return {"rung": experiment.split("-")[-1], "command": command(key, experiment)}
+    result = results.load(key, experiment)
+    summary = result.summary.get(metric) or result.summary["accuracy"]
+    leaks = result.split.leaks
+    return {
+        "rung": result.split.kind,
+        "test": sum(run.counts["test"]["n"] for run in result.runs if run.seed == result.seeds[0]),
+        "value": 100 * summary.mean,
+        "low": 100 * summary.interval[0],
+        "high": 100 * summary.interval[1],
+        "same clip": leaks.get("segment", 0) + leaks.get("twin", 0),
+        "same actor": leaks.get("actor", 0),
+        "seeds": len(result.seeds),
+        "title": result.title,
+        "command": "",
+    }
 
 
 def tidy(table: pd.DataFrame) -> pd.DataFrame:
@@ -910,10 +625,10 @@ def in_words(table: pd.DataFrame, knob: str, x: str) -> str:
     ...          "model", "rung")
     'SVM: actor 64 percent.'
     """
-    made = table.dropna(subset=["value"])
+    measured = table.dropna(subset=["value"])
     return " ".join(
         f"{choice}: {', '.join(f'{row[x]} {row.value:.0f}' for _, row in rows.iterrows())} percent."
-        for choice, rows in made.groupby(knob, sort=False)
+        for choice, rows in measured.groupby(knob, sort=False)
     )
 
 
@@ -949,32 +664,6 @@ def comparisons(pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
 
     The rows are called by first and second.
     """
-    made = [
-        pair for pair in pairs if all(results.path(LAB, name).exists() for name in pair)
-    ]  # fmt: skip
-    index = pd.MultiIndex.from_tuples(made, names=["first", "second"])
-    return pd.DataFrame([compare(*pair) for pair in made], index=index)
-
-
-SCAN = "fer2013-near-duplicates.csv"
-
-
-def scan_fer2013(root: str | Path | None = None) -> Path:
-    """Scan FER2013 for pictures that look the same, and write the findings as a table."""
-    from emolib.corpora import fer2013, pictures
-
-    manifest = fer2013.manifest(root)
-    report = pictures.near_duplicate_report(
-        fer2013.images(root), manifest["emotion"].to_numpy(), manifest["usage"].to_numpy()
-    )
-    target = paths.RESULTS / LAB / SCAN
-    with paths.atomic(target) as part:
-        report.assign(pictures=len(manifest), commit=results.commit()[0]).to_csv(part)
-    return target
-
-
-if __name__ == "__main__":
-    import sys
-
-    for file in run_full(sys.argv[1:] or None):
-        print(file)
+    stored = [pair for pair in pairs if all(results.path(LAB, name).exists() for name in pair)]
+    index = pd.MultiIndex.from_tuples(stored, names=["first", "second"])
+    return pd.DataFrame([compare(*pair) for pair in stored], index=index)

@@ -18,10 +18,11 @@ import torch
 from tqdm import tqdm
 
 from emolib import devices, evaluation, export, models, paths, results, training
-from emolib.corpora import splits
+from emolib.corpora import fer2013, pictures, splits
 from emolib.errors import EmolibError
 from emolib.labs import fusion, label_noise
 from emolib.papers import engine, ishtiaq, mostafa, streams, yang
+from emolib.papers.experiment import command
 from emolib.training import Samples
 
 LEVELS = (0.5, 1.0, 2.0)
@@ -65,7 +66,7 @@ def orders(metric: str = "uar") -> pd.DataFrame:
         if results.path("yang", f"audio-{order}").exists()
     }
     if 1.0 not in stored:
-        raise StudyError("there is no reference: run `emolib train yang --experiment audio-1.0`")
+        raise StudyError(f"there is no reference: run `{command('yang', 'audio-1.0')}`")
     shared = sorted(set.intersection(*(set(result.seeds) for result in stored.values())))
     runs = {
         order: {(run.seed, run.fold): run for run in result.runs if run.seed in shared}
@@ -77,41 +78,24 @@ def orders(metric: str = "uar") -> pd.DataFrame:
         pairs = sorted(set(own) & set(runs[1.0]))
         values = np.array([own[pair].metrics[metric] for pair in pairs])
         gain = values - [runs[1.0][pair].metrics[metric] for pair in pairs]
-        p = (
-            np.nan
-            if order == 1.0
-            else evaluation.corrected_t_test(gain, first["train"]["n"], first["test"]["n"])[1]
-        )
-        rows.append(
-            {
-                "order": str(order),
-                "seeds": len(shared),
-                "folds": len({fold for _, fold in pairs}),
-                metric: values.mean(),
-                "difference": gain.mean(),
-                "better": f"{int((gain > 0).sum())} of {len(pairs)}" if order != 1.0 else "",
-                "p": p,
-            }
-        )
+        row = {
+            "order": str(order),
+            "seeds": len(shared),
+            "folds": len({fold for _, fold in pairs}),
+            metric: values.mean(),
+            "difference": gain.mean(),
+            "better": "",
+            "p": np.nan,
+        }
+        if order != 1.0:
+            row["better"] = f"{int((gain > 0).sum())} of {len(pairs)}"
+            _, row["p"] = evaluation.corrected_t_test(gain, first["train"]["n"], first["test"]["n"])
+        rows.append(row)
     table = pd.DataFrame(rows)
-    tested = table["p"].notna()
-    if tested.any():
-        table.loc[tested, "p_holm"] = evaluation.holm(table.loc[tested, "p"])
-    return table
+    return table.assign(p_holm=evaluation.holm(table["p"]))
 
 
 # --- Ishtiaq: a modality is missing, or noisy -------------------------------------------------
-
-
-def declared(key: str, experiment: str) -> tuple[engine.Dataset, splits.Split]:
-    """Return the data and split of a paper's full experiment."""
-    module = engine.paper(key)
-    said = module.FULL[experiment]
-    dataset = module.load(said["corpus"], said["modality"], "full", **said.get("data", {}))
-    split, _ = engine.checked(
-        said["split"], dataset, said.get("allow_leak"), **said.get("split_options", {})
-    )
-    return dataset, split
 
 
 def robustness(experiment: str = "paired-all-actor") -> pd.DataFrame:
@@ -132,7 +116,7 @@ def robustness(experiment: str = "paired-all-actor") -> pd.DataFrame:
         If the weights of that experiment are not on this machine.
     """
     result = results.load("ishtiaq", experiment)
-    dataset, split = declared("ishtiaq", experiment)
+    dataset, split, _ = engine.prepared("ishtiaq", experiment)
     tables = [_disturbed(result, run, dataset, split) for run in result.runs]
     return pd.concat(tables, ignore_index=True)
 
@@ -148,8 +132,8 @@ def _disturbed(
     def uar(samples: Samples, present: list[bool]) -> float:
         rows = torch.tensor([present]).expand(len(samples), -1)
         with torch.inference_mode():
-            said = model(**samples.inputs, present=rows).softmax(1).numpy()
-        return evaluation.evaluate(samples.labels, said, dataset.classes, draws=1).uar
+            answers = model(**samples.inputs, present=rows).softmax(1).numpy()
+        return evaluation.evaluate(samples.labels, answers, dataset.classes, draws=1).uar
 
     everything = [True] * len(names)
     rows = [{"what": "nothing", "modality": "", "level": 0.0, "uar": uar(test, everything)}]
@@ -190,7 +174,7 @@ def look_alikes(
     StudyError
         If the two have no seed in common.
     """
-    dataset, split = declared("mostafa", within)
+    dataset, split, _ = engine.prepared("mostafa", within)
     rows, groups = dataset.rows(split, 0), np.asarray(dataset.images)
     known = np.isin(groups[rows["test"]], groups[np.concatenate([rows["train"], rows["valid"]])])
     ids = dataset.manifest["clip_id"].to_numpy()[rows["test"]]
@@ -199,15 +183,16 @@ def look_alikes(
     seeds = sorted(set.intersection(*(set(result.seeds) for result in stored)))
     if not seeds:
         raise StudyError(
-            f"{without} and {within} have no seed in common: run "
-            f"`emolib train mostafa --experiment {within}`"
+            f"{without} and {within} have no seed in common: run `{command('mostafa', within)}`"
         )
     left_out, left_in = (_answers(result, seeds, ids) for result in stored)  # (seeds, N, classes)
     table = []
     every = np.ones_like(known)
     for name, shown in (("all", every), ("with a look-alike", known), ("without", ~known)):
-        right = [(said[:, shown].argmax(2) == labels[shown]) for said in (left_out, left_in)]
-        accuracy = [float(answers.mean()) for answers in right]
+        accuracy = [
+            float((answers[:, shown].argmax(2) == labels[shown]).mean())
+            for answers in (left_out, left_in)
+        ]
         tested = evaluation.paired_comparison(
             labels[shown], left_out[:, shown].mean(0), left_in[:, shown].mean(0)
         )
@@ -245,7 +230,7 @@ def remembering(names: Iterable[str] = LOOKERS) -> pd.DataFrame:
     table = []
     for name in names:
         result = results.load("mostafa", name)
-        dataset, split = declared("mostafa", name)
+        dataset, split, _ = engine.prepared("mostafa", name)
         rows, groups = dataset.rows(split, 0), np.asarray(dataset.images)
         _, valid, _ = dataset.parts(split, 0)
         known = np.isin(groups[rows["valid"]], groups[rows["train"]])
@@ -272,18 +257,27 @@ def remembering(names: Iterable[str] = LOOKERS) -> pd.DataFrame:
 
 def _answers(result: results.Result, seeds: Sequence[int], ids: np.ndarray) -> np.ndarray:
     """Return the probabilities of the clips `ids` from each seed: (seeds, clips, classes)."""
-    made = []
+    answers = []
     for seed in seeds:
         rows, _, probabilities, _ = result.pooled(seed)
         place = pd.Index(np.asarray(result.samples.clip_ids)[rows]).get_indexer(ids)
         if (place < 0).any():
             raise StudyError(
                 f"{result.experiment} has not been tested on {ids[place < 0][0]} and "
-                f"{(place < 0).sum() - 1} others: run "
-                f"`emolib train {result.key} --experiment {result.experiment}` again"
+                f"{(place < 0).sum() - 1} others: run `{command(result.key, result.experiment)}` "
+                "again"
             )
-        made.append(probabilities[place])
-    return np.stack(made)
+        answers.append(probabilities[place])
+    return np.stack(answers)
+
+
+def near_duplicates() -> pd.DataFrame:
+    """Count the pictures of FER2013 that look the same, by how alike they have to be."""
+    manifest = fer2013.manifest()
+    report = pictures.near_duplicate_report(
+        fer2013.images(), manifest["emotion"].to_numpy(), manifest["usage"].to_numpy()
+    )
+    return report.assign(pictures=len(manifest)).reset_index()
 
 
 # --- Mostafa and Ishtiaq: asked more than once ------------------------------------------------
@@ -364,7 +358,7 @@ def _asked_often(
     tables = []
     for name in names:
         result = results.load(key, name)
-        dataset, split = declared(key, name)
+        dataset, split, _ = engine.prepared(key, name)
         folds = result.split.folds
         tests = {fold: versions(dataset.parts(split, fold)[2]) for fold in folds}
         answers = {
@@ -385,34 +379,34 @@ def _answered(network: torch.nn.Module, versions: Sequence[Samples]) -> np.ndarr
 def _judged(
     result: results.Result,
     answers: Mapping[int, np.ndarray],
-    rows: np.ndarray,
+    tested: np.ndarray,
     dataset: engine.Dataset,
     counts: Iterable[int],
 ) -> pd.DataFrame:
     """Judge the mean over versions, and over every choice of seeds."""
-    labels = dataset.samples.labels.numpy()[rows]
-    actors = dataset.manifest["actor"].to_numpy()[rows]
-    made = []
+    labels = dataset.samples.labels.numpy()[tested]
+    actors = dataset.manifest["actor"].to_numpy()[tested]
+    rows = []
     for seeds in chain.from_iterable(combinations(answers, n + 1) for n in range(len(answers))):
         mean = np.mean([answers[seed] for seed in seeds], axis=0)
         for count in counts:
-            found = evaluation.evaluate(
+            judged = evaluation.evaluate(
                 labels, mean[:, :count].mean(axis=1), dataset.classes, actors=actors
             )
-            made.append(
+            rows.append(
                 {
                     "experiment": result.experiment,
                     "networks": len(seeds),
                     "seeds": " ".join(map(str, seeds)),
                     "parameters": len(seeds) * result.model.parameters,
                     "versions": count,
-                    "uar": found.uar,
-                    "low": found.uar_interval[0],
-                    "high": found.uar_interval[1],
-                    "accuracy": found.accuracy,
+                    "uar": judged.uar,
+                    "low": judged.uar_interval[0],
+                    "high": judged.uar_interval[1],
+                    "accuracy": judged.accuracy,
                 }
             )
-    return pd.DataFrame(made)
+    return pd.DataFrame(rows)
 
 
 # --- Ishtiaq: what the heavy design costs -----------------------------------------------------
@@ -499,6 +493,7 @@ def _fusion_noise() -> pd.DataFrame:
 
 
 TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
+    "lab_leaks/fer2013-near-duplicates": near_duplicates,
     "mostafa/label-noise": partial(label_noise.table, "fer-residual-official"),
     "mostafa/looking": looking,
     "mostafa/look-alikes": look_alikes,

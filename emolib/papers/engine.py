@@ -1,120 +1,109 @@
-"""From a paper's key to a result: features, split, training for each seed and fold, evaluation.
+"""From a declared experiment to a result: features, split, training for each seed and fold.
 
-One file a paper says how it trains (`RECIPE`), what its samples are (`load`) and which full
-runs the book shows (`FULL`). `run` is the same for all of them; it refuses a split that leaks
-unless the caller names the leak, and skips what an interrupted call has finished.
+A paper or a lab says how its samples are made (`load`) and which experiments there are (`FULL`).
+`run` is the same for all of them; it refuses what cannot be meant before any feature is made,
+refuses a split that leaks unless the leak is named, and skips what an interrupted call finished.
 """
 
 import ast
 import hashlib
 import importlib
 import inspect
+import itertools
 import json
+import re
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 
 from emolib import corpora, evaluation, models, paths, registry, results, training
 from emolib.corpora import manifest as manifests
 from emolib.corpora import splits
-from emolib.papers import augment
 from emolib.papers.dataset import Dataset
-from emolib.papers.streams import ExperimentError
-from emolib.training import TrainingRecipe
+from emolib.papers.experiment import Experiment, ExperimentError, choose, command
+from emolib.training import Samples, TrainingRecipe
 
-#: Kinds of split that leak by design: `run` wants the leak named before it uses them.
-LEAKING = ("segment", "clip")
+__all__ = ["Dataset", "Experiment", "ExperimentError", "command", "run"]
+
 QUICK_EPOCHS = 3
+#: Options of a paper's `load` that change where or how it works, and not what comes out.
+_PLACES = ("root", "n_jobs", "progress", "device")
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What all runs of one experiment share; sent to the worker processes."""
-
-    key: str
-    dataset: Dataset
-    split: splits.Split
-    level: results.Level
-    recipe: TrainingRecipe
-    options: dict[str, Any]
-    folder: Path
-    device: str
-    made_from: tuple[str | None, bool]  # commit, dirty
+# --- what is run --------------------------------------------------------------------------
 
 
 def paper(key: str) -> ModuleType:
-    """Return ``emolib.papers.<key>``.
+    """Return the module in which a paper or a lab declares its experiments.
 
     Raises
     ------
-    ExperimentError
-        If there is no such paper.
+    UnknownPaperError
+        If there is no such paper or lab.
     """
-    return importlib.import_module(f"emolib.papers.{registry.paper(key).key}")
+    return importlib.import_module(registry.module(key))
 
 
-def run(
-    key: str,
-    *,
-    corpus: str,
-    split: "str | splits.Split",
-    modality: str,
-    seeds: Sequence[int] = (0,),
-    folds: Sequence[int] | None = None,
-    mode: str = "quick",
-    options: Mapping[str, Any] | None = None,
-    recipe: TrainingRecipe | None = None,
-    data: Mapping[str, Any] | None = None,
-    load: Callable[..., Dataset] | None = None,
-    split_options: Mapping[str, Any] | None = None,
-    allow_leak: str | None = None,
-    experiment: str | None = None,
-    note: str = "",
-    n_jobs: int = 1,
-    device: str = "auto",
-    progress: bool = True,
-) -> results.Result:
-    """Train and test one paper's model for each seed and fold, and return the result.
+def declared(key: str, name: str | None = None, **changes: Any) -> Experiment:
+    """Return an experiment of a paper or lab by its name, or a plain one, with `changes`.
 
     Parameters
     ----------
     key
-        The paper.
-    corpus, modality
-        Which recordings, and what of them the model gets.
-    split
-        Kind of split ("segment", "clip", "actor", "corpus", "official") or a split.
-    seeds, folds
-        Every seed is run on every fold; None means all folds.
+        The paper or lab.
+    name
+        In its table ``FULL``. Without it: one seed on the synthetic corpus, voice and face.
+    changes
+        As `Experiment.changed` takes them.
+
+    Raises
+    ------
+    ExperimentError
+        If there is no such experiment, naming those there are.
+    """
+    known = paper(key).FULL
+    if name is not None and name not in known:
+        raise ExperimentError(f"{key} has no experiment {name}: it has {', '.join(known)}")
+    base = known[name] if name else Experiment("synthetic", "both", seeds=(0,))
+    return base.changed(**changes)
+
+
+def run(
+    key: str,
+    experiment: "str | Experiment",
+    *,
+    mode: str = "quick",
+    n_jobs: int = 1,
+    device: str = "auto",
+    progress: bool = True,
+    name: str | None = None,
+) -> results.Result:
+    """Train and test a model for each seed and fold of an experiment, and return the result.
+
+    Parameters
+    ----------
+    key
+        The paper or lab.
+    experiment
+        The name of one that it declares, or any `Experiment`.
     mode
         "quick" limits the recipe to a few epochs and lets the paper load fewer clips; "full"
         is what may be called a result.
-    options
-        Options of the model (``models.build``).
-    recipe
-        Replaces the paper's own recipe.
-    data
-        Further options of ``load``.
-    load
-        Replaces the paper's own ``load``: called with corpus, modality, mode and `data`.
-    split_options
-        Options of ``splits.make`` for a split given by its kind, e.g. ``{"valid": 0.1}``.
-    allow_leak
-        Must repeat the kind of a split that leaks ("segment", "clip"); the title then says so.
-    experiment
-        Name of the result file; made from corpus, modality and split if not given.
-    note
-        Added to the title: what sets this experiment apart.
     n_jobs
         Runs trained side by side, each in a process with one thread.
     device
         As in `training.fit`.
+    name
+        Of the result file. With the name of a declared experiment, what was changed of it shows:
+        fewer seeds in the title, anything else in the name too.
 
     Returns
     -------
@@ -124,177 +113,373 @@ def run(
     Raises
     ------
     ExperimentError
-        Unknown paper or mode, or folds that the split does not have.
+        Unknown mode or experiment, an option that the model or the loader has not got, or folds
+        that the split has not got: all before any feature is extracted.
     LeakError
-        If the split leaks and the leak is not allowed by name.
+        If train and test share something that the experiment does not allow by name.
     """
     module = paper(key)
-    if mode not in ("quick", "full"):
-        raise ExperimentError(f"unknown mode {mode!r}: known are quick, full")
-    if "n_classes" in (options or {}):
-        raise ExperimentError(
-            f"n_classes={options['n_classes']} among the options: the head follows the labels of "
-            f"the corpus ({corpus}: {', '.join(corpora.classes(corpus))}); leave it out"
-        )
-    dataset = (load or module.load)(corpus, modality, mode, **dict(data or {}))
-    split, leaks = checked(split, dataset, allow_leak, **dict(split_options or {}))
-    recipe = recipe or module.RECIPE
-    recipe = recipe.quick(QUICK_EPOCHS) if mode == "quick" else recipe
-    folds = tuple(range(split.n_folds)) if folds is None else tuple(folds)
-    if not seeds or not folds or not set(folds) <= set(range(split.n_folds)):
-        raise ExperimentError(
-            f"seeds {list(seeds)} on folds {list(folds)}: give at least one seed, and folds "
-            f"from 0 to {split.n_folds - 1} ({split.name} has {split.n_folds})"
-        )
-    options = {"modality": modality, **dict(options or {})}
-    level = level_of(split, dataset)
-    digest = _digest(module, load or module.load, dataset, split, recipe, options, mode)
-    plan = _Plan(
-        key, dataset, split, level, recipe, options, paths.RUNS / digest, device, results.commit()
-    )
-    runs = _run_all(plan, seeds, folds, n_jobs, progress)
-
-    model = models.build(key, n_classes=len(dataset.classes), **options)
-    few = "" if len(folds) == split.n_folds else f"{len(folds)} of {split.n_folds} folds"
-    title = results.compose_title(
-        key, corpus, modality, split.kind,
-        allow_leak=allow_leak, mode=mode, note=", ".join(filter(None, (note, few))),
-    )  # fmt: skip
-    return compose(
-        runs,
-        dataset,
-        split,
-        key=key,
-        experiment=experiment or _name(corpus, modality, split.kind, mode),
-        title=title,
-        mode=mode,
-        corpus=corpus,
-        modality=modality,
-        allow_leak=allow_leak,
-        leaks=leaks,
-        model=results.ModelUsed(
-            options=_as_json(options), parameters=sum(p.numel() for p in model.parameters())
-        ),
-        recipe=asdict(recipe) | {"digest": recipe.digest()},
-        threads=1 if n_jobs > 1 else torch.get_num_threads(),
-        device=device,
-    )
-
-
-def compose(
-    runs: list[results.Run],
-    dataset: Dataset,
-    split: splits.Split,
-    *,
-    allow_leak: str | None,
-    leaks: dict[str, int],
-    recipe: Mapping[str, Any],
-    threads: int,
-    device: str = "cpu",
-    **said: Any,
-) -> results.Result:
-    """Put finished runs together with what they were made from; `said` are further fields."""
+    choose("mode", mode, ("quick", "full"))
+    choose("device", device, ("auto", "cpu", "cuda", "mps"))
+    if isinstance(experiment, str):
+        experiment, name = declared(key, experiment), experiment
+    trained = learner(key, experiment, mode, device)
+    trained.check()
+    _check_early(module, experiment)
+    dataset, split, leaks = prepared(key, experiment, mode)
+    folder = paths.RUNS / f"{key}-{_digest(module, trained, dataset, split, mode)}"
+    work = _Work(key, experiment, mode, trained, dataset, split, folder, results.commit())
+    runs = _run_all(work, n_jobs, progress)
     samples = results.TestClips(
         clip_ids=dataset.manifest["clip_id"].tolist(),
         labels=_clip_labels(dataset).tolist(),
         actors=dataset.manifest["actor"].tolist(),
     )
-    level = level_of(split, dataset)
+    level, n_segments = level_of(split, dataset), dataset.n_segments
+    threads = 1 if n_jobs > 1 else torch.get_num_threads()
     return results.Result(
+        key=key,
+        experiment=_name(work, name),
+        title=_title(work, name),
+        mode=mode,
+        corpus=experiment.corpus,
+        modality=experiment.modality,
         level=level,
         classes=list(dataset.classes),
-        n_segments=dataset.n_segments,
-        split=results.SplitUsed(
-            name=split.name,
-            kind=split.kind,
-            sha256=split.digest(),
-            allow_leak=allow_leak,
-            n_folds=split.n_folds,
-            folds=sorted({run.fold for run in runs}),
-            leaks=leaks,
-        ),
-        recipe=_as_json(recipe),
+        n_segments=n_segments,
+        split=_split_used(work, leaks),
+        model=trained.describe(dataset, runs),
+        recipe=_as_json(trained.recipe),
         features=_as_json(dataset.features),
         provenance=results.provenance(
-            runs,
-            manifest_sha256=manifests.digest(dataset.manifest),
-            threads=threads,
-            device=device,
+            runs, manifest_sha256=manifests.digest(dataset.manifest), threads=threads, device=device
         ),
-        summary=results.summarise(runs, samples, dataset.classes, level, dataset.n_segments),
+        summary=results.summarise(runs, samples, dataset.classes, level, n_segments),
         samples=samples,
         runs=runs,
-        **said,
     )
 
 
-def run_full(
-    key: str,
-    names: Sequence[str] | None = None,
-    *,
-    n_jobs: int = 1,
-    device: str = "auto",
-    progress: bool = True,
-    **changes: Any,
-) -> list[Path]:
-    """Run the paper's full experiments (all, or those named) and save their results.
+def prepared(
+    key: str, experiment: "str | Experiment", mode: str = "full"
+) -> tuple[Dataset, splits.Split, dict[str, int]]:
+    """Return the data of an experiment, its split, and how much of each type leaks through it."""
+    module = paper(key)
+    if isinstance(experiment, str):
+        experiment = declared(key, experiment)
+    experiment = _completed(key, experiment)
+    corpus = experiment.corpus.split("+")
+    parts = [module.load(one, experiment.modality, mode, **experiment.data) for one in corpus]
+    dataset = joined(parts) if len(parts) > 1 else parts[0]
+    split = _split(module, experiment, dataset.manifest, n_segments=dataset.n_segments)
+    report = split.check(dataset.manifest, allow_leak=experiment.allow_leak, images=dataset.images)
+    return dataset, split, dict(report.counts)
 
-    `changes` replace arguments of `run`, e.g. ``folds=(0, 1, 2)``.
-    """
-    known = paper(key).FULL
-    unknown = sorted(set(names or ()) - set(known))
-    if unknown:
+
+def _completed(key: str, experiment: Experiment) -> Experiment:
+    """Return an experiment with the options of network and data that follow from each other."""
+    complete = getattr(paper(key), "completed", None)
+    return complete(experiment) if complete else experiment
+
+
+def joined(parts: Sequence[Dataset]) -> Dataset:
+    """Put the samples of several corpora together: clips of the emotions that all of them have."""
+    manifest = splits.combine(*(part.manifest for part in parts))
+    ids = pd.concat([part.manifest["corpus"] + ":" + part.manifest["clip_id"] for part in parts])
+    clips = pd.Index(ids).get_indexer(manifest["clip_id"])
+    n = parts[0].n_segments
+    rows = (clips[:, None] * n + np.arange(n)).ravel()
+    classes = tuple(name for name in corpora.EMOTIONS if name in set(manifest["emotion"]))
+    labels = torch.tensor([classes.index(emotion) for emotion in manifest["emotion"]])
+
+    def together(samples: Iterable[Samples]) -> Samples:
+        inputs = [one.inputs for one in samples]
+        return Samples(
+            {name: torch.cat([one[name] for one in inputs])[rows] for name in inputs[0]},
+            labels.repeat_interleave(n),
+        )
+
+    left_out = sum(part.features.get("clips_left_out", 0) for part in parts)
+    names = [part.manifest["corpus"].iloc[0] for part in parts]
+    return replace(
+        parts[0],
+        samples=together(part.samples for part in parts),
+        manifest=manifest,
+        classes=classes,
+        features={name: part.features for name, part in zip(names, parts, strict=True)}
+        | {"clips_left_out": left_out},
+        copies=tuple(together(copy) for copy in zip(*(part.copies for part in parts), strict=True)),
+        images=None,
+    )
+
+
+def _split_used(work: "_Work", leaks: dict[str, int]) -> results.SplitUsed:
+    return results.SplitUsed(
+        name=work.split.name,
+        kind=work.split.kind,
+        sha256=work.split.digest(),
+        allow_leak=work.experiment.allow_leak,
+        n_folds=work.split.n_folds,
+        folds=sorted(work.folds),
+        leaks=leaks,
+    )
+
+
+def _split(module: ModuleType, experiment: Experiment, manifest: pd.DataFrame, **options: Any):
+    """Return the split of an experiment; a lab may deal in ways of its own."""
+    if not isinstance(experiment.split, str):
+        return experiment.split
+    deal = getattr(module, "split", splits.make)
+    return deal(experiment.split, manifest, **options, **experiment.split_options)
+
+
+def _folds(experiment: Experiment, split: splits.Split) -> tuple[int, ...]:
+    """Return the folds to run; refuse one that the split has not got."""
+    every = tuple(range(split.n_folds))
+    if not {*(experiment.folds or ())} <= {*every}:
         raise ExperimentError(
-            f"{key} has no experiment {', '.join(unknown)}: it has {', '.join(known)}"
+            f"folds={experiment.folds}: {split.name} has folds from 0 to {split.n_folds - 1}"
         )
-    saved = []
-    for name in names or known:
-        arguments = {**known[name], **changes}
-        wanted, given = (len(said.get("seeds", (0,))) for said in (known[name], arguments))
-        if given < wanted:
-            few = f"{given} of {wanted} seeds"
-            arguments["note"] = ", ".join(filter(None, (arguments.get("note"), few)))
-        made = run(
-            key,
-            **arguments,
-            mode="full",
-            experiment=name,
-            n_jobs=n_jobs,
-            device=device,
-            progress=progress,
-        )
-        saved.append(results.save(made))
-    return saved
+    return experiment.folds or every
 
 
-def _as_json(said: Mapping[str, Any]) -> dict[str, Any]:
+def _check_early(module: ModuleType, experiment: Experiment) -> None:
+    """Refuse options of the loader, and folds, before any feature is extracted."""
+    refuse_unknown("data option", experiment.data, module.load, ("corpus", "modality", "mode"))
+    if experiment.folds is None:
+        return
+    try:
+        parts = [corpora.load(name) for name in experiment.corpus.split("+")]
+    except corpora.CorpusError:  # it is not here, or elsewhere: `load` says so
+        return
+    manifest = splits.combine(*parts) if len(parts) > 1 else parts[0]
+    _folds(experiment, _split(module, experiment, manifest))
+
+
+def refuse_unknown(
+    what: str, given: Iterable[str], function: Callable, apart: Iterable[str] = ()
+) -> None:
+    """Refuse names that a function does not take, naming those that it does, but for `apart`.
+
+    Raises
+    ------
+    ExperimentError
+        For the first of `given` that is none of them.
+    """
+    parameters = inspect.signature(function).parameters
+    if not any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        for name in given:
+            choose(what, name, [known for known in parameters if known not in apart])
+
+
+def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return options as they read in the file: lists for tuples, text for what JSON lacks."""
-    return json.loads(json.dumps(dict(said), default=str))
+    return json.loads(json.dumps(dict(values), default=str))
 
 
-def _name(corpus: str, modality: str, kind: str, mode: str) -> str:
-    parts = [corpus, modality, kind] + (["quick"] if mode == "quick" else [])
-    return "-".join(parts)
+# --- how a result is called ----------------------------------------------------------------
 
 
-# --- the split -----------------------------------------------------------------------------
+def _title(work: "_Work", name: str | None) -> str:
+    """Say what was run; a part of the declared seeds or of the folds is called one."""
+    experiment, split = work.experiment, work.split
+    usual = paper(work.key).FULL.get(name, experiment)
+    notes = [work.learner.note, experiment.note]
+    for what, count, of in (
+        ("seeds", len(experiment.seeds), len(usual.seeds)),
+        ("folds", len(work.folds), split.n_folds),
+    ):
+        notes += [f"{count} of {of} {what}"] * (count < of)
+    title = results.compose_title(
+        "",
+        experiment.corpus,
+        experiment.modality,
+        split.kind,
+        allow_leak=experiment.allow_leak,
+        mode=work.mode,
+        note=", ".join(filter(None, notes)),
+    )
+    return f"{work.learner.name}, {title}"
 
 
-def checked(
-    split: "str | splits.Split", dataset: Dataset, allow_leak: str | None, **options: Any
-) -> tuple[splits.Split, dict[str, int]]:
-    """Return the split and what leaks through it, by type; refuse a leak that was not named."""
-    kind = split if isinstance(split, str) else split.kind
-    if kind in LEAKING and allow_leak != kind:
-        raise splits.LeakError(
-            f"a split by {kind} puts {results.LEAKS[kind]} of the test: its numbers do not hold "
-            f'for a new speaker. Use split="actor", or say allow_leak="{kind}" to measure the '
-            "leak itself; the result's title will carry it"
+def _name(work: "_Work", name: str | None) -> str:
+    """Return the name of the result file; what was changed of a declared experiment is part."""
+    experiment = work.experiment
+    parts = [name or f"{experiment.corpus}-{experiment.modality}-{experiment.kind}"]
+    plain = experiment if name else replace(experiment, options={}, data={})
+    usual = paper(work.key).FULL.get(name, plain)
+    for field_name in ("corpus", "modality", "kind"):
+        here = getattr(experiment, field_name)
+        parts += [here] * (here != getattr(usual, field_name))
+    for field_name in ("options", "data"):
+        known = getattr(usual, field_name)
+        for option, value in getattr(experiment, field_name).items():
+            different = known.get(option) != value and option not in _PLACES
+            parts += [f"{option}-{value}"] * different
+    parts += ["quick"] * (work.mode == "quick")
+    return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts)).strip("-")
+
+
+# --- what is trained -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a trained model says about the test rows of one fold, and how its training went.
+
+    Attributes
+    ----------
+    probabilities
+        Shape (test samples, classes).
+    summary, curves
+        As in `results.Run`.
+    """
+
+    probabilities: np.ndarray
+    summary: dict[str, float]
+    curves: dict[str, list[float]] = field(default_factory=dict)
+
+
+class Learner(Protocol):
+    """What `run` trains: a paper's network, or what a lab brings (`emolib.labs.learners`).
+
+    `name` begins the title and `note` stands in it; `recipe` and `options` go into the result;
+    `files` hold the code.
+    """
+
+    name: str
+    note: str
+    recipe: Mapping[str, Any]
+    options: Mapping[str, Any]
+    files: Sequence[Path]
+
+    def check(self) -> None:
+        """Refuse options that the model has not got, within a second."""
+
+    def answer(self, dataset: Dataset, rows: Mapping, seed: int, file: Path, bar: bool) -> Answers:
+        """Train on the rows of a fold; `file` names what is kept beside the run."""
+
+    def describe(self, dataset: Dataset, runs: list[results.Run]) -> results.ModelUsed:
+        """Return the options and the size of the model."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A paper's network, trained by `training.fit`."""
+
+    key: str
+    options: Mapping[str, Any]
+    training: TrainingRecipe
+    device: str = "auto"
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the book calls the paper."""
+        return registry.paper(self.key).name
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The recipe with its digest."""
+        return asdict(self.training) | {"digest": self.training.digest()}
+
+    @property
+    def files(self) -> list[Path]:
+        """The code of the network and of its training."""
+        folder = Path(models.__file__).parent
+        return [Path(training.__file__), folder / "layers.py", folder / f"{self.key}.py"]
+
+    def check(self) -> None:
+        """Build the network and ask it about example inputs.
+
+        Raises
+        ------
+        ExperimentError
+            Naming the options that the network has.
+        """
+        if "n_classes" in self.options:
+            raise ExperimentError(
+                f"n_classes={self.options['n_classes']} among the options: the head follows the "
+                "labels of the corpus; leave it out"
+            )
+        with torch.random.fork_rng(), torch.inference_mode():
+            model = models.build(self.key, **self.options).eval()
+            model(**models.example_inputs(self.key, batch=1, **self.options))
+
+    def answer(self, dataset: Dataset, rows: Mapping, seed: int, file: Path, bar: bool) -> Answers:
+        """Train with early stopping on the validation rows, and keep the weights."""
+        from safetensors.torch import save_model
+
+        train, valid, test = dataset.take(rows)
+        training.seed_everything(seed)
+        fitted = training.fit(
+            models.build(self.key, n_classes=len(dataset.classes), **self.options),
+            train,
+            valid,
+            self.training,
+            seed=seed,
+            checkpoint=file.with_suffix(".pt"),
+            prepare=dataset.prepare,
+            augment=dataset.augment,
+            device=self.device,
+            progress=bar,
         )
-    if isinstance(split, str):
-        split = splits.make(kind, dataset.manifest, n_segments=dataset.n_segments, **options)
-    report = split.check(dataset.manifest, allow_leak=allow_leak, images=dataset.images)
-    return split, dict(report.counts)
+        probabilities = training.predict(fitted.model, test, prepare=dataset.prepare)
+        with paths.atomic(file.with_suffix(".safetensors")) as temporary:
+            save_model(fitted.model, temporary)
+        history = fitted.history
+        best = history.iloc[fitted.best_epoch - 1]
+        summary = {
+            "epochs": len(history),
+            "best_epoch": fitted.best_epoch,
+            **best[["train_loss", "valid_loss", "valid_uar"]],
+            "seconds": round(fitted.seconds, 2),
+        }
+        curves = ["train_loss", "valid_loss", "train_accuracy", "valid_accuracy"]
+        return Answers(probabilities, summary, history[curves].round(4).to_dict("list"))
+
+    def describe(self, dataset: Dataset, runs: list[results.Run]) -> results.ModelUsed:
+        """Return the options and the number of parameters."""
+        model = models.build(self.key, n_classes=len(dataset.classes), **self.options)
+        parameters = sum(values.numel() for values in model.parameters())
+        return results.ModelUsed(options=_as_json(self.options), parameters=parameters)
+
+
+def learner(key: str, experiment: Experiment, mode: str, device: str = "auto") -> Learner:
+    """Return what an experiment trains: a paper's network, unless the lab says otherwise."""
+    make = getattr(paper(key), "learner", partial(network, key))
+    return make(_completed(key, experiment), mode, device)
+
+
+def network(key: str, experiment: Experiment, mode: str, device: str) -> Network:
+    """Return a paper's network as an experiment asks for it."""
+    recipe = experiment.recipe or paper(key).RECIPE
+    options = {"modality": experiment.modality, **experiment.options}
+    return Network(key, options, recipe.quick(QUICK_EPOCHS) if mode == "quick" else recipe, device)
+
+
+# --- one run -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What all runs of one experiment share; sent to the worker processes."""
+
+    key: str
+    experiment: Experiment
+    mode: str
+    learner: Learner
+    dataset: Dataset
+    split: splits.Split
+    folder: Path
+    made_from: tuple[str | None, bool]  # commit, dirty
+
+    @property
+    def folds(self) -> tuple[int, ...]:
+        return _folds(self.experiment, self.split)
+
+    def file(self, seed: int, fold: int) -> Path:
+        return self.folder / f"seed{seed}-fold{fold}.json"
 
 
 def level_of(split: splits.Split, dataset: Dataset) -> results.Level:
@@ -302,25 +487,20 @@ def level_of(split: splits.Split, dataset: Dataset) -> results.Level:
     return "segment" if split.kind == "segment" and dataset.n_segments > 1 else "clip"
 
 
-# --- one run -------------------------------------------------------------------------------
-
-
-def _run_all(
-    plan: _Plan, seeds: Sequence[int], folds: Sequence[int], n_jobs: int, progress: bool
-) -> list[results.Run]:
+def _run_all(work: _Work, n_jobs: int, progress: bool) -> list[results.Run]:
     """Return all runs, seeds outermost; finished ones are read back."""
     from joblib import Parallel, delayed
     from tqdm import tqdm
 
-    wanted = [(int(seed), int(fold)) for seed in seeds for fold in folds]
-    done = {pair: _finished(_file(plan, *pair)) for pair in wanted}
+    wanted = [(seed, fold) for seed in work.experiment.seeds for fold in work.folds]
+    done = {pair: _finished(work.file(*pair)) for pair in wanted}
     todo = [pair for pair in wanted if done[pair] is None]
     single = len(todo) == 1
-    jobs = (delayed(_run_one)(plan, *pair, n_jobs > 1, progress and single) for pair in todo)
+    jobs = (delayed(_run_one)(work, *pair, n_jobs > 1, progress and single) for pair in todo)
     with tqdm(
         total=len(wanted),
         initial=len(wanted) - len(todo),
-        desc=f"{plan.key}, {plan.split.name}",
+        desc=f"{work.key}, {work.split.name}",
         unit="run",
         disable=not progress or single,
     ) as bar:
@@ -328,10 +508,6 @@ def _run_all(
             done[one.seed, one.fold] = one
             bar.update()
     return [done[pair] for pair in wanted]
-
-
-def _file(plan: _Plan, seed: int, fold: int) -> Path:
-    return plan.folder / f"seed{seed}-fold{fold}.json"
 
 
 def _finished(file: Path) -> results.Run | None:
@@ -345,62 +521,31 @@ def _finished(file: Path) -> results.Run | None:
         return None
 
 
-def _run_one(plan: _Plan, seed: int, fold: int, one_thread: bool, progress: bool) -> results.Run:
-    """Train and test one seed on one fold; keep the run and its weights."""
-    from safetensors.torch import save_model
-
+def _run_one(work: _Work, seed: int, fold: int, one_thread: bool, progress: bool) -> results.Run:
+    """Train and test one seed on one fold; keep the run."""
     if one_thread:
         torch.set_num_threads(1)
-    dataset, file = plan.dataset, _file(plan, seed, fold)
-    rows = dataset.rows(plan.split, fold)
-    train, valid, test = dataset.take(rows)
-    training.seed_everything(seed)
-    model = models.build(plan.key, n_classes=len(dataset.classes), **plan.options)
-    checkpoint = file.with_suffix(".pt")
-    fitted = training.fit(
-        model,
-        train,
-        valid,
-        plan.recipe,
-        seed=seed,
-        checkpoint=checkpoint,
-        prepare=dataset.prepare,
-        augment=dataset.augment,
-        device=plan.device,
-        progress=progress,
-    )
-    probabilities = training.predict(fitted.model, test, prepare=dataset.prepare)
-    metrics, predictions = judge(dataset, plan.level, rows["test"], probabilities)
-    commit, dirty = plan.made_from
-    history = fitted.history
-    best = history.iloc[fitted.best_epoch - 1]
-    made = results.Run(
+    dataset, file = work.dataset, work.file(seed, fold)
+    rows = dataset.rows(work.split, fold)
+    answers = work.learner.answer(dataset, rows, seed, file, progress)
+    level = level_of(work.split, dataset)
+    metrics, predictions = judge(dataset, level, rows["test"], answers.probabilities)
+    commit, dirty = work.made_from
+    run = results.Run(
         seed=seed,
         fold=fold,
         commit=commit,
         dirty=dirty,
         metrics=metrics,
-        history_summary={
-            "epochs": len(history),
-            "best_epoch": fitted.best_epoch,
-            "train_loss": best["train_loss"],
-            "valid_loss": best["valid_loss"],
-            "valid_uar": best["valid_uar"],
-            "seconds": round(fitted.seconds, 2),
-        },
-        curves={
-            name: [round(value, 4) for value in history[name]]
-            for name in ("train_loss", "valid_loss", "train_accuracy", "valid_accuracy")
-        },
+        history_summary=answers.summary,
+        curves=answers.curves,
         counts={part: dataset.counts(indices) for part, indices in rows.items()},
         predictions=predictions,
     )
-    with paths.atomic(file.with_suffix(".safetensors")) as temporary:
-        save_model(fitted.model, temporary)
     with paths.atomic(file) as temporary:
-        temporary.write_text(made.model_dump_json())
-    checkpoint.unlink(missing_ok=True)
-    return made
+        temporary.write_text(run.model_dump_json())
+    file.with_suffix(".pt").unlink(missing_ok=True)  # the checkpoint of its training
+    return run
 
 
 def judge(
@@ -450,58 +595,52 @@ def _clip_labels(dataset: Dataset) -> np.ndarray:
 
 
 def _digest(
-    module: ModuleType,
-    load: Callable[..., Dataset],
-    dataset: Dataset,
-    split: splits.Split,
-    recipe: TrainingRecipe,
-    options: Mapping,
-    mode: str,
+    module: ModuleType, learner: Learner, dataset: Dataset, split: splits.Split, mode: str
 ) -> str:
     """Return what names the folder of these runs: it changes with anything that matters.
 
     Covered are the data themselves, the split, the recipe, the model's options, and the code
-    that trains, evaluates and prepares (not its comments and docstrings).
+    that trains, evaluates and prepares (not its comments and docstrings, and not `FULL`).
     """
-    loader = () if load is module.load else (inspect.getfile(load),)
-    code = [
-        _code(Path(file))
-        for file in (
-            training.__file__,
-            evaluation.__file__,
-            augment.__file__,
-            Path(models.__file__).with_name("layers.py"),
-            Path(models.__file__).with_name(Path(module.__file__).name),
-            module.__file__,
-            *loader,
-        )
-    ]
-    said = {
-        "options": options,
-        "recipe": recipe.digest(),
+    settings = {
+        "options": dict(learner.options),
+        "recipe": learner.recipe,
         "features": dataset.features,
         "split": split.digest(),
         "manifest": manifests.digest(dataset.manifest),
         "mode": mode,
         "standardise": dict(dataset.standardise),
     }
-    digest = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode())
-    for text in code:
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    here = Path(__file__).parent
+    apart = {"engine", "experiment", *registry.PAPERS}
+    shared = [file for file in sorted(here.glob("*.py")) if file.stem not in apart]
+    for text in map(
+        _code, (Path(evaluation.__file__), Path(module.__file__), *learner.files, *shared)
+    ):
         digest.update(hashlib.sha256(text.encode()).digest())
     for samples in (dataset.samples, *dataset.copies):
         for values in (*samples.inputs.values(), samples.labels):
             digest.update(values.cpu().contiguous().numpy().tobytes())
-    return f"{Path(module.__file__).stem}-{digest.hexdigest()[:16]}"
+    return digest.hexdigest()[:16]
 
 
 def _code(file: Path) -> str:
-    """Return what a file does, without what it says about it."""
+    """Return what a file does, without what it says about it, up to its first `Experiment`.
+
+    So a new row in the table of experiments leaves finished runs of the others valid.
+    """
     tree = ast.parse(file.read_text())
+    tree.body = list(itertools.takewhile(lambda node: not _declares(node), tree.body))
     for node in ast.walk(tree):
         documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
         if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
             del node.body[0]
     return ast.unparse(tree)
+
+
+def _declares(statement: ast.stmt) -> bool:
+    return any(getattr(node, "id", "") == "Experiment" for node in ast.walk(statement))
 
 
 # --- a network to look into ----------------------------------------------------------------

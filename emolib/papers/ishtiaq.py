@@ -35,8 +35,9 @@ from emolib.corpora.manifest import subset
 from emolib.models.ishtiaq import PAD, UNKNOWN, tokenize
 from emolib.papers import augment, streams
 from emolib.papers.augment import Change, faces_to_input
+from emolib.papers.experiment import Experiment, ExperimentError, choose
 from emolib.papers.mostafa import ALTERED_SOUND, WAVEFORM, LogMel
-from emolib.papers.streams import Declaration, ExperimentError, Request, Stream, choose, fewer
+from emolib.papers.streams import Declaration, Request, Stream, fewer
 from emolib.training import Samples, TrainingRecipe
 
 #: Algorithm 1: AdamW, cosine annealing, clipping at 1.0, the best validation accuracy is kept.
@@ -251,82 +252,87 @@ def noisy(samples: Samples, modality: str, level: float, seed: int = 0) -> Sampl
 
 # --- the full runs ---------------------------------------------------------------------------
 
-_SWISH = {"options": {"activation": "swish"}}
-_AUDIO = {"corpus": "ravdess", "modality": "audio", **_SWISH}
+_SWISH = {"activation": "swish"}
 # Two things that the paper's reading loses on the way: see `emolib.models.ishtiaq`.
 _OURS = {"activation": "swish", "stem": "standard", "pooling": "mean"}
-_SHORT = {
-    "corpus": "ravdess", "modality": "audio", "split": "actor", "seeds": (0,), "folds": (0, 1),
-    "recipe": replace(RECIPE, max_epochs=20),
-}  # fmt: skip
-_PAIRED = {
-    "corpus": "paired", "split": "actor", "seeds": (0, 1, 2), "folds": (0, 1), **_SWISH,
-    "recipe": replace(FUSION_RECIPE, max_epochs=10), "note": "three faces of 48×48, ten epochs",
-}  # fmt: skip
-_TEXT = {
-    **_SHORT, "modality": "text", "options": {},
-    "recipe": replace(RECIPE, max_epochs=5, mixup=0.0),
-}  # fmt: skip
+_VOICE = Experiment("ravdess", "audio", options=_SWISH)
+_SHORT = replace(
+    _VOICE, seeds=(0,), folds=(0, 1), options=_OURS, recipe=replace(RECIPE, max_epochs=20)
+)
+_TEXT = replace(
+    _SHORT,
+    modality="text",
+    options={},
+    recipe=replace(RECIPE, max_epochs=5, mixup=0.0),
+    note="words alone, five epochs",
+)
+_PAIRED = Experiment(
+    "paired",
+    "all",
+    folds=(0, 1),
+    options=_SWISH,
+    recipe=replace(FUSION_RECIPE, max_epochs=10),
+    note="three faces of 48×48, ten epochs",
+)
 
 
-def _changed(note: str, options: Mapping[str, Any] | None = None, **data: Any) -> dict[str, Any]:
+def _one_change(what: str, options: Mapping[str, Any] | None = None, **data: Any) -> Experiment:
     """Return a short run of our reading with one thing changed."""
-    return {
-        **_SHORT, "options": {**_OURS, **(options or {})}, "data": data,
-        "note": f"{note}, 20 epochs",
-    }  # fmt: skip
+    return replace(_SHORT, options=_OURS | (options or {}), data=data, note=f"{what}, 20 epochs")
 
 
-def _deep(depth: int) -> dict[str, Any]:
-    """Return a run of the whole network with transformers of one depth."""
-    return {
-        **_PAIRED, "modality": "all", "seeds": (0,), "folds": (0,),
-        "options": {"activation": "swish", "depth": depth},
-        "note": f"{depth} + {depth} layers, three faces of 48×48, ten epochs",
-    }  # fmt: skip
-
-
-FULL: dict[str, dict[str, Any]] = {
-    "audio-actor": {**_AUDIO, "split": "actor", "seeds": (0, 1, 2)},
-    "audio-ours-actor": {
-        **_AUDIO, "split": "actor", "seeds": (0, 1, 2), "options": _OURS,
-        "note": "standard first layer, mean of hidden states",
-    },
+FULL: dict[str, Experiment] = {
+    "audio-actor": _VOICE,
+    "audio-ours-actor": replace(
+        _VOICE, options=_OURS, note="standard first layer, mean of hidden states"
+    ),
     # One sample is one clip, so a random split of samples is the random split of clips.
-    "audio-clip": {**_AUDIO, "split": "clip", "allow_leak": "clip", "seeds": (0, 1, 2)},
+    "audio-clip": replace(_VOICE, split="clip", allow_leak="clip"),
     # What each step is worth: one thing changed at a time.
-    "audio-short": _changed("our reading"),
-    "audio-short-separable": _changed("separable first layer", {"stem": "separable"}),
-    "audio-short-last": _changed("last hidden state", {"pooling": "last"}),
-    "audio-short-unaltered": _changed("no altered waveforms", augmentation=("mask",)),
-    "audio-short-moved": _changed(
+    "audio-short": _one_change("our reading"),
+    "audio-short-separable": _one_change("separable first layer", {"stem": "separable"}),
+    "audio-short-last": _one_change("last hidden state", {"pooling": "last"}),
+    "audio-short-unaltered": _one_change("no altered waveforms", augmentation=("mask",)),
+    "audio-short-moved": _one_change(
         "spectrograms moved, no altered waveforms", augmentation=("move", "mask")
     ),
-    "audio-short-band": _changed("each band's mean taken away", level="band"),
-    "audio-short-absolute": _changed("loudness kept", level="absolute"),
-    "audio-relu": _changed("ReLU", {"activation": "relu"}),
-    "audio-gelu": _changed("GELU", {"activation": "gelu"}),
-    "audio-mish": _changed("Mish", {"activation": "mish"}),
-    "audio-lstm": _changed("LSTM", {"recurrent": "lstm"}),
+    "audio-short-band": _one_change("each band's mean taken away", level="band"),
+    "audio-short-absolute": _one_change("loudness kept", level="absolute"),
+    "audio-relu": _one_change("ReLU", {"activation": "relu"}),
+    "audio-gelu": _one_change("GELU", {"activation": "gelu"}),
+    "audio-mish": _one_change("Mish", {"activation": "mish"}),
+    "audio-lstm": _one_change("LSTM", {"recurrent": "lstm"}),
     # For about the processor time that the light one needs for its 20 epochs.
-    "audio-heavy-equal-time": {
-        **_changed("", {"design": "heavy"}), "recipe": replace(RECIPE, max_epochs=4),
-        "note": "heavy design, 4 epochs",
+    "audio-heavy-equal-time": replace(
+        _SHORT,
+        options=_OURS | {"design": "heavy"},
+        recipe=replace(RECIPE, max_epochs=4),
+        note="heavy design, 4 epochs",
+    ),
+    **{
+        f"paired-{modality.replace(' and ', '-')}-actor": replace(_PAIRED, modality=modality)
+        for modality in ("all", "both", "audio", "video", "audio and text", "video and text")
     },
-    "paired-all-actor": {**_PAIRED, "modality": "all"},
-    "paired-both-actor": {**_PAIRED, "modality": "both"},
-    "paired-audio-actor": {**_PAIRED, "modality": "audio"},
-    "paired-video-actor": {**_PAIRED, "modality": "video"},
-    "paired-audio-text-actor": {**_PAIRED, "modality": "audio and text"},
-    "paired-video-text-actor": {**_PAIRED, "modality": "video and text"},
-    "paired-heavy-equal-time": {
-        **_PAIRED, "modality": "all", "options": {"activation": "swish", "design": "heavy"},
-        "recipe": replace(FUSION_RECIPE, max_epochs=2), "note": "heavy design, two epochs",
+    "paired-heavy-equal-time": replace(
+        _PAIRED,
+        options=_SWISH | {"design": "heavy"},
+        recipe=replace(FUSION_RECIPE, max_epochs=2),
+        note="heavy design, two epochs",
+    ),
+    **{
+        f"paired-depth-{depth}": replace(
+            _PAIRED,
+            seeds=(0,),
+            folds=(0,),
+            options=_SWISH | {"depth": depth},
+            note=f"{depth} + {depth} layers, {_PAIRED.note}",
+        )
+        for depth in range(1, 7)
     },
-    **{f"paired-depth-{depth}": _deep(depth) for depth in range(1, 7)},
-    "text-actor": {**_TEXT, "note": "words alone, five epochs"},
-    "text-confounded": {
-        **_TEXT, "data": {"statements": "confounded"},
-        "note": "words alone, each emotion in one sentence only, five epochs",
-    },
-}  # fmt: skip
+    "text-actor": _TEXT,
+    "text-confounded": replace(
+        _TEXT,
+        data={"statements": "confounded"},
+        note="words alone, each emotion in one sentence only, five epochs",
+    ),
+}

@@ -29,7 +29,8 @@ from emolib.corpora.ravdess import CLASSES
 from emolib.models.lu import FACE, FRAMES, SPEECH
 from emolib.papers import streams
 from emolib.papers.augment import faces_to_input, one_version, uniform, warp
-from emolib.papers.streams import Declaration, Request, Stream, choose, of_the_original, original
+from emolib.papers.experiment import Experiment, choose
+from emolib.papers.streams import Declaration, Request, Stream, of_the_original, original
 from emolib.training import TrainingRecipe
 
 #: One cycle of the learning rate, up to the end of the range that the paper searched. Rate (2e-3
@@ -229,52 +230,50 @@ def _without(clips: pd.DataFrame, emotion: str | None) -> tuple[pd.DataFrame, in
 
 # --- the full runs -------------------------------------------------------------------------
 
-_SEEDS = (0, 1, 2)
+
+def _speech(name: str, note: str = "", **data: Any) -> Experiment:
+    """Return one speech network of the ablation on real voices, for unseen actors."""
+    return Experiment("ravdess", "audio", options={"speech": name}, data=data, note=note or name)
 
 
-def _voices(speech: str, **changes: Any) -> dict[str, Any]:
-    """Return one speech network of the ablation on real voices."""
-    return {
-        "corpus": "ravdess", "modality": "audio", "seeds": _SEEDS,
-        "options": {"speech": speech}, "note": speech, **changes,
-    }  # fmt: skip
+def _by_clip(experiment: Experiment) -> Experiment:
+    return replace(experiment, split="clip", allow_leak="clip")
 
 
 #: Every second fold: 12 of the 24 actors are tested.
-_HALF = {"split": "actor", "seeds": (0,), "folds": (0, 2, 4)}
+_HALF = (0, 2, 4)
 #: The branches of the 24 cells.
-_CELLS = {"corpus": "paired", **_HALF}
-_FACES = replace(RECIPE, lr=4e-3, batch_size=32, max_epochs=20)
-
-
-def _paired_faces(name: str) -> dict[str, Any]:
-    return {
-        **_CELLS, "modality": "video", "options": FACE[name], "recipe": _FACES,
-        "data": {"shown": 3},
-        "note": f"{name}, {FRAMES} faces of {SIDE}×{SIDE}, {_FACES.max_epochs} epochs",
-    }  # fmt: skip
-
-
-def _paired_voices(name: str) -> dict[str, Any]:
-    return {**_CELLS, "modality": "audio", "options": {"speech": name}, "note": name}
-
-
-_CLIP = {"split": "clip", "allow_leak": "clip"}
-FULL: dict[str, dict[str, Any]] = {
+_VOICES = Experiment("paired", "audio", seeds=(0,), folds=_HALF)
+_FACES = replace(
+    _VOICES,
+    modality="video",
+    data={"shown": 3},
+    recipe=replace(RECIPE, lr=4e-3, batch_size=32, max_epochs=20),
+)
+FULL: dict[str, Experiment] = {
     # The paper's choice first, for unseen actors and as the paper splits; then its neighbours.
-    "audio-actor": _voices("S2", split="actor"),
-    "audio-clip": _voices("S2", **_CLIP),
-    "audio-S1-actor": _voices("S1", split="actor"),
-    "audio-S3-actor": _voices("S3", split="actor"),
-    "audio-S1-clip": _voices("S1", **_CLIP),
-    "audio-S3-clip": _voices("S3", **_CLIP),
+    "audio-actor": _speech("S2"),
+    "audio-clip": _by_clip(_speech("S2")),
+    "audio-S1-actor": _speech("S1"),
+    "audio-S3-actor": _speech("S3"),
+    "audio-S1-clip": _by_clip(_speech("S1")),
+    "audio-S3-clip": _by_clip(_speech("S3")),
     # The branches of Tables VII and VIII: fused in `emolib.labs.fusion`.
-    **{f"paired-audio-{name}": _paired_voices(name) for name in SPEECH},
-    **{f"paired-video-{name}": _paired_faces(name) for name in FACE},
+    **{
+        f"paired-audio-{name}": replace(_VOICES, options={"speech": name}, note=name)
+        for name in SPEECH
+    },
+    **{
+        f"paired-video-{name}": replace(
+            _FACES, options=options, note=f"{name}, {FRAMES} faces of {SIDE}×{SIDE}, 20 epochs"
+        )
+        for name, options in FACE.items()
+    },
     # Fig. 9: without one emotion, compared in `emolib.labs.fusion` with "audio-actor".
     **{
-        f"audio-without-{emotion}": _voices("S2", **_HALF, data={"omit": emotion})
-        | {"note": f"S2, without {emotion}"}
+        f"audio-without-{emotion}": replace(
+            _speech("S2", f"S2, without {emotion}", omit=emotion), seeds=(0,), folds=_HALF
+        )
         for emotion in CLASSES
     },
 }

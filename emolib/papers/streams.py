@@ -21,33 +21,16 @@ from emolib import corpora
 from emolib.corpora.manifest import subset
 from emolib.corpora.paired import folder_of
 from emolib.corpora.pictures import SIDE
-from emolib.errors import EmolibError
 from emolib.features.store import FeatureRecipe
 from emolib.models.ishtiaq import MODALITIES
 from emolib.papers.dataset import Dataset
+from emolib.papers.experiment import choose
 from emolib.training import Samples
 
 MODES = ("quick", "full")
 
 #: Clip ids, values (clips, versions, …), and what goes into the result about them.
 Part = tuple[list[str], np.ndarray, dict[str, Any]]
-
-
-class ExperimentError(EmolibError, ValueError):
-    """An experiment cannot be run as asked; the message says what to change."""
-
-
-def choose(what: str, value: object, known: Iterable) -> None:
-    """Refuse a value that is not among those known.
-
-    Raises
-    ------
-    ExperimentError
-        Naming the option, the value and what is known.
-    """
-    known = tuple(known)
-    if value not in known:
-        raise ExperimentError(f"unknown {what} {value!r}: known are {', '.join(map(str, known))}")
 
 
 # --- what a paper declares -----------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_a_result_on_other_data_never_settles_a_claim(claim, other):
     found = verdict(claim(MEASURED), [other])
     assert found.verdict == "awaits data"
     assert found.measured is None
-    assert "emolib train ding --corpus ravdess --split actor" in found.settle_with
+    assert "emolib train ding --corpus ravdess --modality audio --split actor" in found.settle_with
 
 
 def test_a_related_result_is_mentioned_but_not_used(claim):

@@ -9,7 +9,7 @@ from emolib import evaluation, paths, results
 from emolib.labs import fusion, studies
 from emolib.models.lu import FACE, SPEECH
 from emolib.papers import engine
-from emolib.papers.engine import ExperimentError
+from emolib.papers.experiment import ExperimentError
 
 CLASSES = ["neutral", "happy", "sad", "angry"]
 
@@ -180,7 +180,7 @@ def test_the_full_runs_cover_every_branch_of_the_ablation():
     names = {f"paired-video-{f}" for f in FACE} | {f"paired-audio-{s}" for s in SPEECH}
     assert names <= set(full)
     for name in names:
-        assert full[name]["split"] == "actor"
+        assert full[name].split == "actor"
 
 
 def without(result, emotion):
@@ -228,19 +228,19 @@ def test_leaving_an_emotion_out_of_a_network_that_ignores_it_changes_nothing_for
 def test_voices_are_compared_with_one_change_at_a_time(monkeypatch):
     asked = []
 
-    def run(key, **arguments):
-        asked.append(arguments)
-        skill = 1 + arguments["options"].get("width", 1)
-        return branch("x", "audio", skill, options=arguments["options"])
+    def run(key, experiment, **options):
+        asked.append(experiment)
+        skill = 1 + experiment.options.get("width", 1)
+        return branch("x", "audio", skill, options=dict(experiment.options))
 
     monkeypatch.setattr(engine, "run", run)
     table = fusion.voice_variants({"options.width": (0.5,), "options.kernels": ((3, 3),)})
     assert list(table["changed"]) == ["nothing", "width", "kernels"]
     assert table["to"].tolist() == ["", 0.5, (3, 3)]
-    for arguments in asked:
-        assert arguments["options"]["speech"] == "S2"
-        assert (arguments["split"], arguments["folds"]) == ("actor", (0, 2, 4))
-        assert len(arguments["options"]) <= 2
+    for experiment in asked:
+        assert experiment.options["speech"] == "S2"
+        assert (experiment.split, experiment.folds) == ("actor", (0, 2, 4))
+        assert len(experiment.options) <= 2
     assert (table["p_holm"].dropna() >= table["p"].dropna()).all()
 
 

@@ -10,8 +10,10 @@ import torch
 from emolib import paths, results, synthetic
 from emolib.corpora import manifest as manifests
 from emolib.corpora import pictures, splits
-from emolib.labs import leaks
-from emolib.papers.engine import Dataset, ExperimentError
+from emolib.labs import leaks, learners
+from emolib.papers import engine
+from emolib.papers.engine import Dataset
+from emolib.papers.experiment import Experiment, ExperimentError
 from emolib.training import Samples
 
 EMOTIONS = ("neutral", "happy", "sad", "angry")
@@ -39,11 +41,23 @@ def recordings_of(actors=6, takes=4):
                    manifest, 1, EMOTIONS)  # fmt: skip
 
 
-def classify(learner="neighbour", split="actor", **options):
-    return leaks.classify(
-        learner, corpus="ravdess", modality="both", split=split, mode="full",
-        load=lambda *given: recordings_of(), **options,
-    )  # fmt: skip
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setitem(leaks.INPUTS, "few", lambda corpus, modality, mode: recordings_of())
+    return tmp_path
+
+
+def run(experiment, **options):
+    return engine.run(leaks.LAB, experiment, mode="full", progress=False, **options)
+
+
+def classify(learner="neighbour", split="actor", *, fusion="early", name=None, **fields):
+    options = {"learner": learner, "fusion": fusion}
+    asked = Experiment(
+        "ravdess", "both", split, seeds=(0,), options=options, data={"inputs": "few"}, **fields
+    )
+    return run(asked, name=name)
 
 
 @pytest.mark.parametrize("learner", ["neighbour", "svm"])
@@ -62,7 +76,7 @@ def test_a_leaking_split_must_be_named():
         classify(split="clip")
 
 
-@pytest.mark.parametrize("fusion", leaks.FUSIONS)
+@pytest.mark.parametrize("fusion", learners.FUSIONS)
 def test_every_fusion_tests_every_clip_once_with_probabilities(fusion):
     result = classify("svm", fusion=fusion)
     rows, labels, probabilities, _ = result.pooled()
@@ -152,15 +166,17 @@ def test_planted_twins_are_other_peoples_and_are_used_once(paired_of, share):
         assert known.loc[copy, "actor"] != known.loc[source, "actor"]
 
 
+def shown_twins(share, **fields):
+    return Experiment(
+        "paired", "video", seeds=(0,), data={"inputs": "twins", "share": share}, **fields
+    )
+
+
 def test_the_planted_share_of_twins_is_recovered(paired_of, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
     for name, share in (("none", 0.0), ("some", 0.3)):
-        made = leaks.classify(
-            "neighbour", corpus="paired", modality="video", split="actor", mode="full",
-            load=leaks.twins, data={"share": share}, allow_leak="image" if share else None,
-            experiment=name,
-        )  # fmt: skip
-        results.save(made)
+        asked = shown_twins(share, allow_leak="image" if share else None)
+        results.save(run(asked, name=name))
     table = leaks.recovered(["none", "some"])
     assert table["planted"].tolist()[0] == table["found"].tolist()[0] == 0
     assert table["planted"][1] > 0
@@ -171,22 +187,14 @@ def test_the_planted_share_of_twins_is_recovered(paired_of, tmp_path, monkeypatc
 
 def test_planted_twins_are_refused_until_they_are_named(paired_of):
     with pytest.raises(splits.LeakError, match="near-duplicate"):
-        leaks.classify(
-            "neighbour", corpus="paired", modality="video", split="actor", load=leaks.twins,
-            data={"share": 0.3},
-        )  # fmt: skip
+        run(shown_twins(0.3))
     with pytest.raises(ExperimentError, match="a share of 0 to"):
         leaks.twins(share=0.7)
 
 
 def test_a_room_tone_is_read_from_siblings_and_not_from_other_clips():
-    quiet = {
-        kind: leaks.classify(
-            "neighbour", corpus="synthetic", modality="audio", load=leaks.room_tones, split=kind,
-            allow_leak=kind,
-        )
-        for kind in ("segment", "clip")
-    }  # fmt: skip
+    tones = Experiment("synthetic", "audio", seeds=(0,), data={"inputs": "room tones"})
+    quiet = {kind: run(tones.changed(split=kind, allow_leak=kind)) for kind in ("segment", "clip")}
     known, strange = (quiet[kind].summary["segment_accuracy"].mean for kind in ("segment", "clip"))
     assert known > 0.8 * synthetic.LEAKS["segment"].leaking["segment"]
     assert strange < 0.4
@@ -194,7 +202,8 @@ def test_a_room_tone_is_read_from_siblings_and_not_from_other_clips():
 
 @pytest.mark.realdata
 def test_the_rung_of_another_corpus_shares_no_one_and_has_the_emotions_of_both(recordings):
-    data = leaks.faces("ckplus+fer2013", size=48, mode="quick", root=recordings)
+    crossed = leaks.FULL["svm-shared-corpus"]
+    data, _, _ = engine.prepared(leaks.LAB, crossed, "quick")
     assert len(data.classes) == 6
     assert "contempt" not in data.classes
     for test in ("fer2013", "ckplus"):
@@ -208,7 +217,12 @@ def test_the_rung_of_another_corpus_shares_no_one_and_has_the_emotions_of_both(r
 
 @pytest.mark.realdata
 def test_no_picture_stands_in_both_corpora_of_the_last_rung(recordings):
-    data = leaks.faces("ckplus+fer2013", size=48, root=recordings)
+    data, split, _ = engine.prepared(leaks.LAB, "svm-shared-corpus")
+    stored = results.load(leaks.LAB, "svm-shared-corpus")
+    assert split.digest() == stored.split.sha256
+    assert manifests.digest(data.manifest) == stored.provenance.manifest_sha256
+    assert data.samples.labels.tolist() == stored.samples.labels
+    assert list(data.classes) == stored.classes
     hashes = pictures.perceptual_hashes(data.samples.inputs["video"][:, 0].numpy())
     posed = (data.manifest["corpus"] == "ckplus").to_numpy()
     bits = np.bitwise_count(hashes[posed][:, None] ^ hashes[~posed][None])
@@ -216,17 +230,18 @@ def test_no_picture_stands_in_both_corpora_of_the_last_rung(recordings):
 
 
 def test_faces_of_another_corpus_are_refused_by_name():
-    with pytest.raises(ExperimentError, match=r"ckplus or ckplus\+fer2013"):
+    with pytest.raises(ExperimentError, match="ckplus or fer2013"):
         leaks.faces("savee")
 
 
 def test_a_result_that_was_not_made_keeps_its_row_with_the_command(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
-    results.save(classify(experiment="neighbour-early-actor"))
+    made = classify(learner="neighbour")
+    results.save(made.model_copy(update={"experiment": "neighbour-early-actor"}))
     names = ["neighbour-early-actor", "svm-early-actor", "ding/audio-actor"]
     table = leaks.ladder({"model": names})
     assert table["value"].notna().tolist() == [True, False, False]
-    assert table["command"][1] == "python -m emolib.labs.leaks svm-early-actor"
+    assert table["command"][1] == "emolib train lab_leaks --experiment svm-early-actor"
     assert table["command"][2] == "emolib train ding --experiment audio-actor"
 
 
@@ -250,8 +265,8 @@ def test_a_tidy_ladder_shows_whole_counts_and_only_the_columns_that_say_somethin
 
 def test_comparing_a_result_with_itself_finds_no_difference(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RESULTS", tmp_path)
-    results.save(classify(experiment="one"))
-    results.save(classify(experiment="two"))
+    results.save(classify(name="one"))
+    results.save(classify(name="two"))
     table = leaks.comparisons([("one", "two"), ("one", "missing")])
     assert len(table) == 1
     assert table["difference (points)"].iloc[0] == 0

@@ -78,7 +78,7 @@ class _Trained:
 
 def asked_again(monkeypatch, stored, dataset, split):
     monkeypatch.setattr(studies.results, "load", lambda key, name: stored)
-    monkeypatch.setattr(studies, "declared", lambda key, name: (dataset, split))
+    monkeypatch.setattr(studies.engine, "prepared", lambda key, name: (dataset, split, {}))
 
 
 @pytest.fixture
@@ -196,7 +196,8 @@ def test_look_alikes_are_counted_and_judged_apart(monkeypatch, faces):
     dataset, split = faces
     labels = dataset.samples.labels.numpy()[:6]
     alike = np.array([1, 2, 3, 4, 5, 6, 1, 2])  # the training pictures look like a and b
-    monkeypatch.setattr(studies, "declared", lambda *_: (replace(dataset, images=alike), split))
+    shown = replace(dataset, images=alike)
+    monkeypatch.setattr(studies.engine, "prepared", lambda *_: (shown, split, {}))
     ids = list("abcdef")
     made = {
         "x": _Answers(ids, labels, np.array([0, 0, 1, 1, 1, 0], bool)),

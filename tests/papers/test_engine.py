@@ -1,6 +1,7 @@
 """Experiments: what is refused, what is resumed, and what a leak does to a number."""
 
 import functools
+import shutil
 from dataclasses import replace
 from itertools import product
 
@@ -14,7 +15,8 @@ from emolib.corpora import manifest as manifests
 from emolib.corpora import splits
 from emolib.errors import EmolibError
 from emolib.papers import ding, engine
-from emolib.papers.engine import Dataset, ExperimentError
+from emolib.papers.engine import Dataset
+from emolib.papers.experiment import Experiment, ExperimentError
 from emolib.registry import UnknownPaperError
 from emolib.training import Samples, TrainingRecipe
 
@@ -60,15 +62,16 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-ASK = {
-    "corpus": "ravdess", "split": "actor", "modality": "audio", "mode": "full",
-    "recipe": RECIPE, "options": {"dropout": 0.0}, "device": "cpu", "progress": False,
-}  # fmt: skip
-run = functools.partial(engine.run, "ding")
+ASKED = Experiment("ravdess", "audio", seeds=(0,), options={"dropout": 0.0}, recipe=RECIPE)
+SHORT = replace(ASKED, folds=(0,), recipe=replace(RECIPE, max_epochs=1))
+
+
+def run(experiment, *, mode="full", **options):
+    return engine.run("ding", experiment, mode=mode, device="cpu", progress=False, **options)
 
 
 def test_a_run_ends_in_a_result_with_everything_needed_to_doubt_it():
-    result = run(**ASK, seeds=(0, 1), folds=(0, 1))
+    result = run(replace(ASKED, seeds=(0, 1), folds=(0, 1)))
     assert len(result.runs) == 4
     assert result.level == "clip"
     assert result.title == "Ding, audio, RAVDESS speech, split by actor, 2 of 6 folds"
@@ -96,8 +99,8 @@ def test_a_run_ends_in_a_result_with_everything_needed_to_doubt_it():
 def test_numbers_from_known_actors_say_nothing_about_new_ones(monkeypatch):
     """The point of the book: an actor's own habits look like knowledge of emotion."""
     monkeypatch.setattr(ding, "load", functools.partial(dataset, cue="actor"))
-    leaky = run(**ASK | {"split": "segment"}, folds=(0,), allow_leak="segment")
-    honest = run(**ASK, folds=(0, 3))
+    leaky = run(replace(ASKED, split="segment", folds=(0,), allow_leak="segment"))
+    honest = run(replace(ASKED, folds=(0, 3)))
     assert leaky.summary["accuracy"].mean > 0.9
     assert honest.summary["accuracy"].mean < 0.55  # chance is 0.25, the intervals are wide
     assert leaky.level == "segment"
@@ -110,27 +113,26 @@ def test_numbers_from_known_actors_say_nothing_about_new_ones(monkeypatch):
 @pytest.mark.parametrize("allowed", [None, "actor"])
 def test_a_leaking_split_must_be_asked_for_in_so_many_words(kind, allowed):
     with pytest.raises(splits.LeakError, match=f'allow_leak="{kind}"'):
-        run(**ASK | {"split": kind}, allow_leak=allowed)
+        replace(ASKED, split=kind, allow_leak=allowed)
     with pytest.raises(splits.LeakError, match=f'allow_leak="{kind}"'):
         made = splits.make(kind, dataset().manifest, n_segments=SEGMENTS)
-        run(**ASK | {"split": made}, allow_leak=allowed)
+        replace(ASKED, split=made, allow_leak=allowed)
 
 
 def test_a_split_that_only_claims_to_be_by_actor_is_refused():
     table = splits.make("clip", dataset().manifest, n_segments=SEGMENTS).table
     with pytest.raises(splits.LeakError, match="actor"):
-        run(**ASK | {"split": splits.Split("actor", "ravdess", table)})
+        run(replace(ASKED, split=splits.Split("actor", "ravdess", table)))
 
 
 def test_finished_runs_are_skipped_and_anything_that_matters_makes_new_ones(monkeypatch):
     fits = []
     fit = engine.training.fit
     monkeypatch.setattr(engine.training, "fit", lambda *a, **k: (fits.append(1), fit(*a, **k))[1])
-    ask = ASK | {"recipe": replace(RECIPE, max_epochs=1), "folds": (0,)}
-    first = run(**ask, seeds=(0,))
-    assert run(**ask, seeds=(0,)).runs == first.runs
+    first = run(SHORT)
+    assert run(SHORT).runs == first.runs
     assert len(fits) == 1
-    assert run(**ask, seeds=(0, 1)).runs[0] == first.runs[0]
+    assert run(replace(SHORT, seeds=(0, 1))).runs[0] == first.runs[0]
     assert len(fits) == 2
     for change in (
         {"recipe": replace(RECIPE, max_epochs=1, lr=0.002)},
@@ -139,70 +141,95 @@ def test_finished_runs_are_skipped_and_anything_that_matters_makes_new_ones(monk
         {"split": splits.make("actor", dataset().manifest, seed=1)},
     ):
         before = len(fits)
-        run(**ask | change)
+        run(replace(SHORT, **change))
         assert len(fits) == before + 1, change
 
 
 def test_a_network_can_be_asked_again_by_its_result(folder):
-    result = run(**ASK | {"recipe": replace(RECIPE, max_epochs=2)}, seeds=(3,), folds=(0, 1))
+    result = run(replace(ASKED, recipe=replace(RECIPE, max_epochs=2), seeds=(3,), folds=(0, 1)))
     (folder / "runs" / "ding-damaged").mkdir()
     (folder / "runs" / "ding-damaged" / "seed3-fold1.json").write_text("{")
     split = splits.make("actor", dataset().manifest)
     for fold in (0, 1):
         _, _, test = dataset().parts(split, fold)
         with torch.inference_mode():
-            said = result.network(3, fold)(**test.inputs).softmax(1)
-        np.testing.assert_allclose(said, result.runs[fold].probabilities("segment"), atol=0.01)
+            answers = result.network(3, fold)(**test.inputs).softmax(1)
+        np.testing.assert_allclose(answers, result.runs[fold].probabilities("segment"), atol=0.01)
     result.weights(3, 0).unlink()
     with pytest.raises(results.ResultError, match=r"seed 3, fold 0.*emolib train ding"):
         result.network(3, 0)
 
 
 def test_a_damaged_run_is_made_again(folder):
-    ask = ASK | {"recipe": replace(RECIPE, max_epochs=1), "folds": (0,)}
-    first = run(**ask)
+    first = run(SHORT)
     (file,) = (folder / "runs").rglob("*.json")
     file.write_text(file.read_text()[:100])
     with pytest.warns(UserWarning, match="damaged"):
-        again = run(**ask)
+        again = run(SHORT)
     assert again.runs[0].predictions == first.runs[0].predictions
     assert not list((folder / "runs").rglob("*.pt")), "checkpoints go when their run is finished"
 
 
 def test_the_same_seed_gives_the_same_predictions(folder, monkeypatch):
-    ask = ASK | {"recipe": replace(RECIPE, max_epochs=2), "folds": (0,)}
-    first = run(**ask)
+    twice = replace(SHORT, recipe=replace(RECIPE, max_epochs=2))
+    first = run(twice)
     monkeypatch.setattr(paths, "RUNS", folder / "other")
-    assert run(**ask).runs[0].predictions == first.runs[0].predictions
+    assert run(twice).runs[0].predictions == first.runs[0].predictions
 
 
 def test_processes_give_what_one_process_gives(folder, monkeypatch):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     monkeypatch.setattr(paths, "RUNS", folder / "one")
-    ask = ASK | {"recipe": replace(RECIPE, max_epochs=1), "folds": (0,)}
-    one = run(**ask)
+    one = run(SHORT)
     torch.set_num_threads(threads)
     monkeypatch.setattr(paths, "RUNS", folder / "two")
-    two = run(**ask, n_jobs=2)
+    two = run(SHORT, n_jobs=2)
     assert [r.predictions for r in two.runs] == [r.predictions for r in one.runs]
     assert two.provenance.threads == 1
 
 
-def test_unknown_papers_modes_and_folds_are_refused_by_name():
-    with pytest.raises(UnknownPaperError, match="unknown paper 'dong': known are ding, lu, yang"):
-        engine.run("dong", **ASK)
-    with pytest.raises(ExperimentError, match="unknown mode 'fast'"):
-        run(**ASK | {"mode": "fast"})
-    for bad in ({"folds": (6,)}, {"folds": ()}, {"seeds": ()}):
-        with pytest.raises(ExperimentError, match="folds from 0 to 5"):
-            run(**ASK | bad)
-    with pytest.raises(ExperimentError, match="no experiment nothing: it has audio-segment"):
-        engine.run_full("ding", ["nothing"])
+@pytest.fixture
+def no_features(monkeypatch):
+    """Fail as soon as features would be extracted."""
+    from emolib.corpora import ravdess
+
+    def load(corpus, modality, mode="full", *, augmentation="copies"):
+        pytest.fail("features were extracted")
+
+    monkeypatch.setattr(ding, "load", load)
+    monkeypatch.setattr(ravdess, "manifest", lambda root=None: dataset().manifest)
+
+
+@pytest.mark.usefixtures("no_features")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"mode": "Full"}, "unknown mode 'Full': known are quick, full"),
+        ({"device": "tpu"}, "unknown device 'tpu': known are auto, cpu, cuda, mps"),
+        ({"experiment": "nothing"}, "no experiment nothing: it has audio-segment"),
+        ({"folds": (6,)}, r"folds=\(6,\): ravdess-actor has folds from 0 to 5"),
+        ({"options": {"drop": 0.1}}, "unknown option 'drop': known are hidden, dropout"),
+        ({"options": {"dropout": 7}}, "Ding cannot be built with .*dropout=7: .*between 0 and 1"),
+        ({"options": {"n_classes": 8}}, "n_classes=8 .*the head follows the labels"),
+        ({"modality": "sound"}, "modality='sound'"),
+        ({"data": {"stretch": 2}}, "unknown data option 'stretch': known are augmentation"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_any_feature_is_extracted(arguments, message):
+    fields = {name: arguments.pop(name) for name in list(arguments) if hasattr(ASKED, name)}
+    asked = {"experiment": replace(ASKED, **fields), **arguments}
+    with pytest.raises(ExperimentError, match=message):
+        engine.run("ding", **asked)
+
+
+def test_unknown_papers_are_refused_with_the_papers_and_labs_there_are():
+    with pytest.raises(UnknownPaperError, match=r"'dong': known are ding, lu, .*, lab_leaks"):
+        engine.run("dong", ASKED)
 
 
 def test_quick_mode_shortens_the_recipe_and_says_so():
-    result = run(**ASK | {"mode": "quick"}, folds=(0,))
+    result = run(replace(ASKED, folds=(0,)), mode="quick")
     assert result.runs[0].history_summary["epochs"] == engine.QUICK_EPOCHS
     assert "quick" in result.title and result.experiment.endswith("quick")
 
@@ -295,10 +322,67 @@ def test_real_voices_are_six_segments_of_forty_coefficients(recordings, monkeypa
     assert isinstance(data.manifest, pd.DataFrame)
 
 
-def test_fewer_seeds_than_declared_are_said_in_the_title(monkeypatch):
-    notes = []
-    monkeypatch.setattr(engine, "run", lambda key, **said: notes.append(said["note"]))
-    monkeypatch.setattr(results, "save", lambda made: made)
-    engine.run_full("mostafa", ["mel-ours-actor"], seeds=(0,))
-    engine.run_full("mostafa", ["mel-ours-actor"])
-    assert notes[0] == f"{notes[1]}, 1 of 3 seeds"
+@pytest.mark.parametrize(
+    ("changes", "name", "note"),
+    [
+        ({}, "declared", ""),
+        ({"seeds": (0,)}, "declared", ", 1 of 2 seeds"),
+        ({"folds": (0,)}, "declared", ", 1 of 2 folds"),
+        ({"options": {"dropout": 0.5}}, "declared-dropout-0.5", ""),
+        ({"split": "clip", "allow_leak": "clip", "folds": (0,)}, "declared-clip", ", 1 of 5 folds"),
+    ],
+)
+def test_what_was_changed_of_a_declared_experiment_is_said(monkeypatch, changes, name, note):
+    few = splits.make("actor", dataset().manifest)
+    table = few.table[few.table["fold"] < 2]
+    declared = replace(
+        ASKED, split=splits.Split("actor", "ravdess", table), seeds=(0, 1), recipe=SHORT.recipe
+    )
+    monkeypatch.setitem(ding.FULL, "declared", declared)
+    result = run(declared.changed(**changes), name="declared")
+    assert result.experiment == name
+    kind = changes.get("split", "actor")
+    assert (
+        result.title.partition(" (leaking")[0]
+        == f"Ding, audio, RAVDESS speech, split by {kind}{note}"
+    )
+
+
+def test_another_row_in_the_table_of_experiments_keeps_what_can_be_resumed(tmp_path):
+    ours, theirs = tmp_path / "ours.py", tmp_path / "theirs.py"
+    shutil.copy(ding.__file__, ours)
+    added = "FULL['new'] = Experiment('ravdess', 'audio')\n"
+    theirs.write_text(ours.read_text() + added)
+    assert engine._code(ours) == engine._code(theirs)
+    assert "def prepare" in engine._code(ours)
+    theirs.write_text(ours.read_text().replace("SIDE = 64", "SIDE = 32"))
+    assert engine._code(ours) != engine._code(theirs)
+
+
+def test_two_corpora_are_put_together_clip_by_clip_with_the_emotions_of_both(monkeypatch):
+    here, there = dataset(), dataset(actors=3)
+    rows = np.flatnonzero(np.repeat((there.manifest["emotion"] != "sad").to_numpy(), SEGMENTS))
+    clips = there.manifest.iloc[rows[::SEGMENTS] // SEGMENTS].reset_index(drop=True)
+    there = replace(there, manifest=clips.assign(corpus="savee"), samples=there.samples.take(rows))
+    both = engine.joined([here, there])
+    assert both.classes == ("neutral", "happy", "angry")
+    assert len(both.samples) == SEGMENTS * len(both.manifest)
+    for part in (here, there):
+        number = {clip: at for at, clip in enumerate(part.manifest["clip_id"])}
+        for at, row in enumerate(both.manifest.itertuples()):
+            corpus, _, clip = row.clip_id.partition(":")
+            if corpus != part.manifest["corpus"].iloc[0]:
+                continue
+            mine = slice(SEGMENTS * at, SEGMENTS * (at + 1))
+            theirs = slice(SEGMENTS * number[clip], SEGMENTS * (number[clip] + 1))
+            sound = part.samples.inputs["audio"][theirs]
+            assert torch.equal(both.samples.inputs["audio"][mine], sound)
+            assert {both.classes[label] for label in both.samples.labels[mine]} == {row.emotion}
+    monkeypatch.setattr(ding, "load", lambda corpus, *_: {"ravdess": here, "savee": there}[corpus])
+    crossed = replace(
+        SHORT, corpus="ravdess+savee", split="corpus", split_options={"test": "savee"}
+    )
+    result = run(crossed)
+    assert result.title == "Ding, audio, RAVDESS speech and SAVEE, split by corpus"
+    assert result.experiment == "ravdess-savee-audio-corpus-dropout-0.0"
+    assert sum(result.split.leaks.values()) == 0

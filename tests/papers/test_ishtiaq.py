@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from emolib import models
 from emolib.errors import EmolibError
 from emolib.papers import ishtiaq
-from emolib.papers.streams import ExperimentError, Request
+from emolib.papers.experiment import ExperimentError
+from emolib.papers.streams import Request
 from emolib.training import Samples
 
 
@@ -177,13 +178,11 @@ def test_what_cannot_be_loaded_is_refused_with_a_way_out(arguments, options, mes
         ishtiaq.load(*arguments, **options)
 
 
-def test_every_full_run_names_known_options():
-    for arguments in ishtiaq.FULL.values():
-        options = {"modality": arguments["modality"], **arguments.get("options", {})}
-        model = models.build("ishtiaq", **options)
-        if "design" not in options and options["modality"] == "audio":
+def test_the_light_voice_networks_of_the_full_runs_are_light():
+    for experiment in ishtiaq.FULL.values():
+        if "design" not in experiment.options and experiment.modality == "audio":
+            model = models.build("ishtiaq", modality="audio", **experiment.options)
             assert sum(p.numel() for p in model.parameters()) < 500_000
-        assert arguments["modality"] == "audio" or arguments["corpus"] in ("paired", "ravdess")
 
 
 @pytest.mark.realdata

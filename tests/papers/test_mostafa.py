@@ -91,25 +91,23 @@ def test_a_voice_is_drawn_among_its_versions_in_training_and_is_itself_in_the_te
 
 
 def test_every_full_run_but_those_of_table_3_is_within_the_papers_budget():
-    for name, arguments in FULL.items():
-        if arguments.get("options", {}).get("design") in ("vgg13", "resnet50"):
+    for name, run in FULL.items():
+        if run.options.get("design") in ("vgg13", "resnet50"):
             continue
-        classes = 7 if arguments["corpus"] == "fer2013" else 8
-        model = models.build(
-            "mostafa", classes, modality=arguments["modality"], **arguments.get("options", {})
-        )
+        classes = 7 if run.corpus == "fer2013" else 8
+        model = models.build("mostafa", classes, modality=run.modality, **run.options)
         assert sum(p.numel() for p in model.parameters()) <= 1.2e6, name
 
 
 def test_the_steps_differ_in_one_thing_at_a_time():
     steps = [FULL[f"fer-step-{number}"] for number in range(6)]
-    assert len({step["recipe"].max_epochs for step in steps}) == 1
-    assert len({step["data"]["share"] for step in steps}) == 1
+    assert len({step.recipe.max_epochs for step in steps}) == 1
+    assert len({step.data["share"] for step in steps}) == 1
     for before, after in itertools.pairwise(steps):
         changed = [
-            before["options"] != after["options"],
-            before["data"]["augmentation"] != after["data"]["augmentation"],
-            before["recipe"] != after["recipe"],
+            before.options != after.options,
+            before.data["augmentation"] != after.data["augmentation"],
+            before.recipe != after.recipe,
         ]
         assert sum(changed) == 1
 

@@ -10,9 +10,11 @@ import torch
 from emolib import evaluation, models, paths, training
 from emolib.corpora import CorpusError
 from emolib.labs import grid
+from emolib.models import yang as network
 from emolib.models.yang import LADDER
 from emolib.papers import engine, face_features, yang
-from emolib.papers.streams import ExperimentError, Request
+from emolib.papers.experiment import Experiment, ExperimentError
+from emolib.papers.streams import Request
 
 ONE_EPOCH = replace(face_features.RECIPE, max_epochs=1, batch_size=8)
 
@@ -110,18 +112,39 @@ def test_stored_pictures_become_three_equal_channels_about_zero():
 def test_every_rung_builds_the_network_that_its_features_fit():
     for i, (front_end, options) in enumerate(LADDER, start=1):
         run = yang.FULL[f"paired-rung{i}"]
-        assert (run["data"]["order"] == 1.0) == (front_end == "mfcc")
-        assert run["data"]["face_network"] == options["spatial"]
-        model = models.build("yang", n_classes=7, **run["options"])
-        frames = torch.randn(1, 6, run["options"]["spatial_width"])
+        assert (run.data["order"] == 1.0) == (front_end == "mfcc")
+        assert run.data["face_network"] == options["spatial"]
+        model = models.build("yang", n_classes=7, **run.options)
+        frames = torch.randn(1, 6, run.options["spatial_width"])
         assert model(audio=torch.randn(1, 10, 311), video=frames).shape == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "spatial", "data"),
+    [
+        (Experiment("paired", "both"), "features", {}),
+        (Experiment("paired", "both", data={"face_network": "shufflenetv2"}), "features", None),
+        (Experiment("paired", "video", options={"spatial": "shufflenetv2"}), "shufflenetv2",
+         {"spatial": "pixels"}),
+        (Experiment("paired", "both", data={"spatial": "pixels"}), None, {"spatial": "pixels"}),
+        (Experiment("ravdess", "audio"), None, {}),
+        *((each, each.options.get("spatial"), each.data) for each in yang.FULL.values()),
+    ],
+)  # fmt: skip
+def test_network_and_data_agree_about_the_faces(experiment, spatial, data):
+    complete = yang.completed(experiment)
+    assert complete.options.get("spatial") == spatial
+    assert complete.data == (experiment.data if data is None else data)
+    width = complete.options.get("spatial_width")
+    if spatial == "features" and width:
+        assert width == network.Spatial.WIDTHS[complete.data.get("face_network", "mobilenetv2")]
+    engine.learner("yang", experiment, "quick").check()
 
 
 def test_the_study_of_orders_changes_nothing_but_the_order():
     runs = [yang.FULL[f"audio-{order}"] for order in yang.ORDERS]
-    assert [run["data"] for run in runs] == [{"order": order} for order in yang.ORDERS]
-    rest = [{k: v for k, v in run.items() if k not in ("data", "note")} for run in runs]
-    assert all(run == rest[0] for run in rest)
+    assert [run.data for run in runs] == [{"order": order} for order in yang.ORDERS]
+    assert len({replace(run, data={}, note="") for run in runs}) == 1
     assert yang.ORDERS[0] == 1.0  # the others are compared with the first
 
 
@@ -136,16 +159,6 @@ def test_of_two_orders_that_mirror_each_other_the_study_has_both_and_they_see_th
             yang.mfcc_recipe(p).coefficients(samples, 22_050) for p in (order, 2 - order)
         )
         np.testing.assert_allclose(here, there, atol=1e-3 * np.abs(there).max())
-
-
-def test_full_runs_are_arguments_that_run_takes():
-    import inspect
-
-    known = set(inspect.signature(engine.run).parameters)
-    loads = set(inspect.signature(yang.load).parameters)
-    for name, run in yang.FULL.items():
-        assert set(run) <= known, name
-        assert set(run.get("data", {})) <= loads, name
 
 
 class _Stored:
