@@ -156,7 +156,7 @@ def read_frames(
             packets = _Packets(kept, packets.keyframes, packets.end, packets.unit)
         times = frame_times(packets.duration_s, k) if times is None else times
         wanted = [packets.on_screen(time) for time in times]
-        frames, found = None, {}
+        frames, shown = None, {}
         for stamp, frame in _decode_wanted(container, stream, packets, wanted):
             if frames is None:
                 frames = np.empty((k, *frame.shape), np.uint8)
@@ -167,13 +167,13 @@ def read_frames(
                     "convert the clip to one size",
                     path,
                 )
-            found[stamp] = [i for i, want in enumerate(wanted) if want == stamp]
-            frames[found[stamp]] = frame
+            shown[stamp] = [i for i, want in enumerate(wanted) if want == stamp]
+            frames[shown[stamp]] = frame
     if frames is None:
         raise FeatureProblem("no frame can be decoded", _BROKEN, path)
     for i, want in enumerate(wanted):
-        if want not in found:  # listed, but the decoder gave nothing for it
-            frames[i] = frames[found[min(found, key=lambda stamp, w=want: abs(stamp - w))][0]]
+        if want not in shown:  # listed, but the decoder gave nothing for it
+            frames[i] = frames[shown[min(shown, key=lambda stamp, w=want: abs(stamp - w))][0]]
     return frames
 
 
