@@ -38,6 +38,7 @@ OUT_OF_DATE_PINS = "facenet-pytorch"  # needs --no-deps outside uv: environment.
 
 # What no line of Python here imports, and why it is on the list all the same.
 NOT_IMPORTED = {
+    "dask": "runs features on a cluster: joblib starts it as its backend",
     "dlib-bin": "imported as dlib, a name that its metadata leave out",
     "hatchling": "builds the wheel: started by tests/test_wheel.py and the release",
     "import-linter": "started by `make lint` and tests/test_architecture.py",

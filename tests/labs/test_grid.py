@@ -64,7 +64,7 @@ def no_training(monkeypatch):
 
 AXES = st.dictionaries(
     st.sampled_from(["options.kernel", "options.dropout", "data.level", "recipe.lr"]),
-    st.lists(st.integers(), min_size=1, max_size=3, unique=True),
+    st.lists(st.integers(min_value=1), min_size=1, max_size=3, unique=True),
     max_size=4,
 )
 
