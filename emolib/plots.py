@@ -12,7 +12,7 @@ import html
 import io
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +42,7 @@ HUMAN_COLOR = "#6b6b6b"
 _SPARE_COLORS = ["#0072b2", "#e69f00", "#222222", "#cc79a7", "#598a62", "#919191"]
 _SPARE_MARKERS = "osD^vP"
 
-_STYLE = {
+_STYLE: Any = {
     "figure.dpi": 100,
     "savefig.dpi": 160,
     "savefig.facecolor": "white",
@@ -66,9 +66,10 @@ _STYLE = {
 def style() -> None:
     """Give figures that a notebook draws itself the look of the book's own."""
     import matplotlib as mpl
+    from cycler import cycler
 
     mpl.rcParams.update(_STYLE)
-    mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=[*MODALITY_COLORS.values()])
+    mpl.rcParams["axes.prop_cycle"] = cycler(color=[*MODALITY_COLORS.values()])
 
 
 def _styled(function: Callable) -> Callable:
@@ -416,7 +417,9 @@ def learning_curves(history: pd.DataFrame, *, best_epoch: int | None = None) -> 
     fig = _figure(3.7 * len(quantities) + 0.4, 3.1)
     axes = fig.subplots(1, len(quantities), squeeze=False)[0]
     runs = [run for _, run in history.groupby("run")] if "run" in history else [history]
-    look = {"alpha": 1, "linewidth": 1.8} if len(runs) == 1 else {"alpha": 0.55, "linewidth": 1.1}
+    look: dict[str, Any] = (
+        {"alpha": 1, "linewidth": 1.8} if len(runs) == 1 else {"alpha": 0.55, "linewidth": 1.1}
+    )
     for ax, quantity in zip(axes, quantities, strict=True):
         for (part, (text, line, color)), (number, run) in itertools.product(
             _PARTS.items(), enumerate(runs)
@@ -503,7 +506,12 @@ def stacked(table: pd.DataFrame, *, colors: Mapping[str, str], unit: str) -> "Fi
     ground = {"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0}
     for hatch, column in zip(itertools.cycle(["", "//", "xx", "..", "--"]), table, strict=False):
         counts = table[column].to_numpy()
-        look = {"color": colors[column], "hatch": hatch, "edgecolor": "white", "linewidth": 0.6}
+        look: dict[str, Any] = {
+            "color": colors[column],
+            "hatch": hatch,
+            "edgecolor": "white",
+            "linewidth": 0.6,
+        }
         bars = ax.barh(places, counts, 0.74, left, label=column, **look)
         texts = [f"{count:g}" if count >= least else "" for count in counts]
         ax.bar_label(bars, texts, label_type="center", fontsize=8.5, bbox=ground)
@@ -548,7 +556,7 @@ def sweep(
     """
     fig = _figure(6.0, 3.4)
     ax = fig.subplots()
-    groups = [(None, table)] if group is None else list(table.groupby(group, sort=False))
+    groups = [("", table)] if group is None else list(table.groupby(group, sort=False))
     for i, (name, part) in enumerate(groups):
         part = part.sort_values(x)
         color = MODALITY_COLORS.get(name, _SPARE_COLORS[i % 5])
@@ -726,13 +734,13 @@ def architecture(
     ax = fig.subplots()
     ax.set_axis_off()
     ax.set(xlim=(-0.6, total - 0.4), ylim=(len(branches) - 0.4, -0.6))
-    frame = {"boxstyle": "round,pad=0.35", "facecolor": "white", "linewidth": 1.8}
+    frame: dict[str, Any] = {"boxstyle": "round,pad=0.35", "facecolor": "white", "linewidth": 1.8}
     arrow = {"arrowstyle": "-|>", "color": "#555555", "shrinkA": 26, "shrinkB": 26}
 
     def row(layers: Sequence[tuple[str, str]], first: int, y: float, name: str) -> None:
         look = frame | {"edgecolor": MODALITY_COLORS.get(name, MODALITY_COLORS["both"])}
         for x, text in enumerate(layers, first):
-            place = {"ha": "center", "va": "center", "fontsize": 8}
+            place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
             ax.annotate("\n".join(text), (x, y), **place, bbox=look, zorder=3)
             if x > first:
                 ax.annotate("", (x, y), (x - 1, y), zorder=1, arrowprops=arrow)
@@ -777,9 +785,9 @@ def roofline(models: pd.DataFrame, boards: pd.DataFrame) -> "Figure":
             ax.plot(intensity, reached, marker, color=PUBLISHED_COLOR, label=str(name))
         else:
             ax.axvline(intensity, color=PUBLISHED_COLOR, linewidth=1)
-            place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-            low = (intensity, 0.02 + 0.07 * (i % 8))
-            ax.annotate(str(name), low, (3, 0), **place, fontsize=8, color=PUBLISHED_COLOR)
+            look: dict[str, Any] = {"fontsize": 8, "color": PUBLISHED_COLOR}
+            look |= {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+            ax.annotate(str(name), (intensity, 0.02 + 0.07 * (i % 8)), (3, 0), **look)
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel="arithmetic intensity (FLOP/byte)", ylabel="attainable (GFLOP/s)")
     ax.grid(which="major")

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
 # <link rel="canonical"> and its like say where a page belongs and load nothing.
@@ -28,7 +29,7 @@ class _Page:
     def read(cls, file: Path) -> "_Page":
         from bs4 import BeautifulSoup
 
-        page = BeautifulSoup(file.read_text(encoding="utf8"), "html.parser")
+        page: Any = BeautifulSoup(file.read_text(encoding="utf8"), "html.parser")
         return cls(
             ids={tag[name] for name in ("id", "name") for tag in page.find_all(attrs={name: True})},
             links=[tag["href"] for tag in page.find_all("a", href=True)],

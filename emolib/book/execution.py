@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from emolib import paths
 from emolib.corpora.sources import SOURCES
@@ -166,7 +167,7 @@ def plan(
     notebooks: Sequence[Path], *, mode: str, seed: int, data: Path | None, build: Path
 ) -> tuple[list[Job], list[str]]:
     """List what is to be executed, and what is left out because its recordings are not here."""
-    common = execution_digest()
+    common, recordings = execution_digest(), data or Path()
     jobs, left_out = [], []
 
     def job(notebook: Path, corpus: str) -> Job:
@@ -178,9 +179,9 @@ def plan(
         jobs.append(job(notebook, ""))
         for corpus in real_corpora(read_notebook(notebook)) if data else ():
             missing = [
-                str(data / SOURCES[part].folders[0])
+                str(recordings / SOURCES[part].folders[0])
                 for part in MADE_OF.get(corpus, (corpus,))
-                if not any((data / folder).is_dir() for folder in SOURCES[part].folders)
+                if not any((recordings / folder).is_dir() for folder in SOURCES[part].folders)
             ]
             if missing:
                 left_out.append(f"{notebook.stem} on {corpus}: no folder {', '.join(missing)}")
@@ -370,7 +371,12 @@ def execute_all(
     failures = []
     bar = tqdm(total=len(pending), desc="notebooks", unit="nb", disable=not progress or not pending)
     with bar, ThreadPoolExecutor(max(1, n_jobs)) as pool:
-        options = {"threads": threads, "timeout": timeout, "data": data, "running": running}
+        options: dict[str, Any] = {
+            "threads": threads,
+            "timeout": timeout,
+            "data": data,
+            "running": running,
+        }
         futures = {pool.submit(execute, job, **options): job for job in pending}
         try:
             for future in as_completed(futures):

@@ -73,7 +73,7 @@ def exercise(name: str, tolerance: float = 1e-6, inputs: Inputs | None = None) -
     def register(solution: Callable) -> Callable:
         if name in _EXERCISES:
             raise ValueError(f"there is an exercise {name!r} already: choose another name")
-        hint = " ".join(solution.__doc__.split())
+        hint = " ".join((solution.__doc__ or "").split())
         _EXERCISES[name] = Exercise(solution, hint, tolerance, inputs)
         return solution
 
@@ -326,10 +326,10 @@ def _ghost() -> float:
 @exercise("lu-clips")
 def _clips() -> int:
     """turn each percentage into a count of 491 clips first, then subtract"""
-    n = audit.paper("lu").find("table3/supports").data["n"]
+    n: Any = audit.paper("lu").find("table3/supports").data["n"]
     printed = (audit.Printed(text, percent=True) for text in ("95.93", "97.56"))
-    before, after = (audit.count_of(one, n)[0] for one in printed)
-    return after - before
+    counts: list[Any] = [audit.count_of(one, n) for one in printed]
+    return counts[1][0] - counts[0][0]
 
 
 def _two_answers(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -32,13 +32,13 @@ def mirrored(half: np.ndarray) -> np.ndarray:
     return np.concatenate([half, (half * (-1, 1))[::-1]])
 
 
-def filled(shape: tuple[int, int], pixels: np.ndarray) -> np.ndarray:
+def filled(shape: tuple[int, ...], pixels: np.ndarray) -> np.ndarray:
     """Return the mask (h, w) of a closed outline in pixels (n, 2), uint8, its edge smoothed."""
     mask = np.zeros(shape, np.uint8)
     return cv2.fillPoly(mask, [_fixed(pixels)], 255, cv2.LINE_AA, 4)
 
 
-def stroked(shape: tuple[int, int], paths: list[np.ndarray], thickness: float) -> np.ndarray:
+def stroked(shape: tuple[int, ...], paths: list[np.ndarray], thickness: float) -> np.ndarray:
     """Return the mask (h, w) of open lines in pixels (n, 2), uint8, at least a pixel thick."""
     mask = np.zeros(shape, np.uint8)
     lines = [_fixed(path) for path in paths]
@@ -117,7 +117,7 @@ class Canvas:
         """Return a soft line of height 1 along `path` in face units, or a blob at a point."""
         path = np.asarray(path, float)
         if len(path) == 1:
-            return self.bump(*path[0], width, width, 1.0)
+            return self.bump(path[0, 0], path[0, 1], width, width, 1.0)
         mask = np.zeros(self.shape, np.float32)
         pixels = _fixed((spline(path) - self.origin) * self.k)
         cv2.polylines(mask, [pixels], False, 1.0, max(1, round(width * self.k)), cv2.LINE_AA, 4)
@@ -132,8 +132,8 @@ class Canvas:
     def streaks(self) -> np.ndarray:
         """Return short vertical streaks, mean 0 and sd 1."""
         noise = self.rng.standard_normal(self.shape).astype(np.float32)
-        noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.011 * self.k, sigmaY=0.07 * self.k)
-        return noise / noise.std()
+        streaks = cv2.GaussianBlur(noise, (0, 0), sigmaX=0.011 * self.k, sigmaY=0.07 * self.k)
+        return streaks / streaks.std()
 
     def ragged(self, mask: np.ndarray, amount: float, scale: float = 0.03) -> np.ndarray:
         """Fray the edge of a mask."""

@@ -9,6 +9,7 @@ the room. The 68 points are therefore exact, not estimated.
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from emolib.synthetic.relief import Relief
 
 #: Canvas in face units: left, top, right, bottom.
 _FRAME = (-1.75, -2.05, 1.75, 2.55)
+_ONE_MAP: Any = None  # cv2.remap takes x and y from one array, whatever its types say
 _COARSE = 8  # displacement fields and depths live on a grid this many times coarser
 
 
@@ -147,7 +149,7 @@ class Face:
         """Sample a field of the coarse grid at points (h, w, 2) in face units."""
         where = ((points - self.origin) * self.k + 0.5) / _COARSE - 0.5
         where = where.astype(np.float32)
-        return cv2.remap(field, where, None, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+        return cv2.remap(field, where, _ONE_MAP, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
 
     def _skin(self, units: Mapping[str, float]) -> np.ndarray:
         """Fold, light and pull the painted head: a new canvas (h, w, 4)."""
@@ -180,7 +182,7 @@ class Face:
         fine = cv2.resize(
             coarse.astype(np.float32), None, fx=_COARSE, fy=_COARSE, interpolation=cv2.INTER_LINEAR
         )[: shape[0], : shape[1]]
-        return cv2.remap(image, fine, None, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT)
+        return cv2.remap(image, fine, _ONE_MAP, cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT)
 
     def _lay(self, canvas: np.ndarray, pose: Pose) -> np.ndarray:
         """Turn the head and lay it over the room."""

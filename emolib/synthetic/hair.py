@@ -40,7 +40,7 @@ class Cut:
     left: Points = ()
     curl: float = 0.3
     crown: tuple[float, float] = (0.0, -1.42)
-    back: tuple[float, float, float] | tuple[()] = ()
+    back: tuple[float, ...] = ()
     sheer: float = 0.0
     knot: bool = False
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from emolib import paths
 
 # suffix → (video codec, its options, audio codec, sample rate in Hz); mp3 in flv knows 44.1 kHz.
-_FORMATS = {
+_FORMATS: dict[str, Any] = {
     ".mp4": ("libx264", {"preset": "ultrafast", "crf": "22", "g": "25"}, "aac", 48_000),
     ".m4a": (None, {}, "aac", 48_000),
     ".avi": ("mpeg4", {"qscale": "4", "g": "25"}, "pcm_s16le", 44_100),
@@ -66,7 +67,8 @@ def write_media(
         paths.atomic(path) as temporary,
         av.open(str(temporary), "w", options=exact) as container,
     ):
-        picture = sound = None
+        picture: Any = None
+        sound: Any = None
         if frames is not None:
             picture = container.add_stream(video_codec, rate=fps, options=options)
             picture.height, picture.width = frames[0].shape[:2]
@@ -76,14 +78,14 @@ def write_media(
             sound = container.add_stream(audio_codec, rate=wanted, layout="mono")
             if audio_codec == "aac":
                 sound.bit_rate = 128_000
-        if picture is not None:
+        if frames is not None:
             for index, image in enumerate(frames):
                 frame = av.VideoFrame.from_ndarray(image, format="rgb24")
                 frame.pts = index
                 frame.time_base = Fraction(1, fps)
                 container.mux(picture.encode(frame))
             container.mux(picture.encode(None))
-        if sound is not None:
+        if samples is not None:
             _encode_sound(container, sound, resample(samples, rate, wanted), wanted)
 
 

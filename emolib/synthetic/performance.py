@@ -38,7 +38,7 @@ class Cue:
         """Return a cue that no other clip has."""
         light = (rng.uniform(0, 360), rng.uniform(0.10, 0.45), rng.uniform(0, 2 * np.pi), 0.28)
         tone = tuple((float(f), float(rng.uniform(-58, -36))) for f in _BANDS)
-        return cls(tuple(float(v) for v in light), tone)
+        return cls(light, tone)
 
     def gain(self, size: tuple[int, int], unit: float, centre: np.ndarray) -> np.ndarray:
         """Return the factor on the light of each pixel, float32 (H, W, 3)."""
@@ -138,8 +138,8 @@ class Take:
         """Let the lips speak: sounds open, round and close what the emotion shapes."""
         jaw, rounding, shut = speech.lips_at(seconds).T
         still = np.zeros(len(seconds))
-        talking = (seconds > speech.start - 0.08) & (seconds < speech.end + 0.08)
-        talking = np.convolve(talking, np.ones(5) / 5, "same")
+        spoken = (seconds > speech.start - 0.08) & (seconds < speech.end + 0.08)
+        talking = np.convolve(spoken, np.ones(5) / 5, "same")
         # A shouted vowel opens wider than a murmured one.
         level = 20 * np.log10(np.sqrt(np.mean(np.square(speech.samples))) + 1e-9)
         wide = np.interp(level, [-45, -20], [0.65, 1.15])

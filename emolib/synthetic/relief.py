@@ -192,7 +192,7 @@ class Relief:
             "moustache": upper * (0.65 + 0.3 * speckle),
         }[person.beard]
         cover = cover * (1 - 0.8 * canvas.area(p[48:60], 0.04))
-        strands = 1.0
+        strands: float | np.ndarray = 1.0
         if person.beard != "stubble":
             strands = np.clip(0.9 + 0.25 * canvas.streaks(), 0.2, 1.5)[..., None]
         albedo += (np.array(person.hair, np.float32) * 0.85 * strands - albedo) * cover[..., None]
@@ -203,8 +203,8 @@ class Relief:
             hole = circle(30) * (0.050, 0.024) + np.array([side * wing * 0.50, base - 0.035])
             canvas.darken(canvas.area(hole, 0.012), 0.60)
             around = [(-0.03, -0.18), (0.02, -0.09), (-0.01, -0.01), (-0.09, 0.005)]
-            around = np.array([wing, base]) + around
-            canvas.darken(canvas.ridge(around * (side, 1), 0.018), 0.28)
+            fold = (np.array([wing, base]) + around) * (side, 1)
+            canvas.darken(canvas.ridge(fold, 0.018), 0.28)
         canvas.darken(canvas.bump(0, base + 0.025, 0.13, 0.022, 1.0), 0.12)
 
     def _ears(self) -> None:

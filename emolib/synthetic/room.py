@@ -96,11 +96,11 @@ class Room:
             (slope + 0.05, chin + 1.5),
             (slope + 0.15, 4.6),
         ]
-        edge, outside = mirrored(spline(np.array(ring))), spline(np.array(outside))
+        edge, sleeve = mirrored(spline(np.array(ring))), spline(np.array(outside))
         folds = 1 + 0.10 * np.cos(x * 3.1 + 0.8 * y) * np.clip(y - collar, 0, 1)
         glow = -0.5 * ((x - 0.9 * self.side) / 1.1) ** 2 - 0.5 * ((y - collar - 0.5) / 0.7) ** 2
         cloth = np.array(self.person.shirt, np.float32)
-        shirt = np.concatenate([outside[::-1], edge, outside * (-1, 1)])
+        shirt = np.concatenate([sleeve[::-1], edge, sleeve * (-1, 1)])
         self._lay(
             self._area(shirt, 0.008), cloth * ((0.80 + 0.45 * np.exp(glow)) * folds)[..., None]
         )
