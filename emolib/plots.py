@@ -417,9 +417,7 @@ def learning_curves(history: pd.DataFrame, *, best_epoch: int | None = None) -> 
     fig = _figure(3.7 * len(quantities) + 0.4, 3.1)
     axes = fig.subplots(1, len(quantities), squeeze=False)[0]
     runs = [run for _, run in history.groupby("run")] if "run" in history else [history]
-    look: dict[str, Any] = (
-        {"alpha": 1, "linewidth": 1.8} if len(runs) == 1 else {"alpha": 0.55, "linewidth": 1.1}
-    )
+    alpha, width = (1, 1.8) if len(runs) == 1 else (0.55, 1.1)
     for ax, quantity in zip(axes, quantities, strict=True):
         for (part, (text, line, color)), (number, run) in itertools.product(
             _PARTS.items(), enumerate(runs)
@@ -427,7 +425,7 @@ def learning_curves(history: pd.DataFrame, *, best_epoch: int | None = None) -> 
             if (values := run.get(f"{part}_{quantity}")) is not None:
                 epochs = run.get("epoch", np.arange(1, len(run) + 1))
                 label = text if number == 0 else None
-                ax.plot(epochs, values, line, color=color, label=label, **look)
+                ax.plot(epochs, values, line, color=color, alpha=alpha, lw=width, label=label)
         if best_epoch is not None:
             ax.axvline(best_epoch, color=HUMAN_COLOR, linestyle=":", label=f"kept: {best_epoch}")
         ax.set(xlabel="epoch", ylabel=_UNITS.get(quantity, quantity.replace("_", " ")))
@@ -506,12 +504,7 @@ def stacked(table: pd.DataFrame, *, colors: Mapping[str, str], unit: str) -> "Fi
     ground = {"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0}
     for hatch, column in zip(itertools.cycle(["", "//", "xx", "..", "--"]), table, strict=False):
         counts = table[column].to_numpy()
-        look: dict[str, Any] = {
-            "color": colors[column],
-            "hatch": hatch,
-            "edgecolor": "white",
-            "linewidth": 0.6,
-        }
+        look: Any = {"color": colors[column], "hatch": hatch, "ec": "white", "lw": 0.6}
         bars = ax.barh(places, counts, 0.74, left, label=column, **look)
         texts = [f"{count:g}" if count >= least else "" for count in counts]
         ax.bar_label(bars, texts, label_type="center", fontsize=8.5, bbox=ground)

@@ -1,5 +1,6 @@
 """Execute notebooks: each from a clean copy, several at once, only what has changed."""
 
+import functools
 import hashlib
 import json
 import os
@@ -14,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from emolib import paths
 from emolib.corpora.sources import SOURCES
@@ -371,13 +371,10 @@ def execute_all(
     failures = []
     bar = tqdm(total=len(pending), desc="notebooks", unit="nb", disable=not progress or not pending)
     with bar, ThreadPoolExecutor(max(1, n_jobs)) as pool:
-        options: dict[str, Any] = {
-            "threads": threads,
-            "timeout": timeout,
-            "data": data,
-            "running": running,
-        }
-        futures = {pool.submit(execute, job, **options): job for job in pending}
+        work = functools.partial(
+            execute, threads=threads, timeout=timeout, data=data, running=running
+        )
+        futures = {pool.submit(work, job): job for job in pending}
         try:
             for future in as_completed(futures):
                 job = futures[future]
