@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from emolib import paths
+from emolib import paths, registry
 from emolib.book.execution import Job, Run, files_below, read_notebook, source
 
 BANNER = """\
@@ -75,6 +75,8 @@ def stage(folder: Path, jobs: Sequence[Job], runs: Sequence[Run], pages: Sequenc
     for folder_of_data in ("data/claims", "data/results"):
         for file in files_below(project / folder_of_data):
             content[f"attached/{file.relative_to(project)}"] = file.read_bytes()
+    if (intro := "book/intro.md") in content:
+        content[intro] = content[intro].replace(b"<!-- papers -->", papers_table().encode())
     for job, run in zip(jobs, runs, strict=True):
         if not job.corpus:
             page = with_banner(read_notebook(job.executed), run, job)
@@ -97,6 +99,16 @@ def _write(folder: Path, content: Mapping[str, bytes]) -> None:
         if not target.exists() or target.read_bytes() != data:
             with paths.atomic(target) as temporary:
                 temporary.write_bytes(data)
+
+
+def papers_table() -> str:
+    """Return the papers of the registry as a Markdown table, each with its chapter and its idea."""
+    head = ["| key | paper | the idea in one line |", "|---|---|---|"]
+    rows = [
+        f"| [`{paper.key}`](ch-{paper.key}) | {{cite:t}}`{paper.citation}` | {paper.idea} |"
+        for paper in registry.PAPERS.values()
+    ]
+    return "\n".join(head + rows)
 
 
 def _only_pages(entry, keep: set[str]):

@@ -1,6 +1,7 @@
 """Laying pages out: banner, table of contents, what else the book carries."""
 
-from emolib.book.pages import THEBE, stage, toc_pages
+from emolib import paths, registry
+from emolib.book.pages import THEBE, papers_table, stage, toc_pages
 
 
 def test_the_toc_is_read_in_reading_order(project):
@@ -43,3 +44,10 @@ def test_thebe_and_nothing_else_is_taken_out_of_a_page():
         b"<script>const kept = 1</script>"
     )
     assert THEBE.sub(b"", page) == b"\n<script>const kept = 1</script>"
+
+
+def test_the_first_page_lists_the_papers_of_the_registry():
+    table = papers_table()
+    assert [line.split("`")[1] for line in table.splitlines()[2:]] == list(registry.PAPERS)
+    intro = (paths.PROJECT / "book" / "intro.md").read_text()
+    assert intro.count("<!-- papers -->") == 1, "pages.stage puts the table there"
