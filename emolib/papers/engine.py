@@ -122,7 +122,7 @@ def run(
     choose("mode", mode, ("quick", "full"))
     choose("device", device, ("auto", "cpu", "cuda", "mps"))
     if isinstance(experiment, str):
-        experiment, name = declared(key, experiment), experiment
+        name, experiment = experiment, declared(key, experiment)
     trained = learner(key, experiment, mode, device)
     trained.check()
     _check_early(module, experiment)

@@ -11,6 +11,7 @@ import operator
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -179,6 +180,29 @@ class Experiment:
         words += ["--seeds", ",".join(map(str, self.seeds))]
         words += ["--folds", ",".join(map(str, self.folds))] if self.folds else []
         return shlex.join(["emolib", "train", key, *words, "--mode", mode])
+
+
+def table(module: str, **recipes: "TrainingRecipe") -> dict[str, Experiment]:
+    """Return the experiments of the ``.yml`` beside a module, name → experiment.
+
+    A row holds the fields of an `Experiment`; one whose name begins with ``_`` only lends its
+    own (``<<: *name``). Its ``recipe`` is one of `recipes`, changed: ``{of: RECIPE, lr: 0.01}``.
+
+    Parameters
+    ----------
+    module
+        The ``__file__`` of the paper.
+    recipes
+        Name → recipe.
+    """
+    import yaml
+
+    rows = yaml.safe_load(Path(module).with_suffix(".yml").read_text("utf-8"))
+    declared = {name: row for name, row in rows.items() if not name.startswith("_")}
+    for row in declared.values():
+        if changes := dict(row.get("recipe", {})):
+            row["recipe"] = dataclasses.replace(recipes[changes.pop("of")], **changes)
+    return {name: Experiment(**row) for name, row in declared.items()}
 
 
 def command(key: str, experiment: "str | Experiment") -> str:

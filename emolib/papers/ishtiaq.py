@@ -20,7 +20,7 @@ One sample is one clip: its mel spectrogram, face frames and words. The paper's 
 sampling through which words, which say nothing about emotion in RAVDESS, can pretend to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -33,7 +33,7 @@ from torch.nn import functional as F
 
 from emolib.corpora.manifest import subset
 from emolib.models.ishtiaq import PAD, UNKNOWN, tokenize
-from emolib.papers import augment, streams
+from emolib.papers import augment, experiment, streams
 from emolib.papers.augment import Change, faces_to_input
 from emolib.papers.experiment import Experiment, ExperimentError, choose
 from emolib.papers.mostafa import ALTERED_SOUND, WAVEFORM, LogMel
@@ -252,87 +252,4 @@ def noisy(samples: Samples, modality: str, level: float, seed: int = 0) -> Sampl
 
 # --- the full runs ---------------------------------------------------------------------------
 
-_SWISH = {"activation": "swish"}
-# Two things that the paper's reading loses on the way: see `emolib.models.ishtiaq`.
-_OURS = {"activation": "swish", "stem": "standard", "pooling": "mean"}
-_VOICE = Experiment("ravdess", "audio", options=_SWISH)
-_SHORT = replace(
-    _VOICE, seeds=(0,), folds=(0, 1), options=_OURS, recipe=replace(RECIPE, max_epochs=20)
-)
-_TEXT = replace(
-    _SHORT,
-    modality="text",
-    options={},
-    recipe=replace(RECIPE, max_epochs=5, mixup=0.0),
-    note="words alone, five epochs",
-)
-_PAIRED = Experiment(
-    "paired",
-    "all",
-    folds=(0, 1),
-    options=_SWISH,
-    recipe=replace(FUSION_RECIPE, max_epochs=10),
-    note="three faces of 48×48, ten epochs",
-)
-
-
-def _one_change(what: str, options: Mapping[str, Any] | None = None, **data: Any) -> Experiment:
-    """Return a short run of our reading with one thing changed."""
-    return replace(_SHORT, options=_OURS | (options or {}), data=data, note=f"{what}, 20 epochs")
-
-
-FULL: dict[str, Experiment] = {
-    "audio-actor": _VOICE,
-    "audio-ours-actor": replace(
-        _VOICE, options=_OURS, note="standard first layer, mean of hidden states"
-    ),
-    # One sample is one clip, so a random split of samples is the random split of clips.
-    "audio-clip": replace(_VOICE, split="clip", allow_leak="clip"),
-    # What each step is worth: one thing changed at a time.
-    "audio-short": _one_change("our reading"),
-    "audio-short-separable": _one_change("separable first layer", {"stem": "separable"}),
-    "audio-short-last": _one_change("last hidden state", {"pooling": "last"}),
-    "audio-short-unaltered": _one_change("no altered waveforms", augmentation=("mask",)),
-    "audio-short-moved": _one_change(
-        "spectrograms moved, no altered waveforms", augmentation=("move", "mask")
-    ),
-    "audio-short-band": _one_change("each band's mean taken away", level="band"),
-    "audio-short-absolute": _one_change("loudness kept", level="absolute"),
-    "audio-relu": _one_change("ReLU", {"activation": "relu"}),
-    "audio-gelu": _one_change("GELU", {"activation": "gelu"}),
-    "audio-mish": _one_change("Mish", {"activation": "mish"}),
-    "audio-lstm": _one_change("LSTM", {"recurrent": "lstm"}),
-    # For about the processor time that the light one needs for its 20 epochs.
-    "audio-heavy-equal-time": replace(
-        _SHORT,
-        options=_OURS | {"design": "heavy"},
-        recipe=replace(RECIPE, max_epochs=4),
-        note="heavy design, 4 epochs",
-    ),
-    **{
-        f"paired-{modality.replace(' and ', '-')}-actor": replace(_PAIRED, modality=modality)
-        for modality in ("all", "both", "audio", "video", "audio and text", "video and text")
-    },
-    "paired-heavy-equal-time": replace(
-        _PAIRED,
-        options=_SWISH | {"design": "heavy"},
-        recipe=replace(FUSION_RECIPE, max_epochs=2),
-        note="heavy design, two epochs",
-    ),
-    **{
-        f"paired-depth-{depth}": replace(
-            _PAIRED,
-            seeds=(0,),
-            folds=(0,),
-            options=_SWISH | {"depth": depth},
-            note=f"{depth} + {depth} layers, {_PAIRED.note}",
-        )
-        for depth in range(1, 7)
-    },
-    "text-actor": _TEXT,
-    "text-confounded": replace(
-        _TEXT,
-        data={"statements": "confounded"},
-        note="words alone, each emotion in one sentence only, five epochs",
-    ),
-}
+FULL: dict[str, Experiment] = experiment.table(__file__, RECIPE=RECIPE, FUSION_RECIPE=FUSION_RECIPE)
