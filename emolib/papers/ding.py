@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emolib.papers import experiment, streams
+from emolib.papers import streams
 from emolib.papers.dataset import Dataset
-from emolib.papers.experiment import Experiment, choose
+from emolib.papers.experiment import Experiment, choose, experiments_beside
 from emolib.papers.streams import Declaration, Request, Stream
 from emolib.training import Samples, TrainingRecipe
 
@@ -144,4 +144,4 @@ def _noisy(pictures: Tensor, seed: int) -> Tensor:
 
 # --- the full runs -------------------------------------------------------------------------
 
-FULL: dict[str, Experiment] = experiment.table(__file__, RECIPE=RECIPE)
+FULL: dict[str, Experiment] = experiments_beside(__file__, RECIPE=RECIPE)

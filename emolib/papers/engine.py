@@ -132,7 +132,7 @@ def run(
     runs = _run_all(work, n_jobs, progress)
     samples = results.TestClips(
         clip_ids=dataset.manifest["clip_id"].tolist(),
-        labels=_clip_labels(dataset).tolist(),
+        labels=dataset.samples.labels[:: dataset.n_segments].tolist(),
         actors=dataset.manifest["actor"].tolist(),
     )
     level, n_segments = level_of(split, dataset), dataset.n_segments
@@ -347,11 +347,16 @@ class Learner(Protocol):
     `files` hold the code.
     """
 
-    name: str
-    note: str
-    recipe: Mapping[str, Any]
-    options: Mapping[str, Any]
-    files: Sequence[Path]
+    @property
+    def name(self) -> str: ...
+    @property
+    def note(self) -> str: ...
+    @property
+    def recipe(self) -> Mapping[str, Any]: ...
+    @property
+    def options(self) -> Mapping[str, Any]: ...
+    @property
+    def files(self) -> Sequence[Path]: ...
 
     def check(self) -> None:
         """Refuse options that the model has not got, within a second."""
@@ -406,27 +411,25 @@ class Network:
             model = models.build(self.key, **self.options).eval()
             model(**models.example_inputs(self.key, batch=1, **self.options))
 
-    def answer(self, dataset: Dataset, rows: Mapping, seed: int, file: Path, bar: bool) -> Answers:
-        """Train with early stopping on the validation rows, and keep the weights."""
-        from safetensors.torch import save_model
-
+    def fitted(
+        self, dataset: Dataset, rows: Mapping, seed: int, bar: bool, checkpoint: Path | None = None
+    ) -> tuple[training.Fit, Samples]:
+        """Train with early stopping on the validation rows; return the test samples as well."""
         train, valid, test = dataset.take(rows)
         training.seed_everything(seed)
-        fitted = training.fit(
-            models.build(self.key, n_classes=len(dataset.classes), **self.options),
-            train,
-            valid,
-            self.training,
-            seed=seed,
-            checkpoint=file.with_suffix(".pt"),
-            prepare=dataset.prepare,
-            augment=dataset.augment,
-            device=self.device,
-            progress=bar,
-        )
+        model = models.build(self.key, n_classes=len(dataset.classes), **self.options)
+        changes = {"prepare": dataset.prepare, "augment": dataset.augment, "device": self.device}
+        options = changes | {"seed": seed, "checkpoint": checkpoint, "progress": bar}
+        return training.fit(model, train, valid, self.training, **options), test
+
+    def answer(self, dataset: Dataset, rows: Mapping, seed: int, file: Path, bar: bool) -> Answers:
+        """Train the network and keep its weights."""
+        from safetensors.torch import save_model
+
+        fitted, test = self.fitted(dataset, rows, seed, bar, checkpoint=file.with_suffix(".pt"))
         probabilities = training.predict(fitted.model, test, prepare=dataset.prepare)
         with paths.atomic(file.with_suffix(".safetensors")) as temporary:
-            save_model(fitted.model, temporary)
+            save_model(fitted.model, str(temporary))
         history = fitted.history
         best = history.iloc[fitted.best_epoch - 1]
         summary = {
@@ -587,10 +590,6 @@ def judge(
     return metrics, predictions
 
 
-def _clip_labels(dataset: Dataset) -> np.ndarray:
-    return dataset.samples.labels[:: dataset.n_segments].cpu().numpy()
-
-
 # --- what names a run ----------------------------------------------------------------------
 
 
@@ -675,16 +674,6 @@ def trained(
     module = paper(key)
     dataset = module.load(corpus, modality, "quick", progress=progress)
     split = splits.make("actor", dataset.manifest, seed=seed, n_segments=dataset.n_segments)
-    train, valid, test = dataset.parts(split)
-    training.seed_everything(seed)
-    fit = training.fit(
-        models.build(key, n_classes=len(dataset.classes), modality=modality),
-        train,
-        valid,
-        module.RECIPE.quick(epochs),
-        seed=seed,
-        prepare=dataset.prepare,
-        augment=dataset.augment,
-        progress=progress,
-    )
+    brief = Network(key, {"modality": modality}, module.RECIPE.quick(epochs))
+    fit, test = brief.fitted(dataset, dataset.rows(split), seed, progress)
     return dataset, fit, test

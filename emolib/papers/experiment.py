@@ -98,7 +98,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Bring every field into its one form, or refuse it."""
-        fixed = {name: _fixed(name, getattr(self, name)) for name in _MAPPINGS}
+        fixed: dict[str, Any] = {name: _fixed(name, getattr(self, name)) for name in _MAPPINGS}
         fixed["seeds"] = _whole_numbers("seeds", self.seeds)
         if self.folds is not None:
             fixed["folds"] = _whole_numbers("folds", self.folds)
@@ -182,7 +182,7 @@ class Experiment:
         return shlex.join(["emolib", "train", key, *words, "--mode", mode])
 
 
-def table(module: str, **recipes: "TrainingRecipe") -> dict[str, Experiment]:
+def experiments_beside(module: str, **recipes: "TrainingRecipe") -> dict[str, Experiment]:
     """Return the experiments of the ``.yml`` beside a module, name → experiment.
 
     A row holds the fields of an `Experiment`; one whose name begins with ``_`` only lends its
@@ -240,7 +240,7 @@ def _without_lists(value: Any) -> Any:
     return tuple(map(_without_lists, value)) if isinstance(value, list | tuple) else value
 
 
-def _whole_numbers(name: str, values: object) -> tuple[int, ...]:
+def _whole_numbers(name: str, values: Any) -> tuple[int, ...]:
     try:
         numbers = tuple(operator.index(value) for value in values)
     except TypeError:

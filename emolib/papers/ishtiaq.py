@@ -33,9 +33,9 @@ from torch.nn import functional as F
 
 from emolib.corpora.manifest import subset
 from emolib.models.ishtiaq import PAD, UNKNOWN, tokenize
-from emolib.papers import augment, experiment, streams
+from emolib.papers import augment, streams
 from emolib.papers.augment import Change, faces_to_input
-from emolib.papers.experiment import Experiment, ExperimentError, choose
+from emolib.papers.experiment import Experiment, ExperimentError, choose, experiments_beside
 from emolib.papers.mostafa import ALTERED_SOUND, WAVEFORM, LogMel
 from emolib.papers.streams import Declaration, Request, Stream, fewer
 from emolib.training import Samples, TrainingRecipe
@@ -252,4 +252,6 @@ def noisy(samples: Samples, modality: str, level: float, seed: int = 0) -> Sampl
 
 # --- the full runs ---------------------------------------------------------------------------
 
-FULL: dict[str, Experiment] = experiment.table(__file__, RECIPE=RECIPE, FUSION_RECIPE=FUSION_RECIPE)
+FULL: dict[str, Experiment] = experiments_beside(
+    __file__, RECIPE=RECIPE, FUSION_RECIPE=FUSION_RECIPE
+)

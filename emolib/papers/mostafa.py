@@ -26,9 +26,9 @@ from torch import Tensor
 from emolib import corpora
 from emolib.corpora.manifest import subset
 from emolib.features.audio import MelSpectrogram
-from emolib.papers import augment, experiment, streams
+from emolib.papers import augment, streams
 from emolib.papers.augment import Change, faces_to_input
-from emolib.papers.experiment import Experiment, ExperimentError, choose
+from emolib.papers.experiment import Experiment, ExperimentError, choose, experiments_beside
 from emolib.papers.streams import Declaration, Request, Stream
 from emolib.training import TrainingRecipe
 
@@ -201,4 +201,6 @@ def prepare(
 
 # --- the full runs -------------------------------------------------------------------------
 
-FULL: dict[str, Experiment] = experiment.table(__file__, RECIPE=RECIPE, FACES=FACES, VOICES=VOICES)
+FULL: dict[str, Experiment] = experiments_beside(
+    __file__, RECIPE=RECIPE, FACES=FACES, VOICES=VOICES
+)
