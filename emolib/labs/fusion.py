@@ -94,7 +94,7 @@ def fused(face: results.Result, speech: results.Result, how: str = "geometric") 
         probabilities = evaluation.fuse(both, how)
         judged = evaluation.evaluate(labels[rows], probabilities, face.classes, draws=1)
         metrics = {name: getattr(judged, name) for name in (*results.METRICS, "log_loss", "ece")}
-        packed = {"clip": results.Packed.pack(rows, probabilities, bits=16)}
+        packed = {"clip": results.Packed.pack(rows.tolist(), probabilities, bits=16)}
         runs.append(run.model_copy(update={"metrics": metrics, "predictions": packed}))
     if not runs:
         raise ExperimentError(
@@ -531,7 +531,7 @@ def leave_one_emotion_out(
     labels, n = dataset.samples.labels.numpy(), len(dataset.classes)
     inputs = [learners.flat(values) for values in dataset.samples.inputs.values()]
     folds = list(range(split.n_folds) if folds is None else folds)
-    answers = {emotion: [] for emotion in (None, *range(n))}
+    answers: dict[int | None, list[np.ndarray]] = {one: [] for one in (None, *range(n))}
     for fold, emotion in product(folds, answers):
         rows = dataset.rows(split, fold)
         shown = {part: at[labels[at] != emotion] for part, at in rows.items()}
@@ -682,7 +682,7 @@ def voice_variants(
         variants.
     """
     base = engine.declared("lu", "audio-actor", **{"seeds": (0,), "folds": (0, 2, 4), **changes})
-    parts = []
+    parts: list[pd.DataFrame] = []
     for axis, values in variants.items():
         table = grid.run("lu", base, {axis: values}, mode="full", progress=False)
         table["accuracy"] = [one.summary["accuracy"].mean for one in table.attrs["results"]]

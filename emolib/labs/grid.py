@@ -49,7 +49,7 @@ def _laid_over(base: Experiment, changes: Mapping[str, Any]) -> Experiment:
     """Return `base` with dotted changes."""
     for name, value in changes.items():
         outer, dot, inner = name.partition(".")
-        if outer == "recipe":
+        if outer == "recipe" and base.recipe:
             base = replace(base, recipe=replace(base.recipe, **{inner: value}))
         else:
             base = base.changed(**{outer: {inner: value} if dot else value})
@@ -157,7 +157,7 @@ def _tested_on(result: results.Result) -> tuple:
 
 
 def compare(
-    reference: results.Result, others: Mapping[str, results.Result], *, metric: str = "uar"
+    reference: results.Result, others: Mapping[Any, results.Result], *, metric: str = "uar"
 ) -> pd.DataFrame:
     """Compare stored results with a reference, as `run` compares the cells of a grid.
 

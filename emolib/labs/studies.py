@@ -89,7 +89,9 @@ def orders(metric: str = "uar") -> pd.DataFrame:
         }
         if order != 1.0:
             row["better"] = f"{int((gain > 0).sum())} of {len(pairs)}"
-            _, row["p"] = evaluation.corrected_t_test(gain, first["train"]["n"], first["test"]["n"])
+            _, row["p"] = evaluation.corrected_t_test(
+                gain.tolist(), first["train"]["n"], first["test"]["n"]
+            )
         rows.append(row)
     table = pd.DataFrame(rows)
     return table.assign(p_holm=evaluation.holm(table["p"]))
@@ -133,7 +135,7 @@ def _disturbed(
         rows = torch.tensor([present]).expand(len(samples), -1)
         with torch.inference_mode():
             answers = model(**samples.inputs, present=rows).softmax(1).numpy()
-        return evaluation.evaluate(samples.labels, answers, dataset.classes, draws=1).uar
+        return evaluation.evaluate(samples.labels.numpy(), answers, dataset.classes, draws=1).uar
 
     everything = [True] * len(names)
     rows = [{"what": "nothing", "modality": "", "level": 0.0, "uar": uar(test, everything)}]

@@ -1,15 +1,21 @@
 """What a paper trains on: samples as tensors, and the clips they come from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from emolib.corpora import splits
-from emolib.training import Samples
+from emolib.training import Augment, Prepare, Samples
+
+
+def as_stored(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:
+    """Give the network what is stored."""
+    return inputs
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,8 @@ class Dataset:
     manifest: pd.DataFrame
     n_segments: int
     classes: tuple[str, ...]
-    prepare: Callable | None = None
-    augment: Callable | None = None
+    prepare: Prepare = as_stored
+    augment: Augment | None = None
     features: dict[str, Any] = field(default_factory=dict)
     standardise: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     copies: tuple[Samples, ...] = ()

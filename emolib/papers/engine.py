@@ -29,7 +29,7 @@ from emolib.corpora import manifest as manifests
 from emolib.corpora import splits
 from emolib.papers.dataset import Dataset
 from emolib.papers.experiment import Experiment, ExperimentError, choose, command
-from emolib.training import Samples, TrainingRecipe
+from emolib.training import Fit, Samples, TrainingRecipe
 
 __all__ = ["Dataset", "Experiment", "ExperimentError", "command", "run"]
 
@@ -141,7 +141,7 @@ def run(
         key=key,
         experiment=_name(work, name),
         title=_title(work, name),
-        mode=mode,
+        mode="quick" if mode == "quick" else "full",
         corpus=experiment.corpus,
         modality=experiment.modality,
         level=level,
@@ -413,14 +413,23 @@ class Network:
 
     def fitted(
         self, dataset: Dataset, rows: Mapping, seed: int, bar: bool, checkpoint: Path | None = None
-    ) -> tuple[training.Fit, Samples]:
+    ) -> tuple[Fit, Samples]:
         """Train with early stopping on the validation rows; return the test samples as well."""
         train, valid, test = dataset.take(rows)
         training.seed_everything(seed)
-        model = models.build(self.key, n_classes=len(dataset.classes), **self.options)
-        changes = {"prepare": dataset.prepare, "augment": dataset.augment, "device": self.device}
-        options = changes | {"seed": seed, "checkpoint": checkpoint, "progress": bar}
-        return training.fit(model, train, valid, self.training, **options), test
+        fit = training.fit(
+            models.build(self.key, n_classes=len(dataset.classes), **self.options),
+            train,
+            valid,
+            self.training,
+            seed=seed,
+            checkpoint=checkpoint,
+            prepare=dataset.prepare,
+            augment=dataset.augment,
+            device=self.device,
+            progress=bar,
+        )
+        return fit, test
 
     def answer(self, dataset: Dataset, rows: Mapping, seed: int, file: Path, bar: bool) -> Answers:
         """Train the network and keep its weights."""
@@ -496,8 +505,8 @@ def _run_all(work: _Work, n_jobs: int, progress: bool) -> list[results.Run]:
     from tqdm import tqdm
 
     wanted = [(seed, fold) for seed in work.experiment.seeds for fold in work.folds]
-    done = {pair: _finished(work.file(*pair)) for pair in wanted}
-    todo = [pair for pair in wanted if done[pair] is None]
+    done = {pair: run for pair in wanted if (run := _finished(work.file(*pair)))}
+    todo = [pair for pair in wanted if pair not in done]
     single = len(todo) == 1
     jobs = (delayed(_run_one)(work, *pair, n_jobs > 1, progress and single) for pair in todo)
     with tqdm(
@@ -553,7 +562,7 @@ def _run_one(work: _Work, seed: int, fold: int, one_thread: bool, progress: bool
 
 def judge(
     dataset: Dataset, level: results.Level, rows: np.ndarray, probabilities: np.ndarray
-) -> tuple[dict[str, float], dict[str, results.Packed]]:
+) -> tuple[dict[str, float], dict[results.Level, results.Packed]]:
     """Return metrics and packed predictions of the test rows, by segment and by clip.
 
     Parameters
@@ -567,7 +576,9 @@ def judge(
     """
     n_segments = dataset.n_segments
     labels = dataset.samples.labels.cpu().numpy()[rows]
-    by_level = {"segment": (rows, labels, probabilities)} if n_segments > 1 else {}
+    by_level: dict[results.Level, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+    if n_segments > 1:
+        by_level["segment"] = (rows, labels, probabilities)
     if level == "clip":
         by_level["clip"] = (
             rows[::n_segments] // n_segments,
@@ -584,7 +595,7 @@ def judge(
         if each == "segment":
             metrics |= {f"segment_{name}": getattr(judged, name) for name in results.METRICS}
     predictions = {
-        each: results.Packed.pack(where, predicted, bits=8 if each == "segment" else 16)
+        each: results.Packed.pack(where.tolist(), predicted, bits=8 if each == "segment" else 16)
         for each, (where, _, predicted) in by_level.items()
     }
     return metrics, predictions
@@ -615,7 +626,7 @@ def _digest(
     apart = {"engine", "experiment", *registry.PAPERS}
     shared = [file for file in sorted(here.glob("*.py")) if file.stem not in apart]
     for text in map(
-        _code, (Path(evaluation.__file__), Path(module.__file__), *learner.files, *shared)
+        _code, (Path(evaluation.__file__), Path(inspect.getfile(module)), *learner.files, *shared)
     ):
         digest.update(hashlib.sha256(text.encode()).digest())
     for samples in (dataset.samples, *dataset.copies):
@@ -653,7 +664,7 @@ def trained(
     epochs: int = QUICK_EPOCHS,
     seed: int = 0,
     progress: bool = True,
-) -> tuple[Dataset, training.Fit, Samples]:
+) -> tuple[Dataset, Fit, Samples]:
     """Train a paper's network briefly, as `run` does in quick mode, and keep it to look into.
 
     Parameters

@@ -63,7 +63,9 @@ def normalised(pictures: Tensor) -> Tensor:
 
 def untrained(name: str, seed: int = 0) -> FaceNetwork:
     """Return a network with random weights: it tells faces apart, but nobody told it how."""
-    return FaceNetwork(name, _classifier(name, seed).spatial, {"network": name, "trained": "no"})
+    return FaceNetwork(
+        name, _classifier(name, seed).get_submodule("spatial"), {"network": name, "trained": "no"}
+    )
 
 
 def trained(
@@ -109,7 +111,7 @@ def trained(
         "valid_accuracy": stored["valid_accuracy"],
         "digest": digest,
     }
-    return FaceNetwork(name, model.spatial, said)
+    return FaceNetwork(name, model.get_submodule("spatial"), said)
 
 
 def _classifier(name: str, seed: int, n_classes: int = 7) -> torch.nn.Module:
