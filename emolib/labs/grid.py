@@ -150,6 +150,12 @@ def _compared(reference: results.Result, result: results.Result, metric: str) ->
     return {"difference": difference, "p": compared.mcnemar_p, "test": "McNemar, exact"}
 
 
+def stored(key: str, experiments: Mapping[Any, str]) -> dict[Any, results.Result]:
+    """Return those of some experiments of a paper (name → experiment) that have been made."""
+    made = {name: one for name, one in experiments.items() if results.path(key, one).exists()}
+    return {name: results.load(key, one) for name, one in made.items()}
+
+
 def _tested_on(result: results.Result) -> tuple:
     """Return what two results must share to be compared sample by sample."""
     where = [(run.seed, run.fold, tuple(np.asarray(run.rows(result.level)))) for run in result.runs]

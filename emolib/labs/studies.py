@@ -20,7 +20,7 @@ from tqdm import tqdm
 from emolib import devices, evaluation, export, models, paths, results, training
 from emolib.corpora import fer2013, pictures, splits
 from emolib.errors import EmolibError
-from emolib.labs import fusion, label_noise
+from emolib.labs import fusion, grid, label_noise
 from emolib.papers import engine, ishtiaq, mostafa, streams, yang
 from emolib.papers.experiment import command
 from emolib.training import Samples
@@ -60,11 +60,7 @@ def orders(metric: str = "uar") -> pd.DataFrame:
     StudyError
         If there is no result of the ordinary transform.
     """
-    stored = {
-        order: results.load("yang", f"audio-{order}")
-        for order in yang.ORDERS
-        if results.path("yang", f"audio-{order}").exists()
-    }
+    stored = grid.stored("yang", {order: f"audio-{order}" for order in yang.ORDERS})
     if 1.0 not in stored:
         raise StudyError(f"there is no reference: run `{command('yang', 'audio-1.0')}`")
     shared = sorted(set.intersection(*(set(result.seeds) for result in stored.values())))

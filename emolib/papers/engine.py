@@ -34,6 +34,8 @@ from emolib.training import Fit, Samples, TrainingRecipe
 __all__ = ["Dataset", "Experiment", "ExperimentError", "command", "run"]
 
 QUICK_EPOCHS = 3
+#: What a run is judged by.
+METRICS = (*results.METRICS, "log_loss", "ece")
 #: Options of a paper's `load` that change where or how it works, and not what comes out.
 _PLACES = ("root", "n_jobs", "progress", "device")
 
@@ -589,9 +591,7 @@ def judge(
     for each, (_, truth, predicted) in by_level.items():
         judged = evaluation.evaluate(truth, predicted, dataset.classes, draws=1)
         if each == level:
-            metrics |= {
-                name: getattr(judged, name) for name in (*results.METRICS, "log_loss", "ece")
-            }
+            metrics |= {name: getattr(judged, name) for name in METRICS}
         if each == "segment":
             metrics |= {f"segment_{name}": getattr(judged, name) for name in results.METRICS}
     predictions = {

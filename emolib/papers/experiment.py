@@ -147,25 +147,21 @@ class Experiment:
             fields.setdefault("allow_leak", None)
         return dataclasses.replace(self, **fields)
 
-    def to_command(self, key: str, name: str | None = None, *, mode: str = "full") -> str:
-        """Return the ``emolib train`` command that makes the result of this experiment.
+    def to_command(self, key: str, *, mode: str = "full") -> str:
+        """Return the ``emolib train`` command that makes a result like this, field by field.
 
         Parameters
         ----------
         key
             The paper or lab.
-        name
-            Its name in the table ``FULL``; without it the command spells out every field.
         mode
-            Said where there is no name: what is declared is run in full.
+            "quick" or "full".
 
         Raises
         ------
         ExperimentError
-            If it has a recipe or a split of its own and no name: a command cannot hold them.
+            If it has a recipe or a split of its own: a command cannot hold them.
         """
-        if name is not None:
-            return f"emolib train {key} --experiment {name}"
         if self.recipe is not None or self.kind is not self.split:
             raise ExperimentError(
                 "a command cannot hold a recipe or a table of folds: declare the experiment in "

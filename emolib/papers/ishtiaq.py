@@ -28,13 +28,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from emolib.corpora.manifest import subset
 from emolib.models.ishtiaq import PAD, UNKNOWN, tokenize
 from emolib.papers import augment, streams
-from emolib.papers.augment import Change, faces_to_input
+from emolib.papers.augment import Change
 from emolib.papers.experiment import Experiment, ExperimentError, choose, experiments_beside
 from emolib.papers.mostafa import ALTERED_SOUND, WAVEFORM, LogMel
 from emolib.papers.streams import Declaration, Request, Stream, fewer
@@ -112,7 +111,7 @@ def declare(
                 form=_words, describe=lambda _: {"recipe": f"word numbers, {WORDS} a clip"}
             ),
         },
-        prepare=prepare,
+        prepare=augment.drawn,
         augment=augment.augmenter(
             [change for name, change in CHANGES.items() if name in augmentation]
         ),
@@ -151,7 +150,8 @@ def spoken(decibels: np.ndarray, steps: int = STEPS) -> np.ndarray:
     decibels
         Shape (n_mels, T).
     """
-    loudness = _decibels((10 ** (decibels / 10)).sum(axis=0))
+    power = (10 ** (decibels / 10)).sum(axis=0)
+    loudness = 10 * np.log10(np.maximum(power, 1e-10))
     heard = np.flatnonzero(loudness > loudness.max() - TRIM_DB)
     floor = decibels.max() - FLOOR_DB
     words = np.maximum(decibels[:, heard[0] : heard[-1] + 1], floor)
@@ -159,10 +159,6 @@ def spoken(decibels: np.ndarray, steps: int = STEPS) -> np.ndarray:
     words = words[:, start : start + steps]
     missing = steps - words.shape[1]
     return np.pad(words, ((0, 0), (missing, 0)), constant_values=floor).astype(np.float32)
-
-
-def _decibels(power: np.ndarray) -> np.ndarray:
-    return 10 * np.log10(np.maximum(power, 1e-10))
 
 
 def _faces(values: np.ndarray) -> np.ndarray:
@@ -225,14 +221,8 @@ def mutual_information(one: Sequence, other: Sequence) -> float:
 # --- from stored values to inputs, and what a batch goes through in training ----------------
 
 
-def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:
-    """Draw a version of each voice, (B, 1, 64, 64), and scale grey values 0…255 to [-1, 1]."""
-    ready = dict(inputs)
-    if "audio" in ready:
-        ready["audio"] = augment.one_version(ready["audio"], generator)[:, None]
-    if "video" in ready:
-        ready["video"] = faces_to_input(ready["video"])
-    return ready
+#: Draw a version of each voice, (B, 1, 64, 64), and scale faces.
+prepare = augment.drawn
 
 
 def noisy(samples: Samples, modality: str, level: float, seed: int = 0) -> Samples:

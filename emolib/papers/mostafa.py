@@ -27,7 +27,7 @@ from emolib import corpora
 from emolib.corpora.manifest import subset
 from emolib.features.audio import MelSpectrogram
 from emolib.papers import augment, streams
-from emolib.papers.augment import Change, faces_to_input
+from emolib.papers.augment import Change
 from emolib.papers.experiment import Experiment, ExperimentError, choose, experiments_beside
 from emolib.papers.streams import Declaration, Request, Stream
 from emolib.training import TrainingRecipe
@@ -189,13 +189,9 @@ def prepare(
     inputs: dict[str, Tensor], generator: torch.Generator | None, *, level: str = "clip"
 ) -> dict[str, Tensor]:
     """Draw a version of each voice and normalise it, (B, 1, 64, 94); scale faces to [-1, 1]."""
-    ready = {}
-    if "audio" in inputs:
-        ready["audio"] = decibels_to_input(
-            augment.one_version(inputs["audio"], generator)[:, None], level
-        )
-    if "video" in inputs:
-        ready["video"] = faces_to_input(inputs["video"])
+    ready = augment.drawn(inputs, generator)
+    if "audio" in ready:
+        ready["audio"] = decibels_to_input(ready["audio"], level)
     return ready
 
 
