@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from emolib import corpora, evaluation, registry, results
-from emolib.corpora import fer2013, paired, pictures, splits
+from emolib.corpora import fer2013, paired, pictures, ravdess, splits
 from emolib.features.audio import MelSpectrogram
 from emolib.labs.learners import LEARNERS, Plain
 from emolib.papers import ding, engine
@@ -88,7 +88,8 @@ def numbers(
     if modality != "video":
         inputs["audio"] = (sound.mean(1, keepdim=True) if segments == 1 else sound).flatten(0, 1)
     if modality != "audio":
-        inputs["video"] = _action_units(manifest, root).repeat_interleave(segments, 0)
+        units = torch.from_numpy(ravdess.action_units(root).loc[manifest["clip_id"]].to_numpy())
+        inputs["video"] = units.float().repeat_interleave(segments, 0)
     if normalise == "speaker":
         speaker = np.repeat(manifest["actor"].to_numpy(), segments)
         inputs = {name: _by_speaker(values, speaker) for name, values in inputs.items()}
@@ -106,13 +107,6 @@ def numbers(
             "clips_left_out": voices.features["clips_left_out"],
         },
     )
-
-
-def _action_units(manifest: pd.DataFrame, root: str | Path | None) -> torch.Tensor:
-    from emolib.corpora import ravdess
-
-    table = ravdess.action_units(root).loc[manifest["clip_id"]]
-    return torch.tensor(table.to_numpy(), dtype=torch.float32)
 
 
 def _by_speaker(values: torch.Tensor, speaker: np.ndarray) -> torch.Tensor:
@@ -162,17 +156,28 @@ def faces(
     manifest = manifest[kept].reset_index(drop=True)
     pixels = resized(np.array(corpora.CORPORA[corpus].images(root)[kept]), size)
     made_of = {"faces": f"{results.corpus_name(corpus)} 48×48 → {size}×{size}"}
-    return _pictures(corpus, manifest, pixels, made_of)
+    return _dataset(corpus, manifest, pixels, made_of)
 
 
-def _pictures(
-    corpus: str, manifest: pd.DataFrame, pixels: np.ndarray, features: dict[str, Any], **fields: Any
+def _dataset(
+    corpus: str, manifest: pd.DataFrame, values: np.ndarray, features: dict[str, Any], **fields: Any
 ) -> Dataset:
-    """Return one picture for each clip, as Ding's network takes them."""
+    """Return pictures (clips, H, W) as Ding's network takes them, or sounds (samples, k)."""
     names, labels = classes(corpus, manifest)
-    samples = Samples({"video": torch.from_numpy(pixels)[:, None]}, labels)
-    features = features | {"clips_left_out": 0}
-    return Dataset(samples, manifest, 1, names, prepare=ding.prepare, features=features, **fields)
+    segments = len(values) // len(manifest)
+    inputs = {"video": values[:, None]} if values.ndim == 3 else {"audio": values}
+    return Dataset(
+        Samples(
+            {name: torch.from_numpy(one) for name, one in inputs.items()},
+            labels.repeat_interleave(segments),
+        ),
+        manifest,
+        segments,
+        names,
+        prepare=ding.prepare if values.ndim == 3 else as_stored,
+        features=features | {"clips_left_out": 0},
+        **fields,
+    )
 
 
 def voices(
@@ -276,15 +281,7 @@ def room_tones(
         for row in manifest.to_dict("records")
         for part in np.array_split(recipe.compute(row), ding.SEGMENTS, axis=1)
     ]
-    names, labels = classes(corpus, manifest)
-    sound = torch.tensor(np.array(floors), dtype=torch.float32)
-    return Dataset(
-        samples=Samples({"audio": sound}, labels.repeat_interleave(ding.SEGMENTS)),
-        manifest=manifest,
-        n_segments=ding.SEGMENTS,
-        classes=names,
-        features={"floor": repr(recipe), "clips_left_out": 0},
-    )
+    return _dataset(corpus, manifest, np.array(floors, np.float32), {"floor": repr(recipe)})
 
 
 def plant_duplicates(
@@ -352,7 +349,7 @@ def twins(
         "copy_of": dict(zip(clips[copies].tolist(), clips[sources].tolist(), strict=True)),
     }
     images = pictures.near_duplicates(pixels)[:, None]
-    return _pictures(corpus, manifest, pixels, features, images=images)
+    return _dataset(corpus, manifest, pixels, features, images=images)
 
 
 def _pairs(manifest: pd.DataFrame, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ from emolib import devices, evaluation, export, models, paths, results, training
 from emolib.corpora import fer2013, pictures, splits
 from emolib.errors import EmolibError
 from emolib.labs import fusion, grid, label_noise
-from emolib.papers import engine, ishtiaq, mostafa, streams, yang
+from emolib.papers import augment, engine, ishtiaq, mostafa, streams, yang
 from emolib.papers.experiment import command
 from emolib.training import Samples
 
@@ -184,13 +184,11 @@ def look_alikes(
             f"{without} and {within} have no seed in common: run `{command('mostafa', within)}`"
         )
     left_out, left_in = (_answers(result, seeds, ids) for result in stored)  # (seeds, N, classes)
+    right = [answers.argmax(2) == labels for answers in (left_out, left_in)]
     table = []
     every = np.ones_like(known)
     for name, shown in (("all", every), ("with a look-alike", known), ("without", ~known)):
-        accuracy = [
-            float((answers[:, shown].argmax(2) == labels[shown]).mean())
-            for answers in (left_out, left_in)
-        ]
+        accuracy = [float(each[:, shown].mean()) for each in right]
         tested = evaluation.paired_comparison(
             labels[shown], left_out[:, shown].mean(0), left_in[:, shown].mean(0)
         )
@@ -309,7 +307,7 @@ def looking(names: Iterable[str] = LOOKERS) -> pd.DataFrame:
 
 def face_views(samples: Samples) -> list[torch.Tensor]:
     """Return ten views of faces, each (N, 1, 48, 48): as they are, mirrored, moved."""
-    faces = mostafa.faces_to_input(samples.inputs["video"])
+    faces = augment.faces_to_input(samples.inputs["video"])
     wide = torch.nn.functional.pad(faces, [MOVED] * 4, mode="replicate")
     views = []
     for down, right in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2)):
@@ -353,6 +351,10 @@ def _asked_often(
     counts: Iterable[int],
 ) -> pd.DataFrame:
     """Judge every choice of a result's seeds, asked about so many versions of each test clip."""
+
+    def answered(network: torch.nn.Module, test: Sequence[Samples]) -> np.ndarray:
+        return np.stack([training.predict(network, each) for each in test], axis=1)
+
     tables = []
     for name in names:
         result = results.load(key, name)
@@ -361,17 +363,13 @@ def _asked_often(
         tests = {fold: versions(dataset.parts(split, fold)[2]) for fold in folds}
         answers = {
             seed: np.concatenate(
-                [_answered(result.network(seed, fold), tests[fold]) for fold in folds]
+                [answered(result.network(seed, fold), tests[fold]) for fold in folds]
             )
             for seed in tqdm(result.seeds, desc=name, unit="seed")
         }  # seed → (clips, versions, classes)
         rows = np.concatenate([dataset.rows(split, fold)["test"] for fold in folds])
         tables.append(_judged(result, answers, rows, dataset, counts))
     return pd.concat(tables, ignore_index=True)
-
-
-def _answered(network: torch.nn.Module, versions: Sequence[Samples]) -> np.ndarray:
-    return np.stack([training.predict(network, each) for each in versions], axis=1)
 
 
 def _judged(

@@ -115,7 +115,13 @@ class Experiment:
             choose("leak", self.allow_leak, splits.ALLOWS)
         if "modality" in self.options:
             raise ExperimentError("modality is a field of an experiment, not one of its options")
-        _check_recipe(self.recipe)
+        if self.recipe is not None:
+            from emolib.training import TrainingRecipe
+
+            if not isinstance(self.recipe, TrainingRecipe):
+                raise ExperimentError(
+                    f"recipe={self.recipe!r}: give a TrainingRecipe, or None for the paper's"
+                )
         _check_leak(self.kind, self.allow_leak)
 
     def __hash__(self) -> int:
@@ -251,15 +257,6 @@ def _whole_numbers(name: str, values: Any) -> tuple[int, ...]:
             f"such as {name}=(0, 1, 2)"
         )
     return numbers
-
-
-def _check_recipe(recipe: object) -> None:
-    if recipe is None:
-        return
-    from emolib.training import TrainingRecipe
-
-    if not isinstance(recipe, TrainingRecipe):
-        raise ExperimentError(f"recipe={recipe!r}: give a TrainingRecipe, or None for the paper's")
 
 
 def _check_leak(kind: str, allow_leak: str | None) -> None:

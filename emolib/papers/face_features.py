@@ -129,23 +129,16 @@ def _classifier(name: str, seed: int, n_classes: int = 7) -> torch.nn.Module:
 
 
 def _train(
-    model: torch.nn.Module,
-    samples: Samples,
-    recipe: TrainingRecipe,
-    file: Path,
-    *,
-    seed: int,
-    **options: Any,
+    model: torch.nn.Module, samples: Samples, recipe: TrainingRecipe, file: Path, **options: Any
 ) -> None:
     """Keep what a tenth of the samples calls the best weights; `options` are `training.fit`'s."""
-    order = np.random.default_rng(seed).permutation(len(samples))
+    order = np.random.default_rng(options["seed"]).permutation(len(samples))
     cut = len(order) // 10
     fitted = training.fit(
         model,
         samples.take(order[cut:]),
         samples.take(order[:cut]),
         recipe,
-        seed=seed,
         augment=augmenter([("video", mirror)]),
         prepare=lambda inputs, _: {"video": normalised(inputs["video"])},
         **options,

@@ -221,10 +221,6 @@ def mutual_information(one: Sequence, other: Sequence) -> float:
 # --- from stored values to inputs, and what a batch goes through in training ----------------
 
 
-#: Draw a version of each voice, (B, 1, 64, 64), and scale faces.
-prepare = augment.drawn
-
-
 def noisy(samples: Samples, modality: str, level: float, seed: int = 0) -> Samples:
     """Return prepared samples with Gaussian noise of sd `level` on one modality.
 
