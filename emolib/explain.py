@@ -183,7 +183,7 @@ def regions(
         key, corpus, modality, epochs=epochs, seed=seed, progress=progress
     )
     chosen = test.take(torch.arange(0, len(test), max(1, len(test) // samples)))
-    inputs = dataset.prepare(chosen.inputs, None) if dataset.prepare else chosen.inputs
+    inputs = dataset.prepare(chosen.inputs, None)
     attribution = integrated_gradients(fit.model, inputs, chosen.labels, baselines="mean")
     scores = [
         region_scores(attribution, regions_of(name, value), modality=name).assign(modality=name)

@@ -93,8 +93,8 @@ def fused(face: results.Result, speech: results.Result, how: str = "geometric") 
         both = [np.clip(one.probabilities(), _SMALLEST, 1) for one in (run, voice)]
         probabilities = evaluation.fuse(both, how)
         judged = evaluation.evaluate(labels[rows], probabilities, face.classes, draws=1)
-        metrics = {name: getattr(judged, name) for name in (*results.METRICS, "log_loss", "ece")}
-        packed = {"clip": results.Packed.pack(rows, probabilities, bits=16)}
+        metrics = {name: getattr(judged, name) for name in engine.METRICS}
+        packed = {"clip": results.Packed.pack(rows.tolist(), probabilities, bits=16)}
         runs.append(run.model_copy(update={"metrics": metrics, "predictions": packed}))
     if not runs:
         raise ExperimentError(
@@ -140,11 +140,7 @@ def same_classes(
 def branches(prefix: str = "paired") -> dict[str, results.Result]:
     """Return the stored branches of the ablation: "F1" … "F4", "S1" … "S3", those there are."""
     named = {f: f"{prefix}-video-{f}" for f in FACE} | {s: f"{prefix}-audio-{s}" for s in SPEECH}
-    return {
-        name: results.load("lu", experiment)
-        for name, experiment in named.items()
-        if results.path("lu", experiment).exists()
-    }
+    return grid.stored("lu", named)
 
 
 def cells(trained: Mapping[str, results.Result], metric: str = "accuracy") -> pd.DataFrame:
@@ -289,27 +285,24 @@ def by_group(labels: np.ndarray, answers: np.ndarray, classes: Sequence[str]) ->
         One row a group: ``axis, group``; ``classes`` in it; ``mean F1`` over its emotions, the
         paper's reading; ``group F1``: right when the answer is any emotion of the group.
     """
-    labels, answers = np.asarray(labels), np.asarray(answers)
-    confusion = np.zeros((len(classes), len(classes)), int)
-    np.add.at(confusion, (labels, answers), 1)
+    confusion = evaluation.confusion_matrix(labels, answers, len(classes))
     rows = []
-    for axis, groups in GROUPS.items():
-        for name, members in groups.items():
-            inside = np.array([emotion in members for emotion in classes])
-            if not inside.any():
-                continue
-            hits = np.diag(confusion)[inside]
-            either = confusion[inside].sum(1) + confusion[:, inside].sum(0)
-            block = confusion[np.ix_(inside, inside)].sum()
-            rows.append(
-                {
-                    "axis": axis,
-                    "group": name,
-                    "classes": int(inside.sum()),
-                    "mean F1": float(np.mean(2 * hits / np.maximum(either, 1))),
-                    "group F1": float(2 * block / max(either.sum(), 1)),
-                }
-            )
+    for axis, name in ((axis, name) for axis, groups in GROUPS.items() for name in groups):
+        inside = np.isin(classes, GROUPS[axis][name])
+        if not inside.any():
+            continue
+        hits = np.diag(confusion)[inside]
+        either = confusion[inside].sum(1) + confusion[:, inside].sum(0)
+        block = confusion[np.ix_(inside, inside)].sum()
+        rows.append(
+            {
+                "axis": axis,
+                "group": name,
+                "classes": int(inside.sum()),
+                "mean F1": float(np.mean(2 * hits / np.maximum(either, 1))),
+                "group F1": float(2 * block / max(either.sum(), 1)),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -531,7 +524,7 @@ def leave_one_emotion_out(
     labels, n = dataset.samples.labels.numpy(), len(dataset.classes)
     inputs = [learners.flat(values) for values in dataset.samples.inputs.values()]
     folds = list(range(split.n_folds) if folds is None else folds)
-    answers = {emotion: [] for emotion in (None, *range(n))}
+    answers: dict[int | None, list[np.ndarray]] = {one: [] for one in (None, *range(n))}
     for fold, emotion in product(folds, answers):
         rows = dataset.rows(split, fold)
         shown = {part: at[labels[at] != emotion] for part, at in rows.items()}
@@ -611,13 +604,10 @@ def voices_without(prefix: str = "audio-without", reference: str = "audio-actor"
     DataFrame
         As `leave_one_emotion_out`; empty where a result is missing.
     """
-    wanted = {emotion: f"{prefix}-{emotion}" for emotion in CLASSES}
-    there = {e: name for e, name in wanted.items() if results.path("lu", name).exists()}
-    if not there or not results.path("lu", reference).exists():
+    stored = grid.stored("lu", {emotion: f"{prefix}-{emotion}" for emotion in CLASSES})
+    if not stored or not results.path("lu", reference).exists():
         return pd.DataFrame()
-    full = results.load("lu", reference)
-    stored = {emotion: results.load("lu", name) for emotion, name in there.items()}
-    return omitted_emotions(full, stored)
+    return omitted_emotions(results.load("lu", reference), stored)
 
 
 def omitted_emotions(full: results.Result, stored: Mapping[str, results.Result]) -> pd.DataFrame:
@@ -682,7 +672,7 @@ def voice_variants(
         variants.
     """
     base = engine.declared("lu", "audio-actor", **{"seeds": (0,), "folds": (0, 2, 4), **changes})
-    parts = []
+    parts: list[pd.DataFrame] = []
     for axis, values in variants.items():
         table = grid.run("lu", base, {axis: values}, mode="full", progress=False)
         table["accuracy"] = [one.summary["accuracy"].mean for one in table.attrs["results"]]

@@ -49,7 +49,7 @@ def _laid_over(base: Experiment, changes: Mapping[str, Any]) -> Experiment:
     """Return `base` with dotted changes."""
     for name, value in changes.items():
         outer, dot, inner = name.partition(".")
-        if outer == "recipe":
+        if outer == "recipe" and base.recipe:
             base = replace(base, recipe=replace(base.recipe, **{inner: value}))
         else:
             base = base.changed(**{outer: {inner: value} if dot else value})
@@ -150,6 +150,12 @@ def _compared(reference: results.Result, result: results.Result, metric: str) ->
     return {"difference": difference, "p": compared.mcnemar_p, "test": "McNemar, exact"}
 
 
+def stored(key: str, experiments: Mapping[Any, str]) -> dict[Any, results.Result]:
+    """Return those of some experiments of a paper (name → experiment) that have been made."""
+    made = {name: one for name, one in experiments.items() if results.path(key, one).exists()}
+    return {name: results.load(key, one) for name, one in made.items()}
+
+
 def _tested_on(result: results.Result) -> tuple:
     """Return what two results must share to be compared sample by sample."""
     where = [(run.seed, run.fold, tuple(np.asarray(run.rows(result.level)))) for run in result.runs]
@@ -157,7 +163,7 @@ def _tested_on(result: results.Result) -> tuple:
 
 
 def compare(
-    reference: results.Result, others: Mapping[str, results.Result], *, metric: str = "uar"
+    reference: results.Result, others: Mapping[Any, results.Result], *, metric: str = "uar"
 ) -> pd.DataFrame:
     """Compare stored results with a reference, as `run` compares the cells of a grid.
 

@@ -6,7 +6,7 @@ told from what a model has learned. `FULL` declares the runs as a paper does, an
 lab_leaks --experiment …`` makes them; results lie under ``data/results/lab_leaks``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn import functional as F
 
 from emolib import corpora, evaluation, registry, results
-from emolib.corpora import fer2013, paired, pictures, splits
+from emolib.corpora import fer2013, paired, pictures, ravdess, splits
 from emolib.features.audio import MelSpectrogram
 from emolib.labs.learners import LEARNERS, Plain
 from emolib.papers import ding, engine
-from emolib.papers.engine import Dataset
+from emolib.papers.dataset import Dataset, as_stored
 from emolib.papers.experiment import LEAKING, Experiment, ExperimentError, choose, command
-from emolib.papers.streams import classes
+from emolib.papers.streams import classes, resized
 from emolib.training import Samples, TrainingRecipe
 
 LAB = "lab_leaks"
@@ -89,7 +88,8 @@ def numbers(
     if modality != "video":
         inputs["audio"] = (sound.mean(1, keepdim=True) if segments == 1 else sound).flatten(0, 1)
     if modality != "audio":
-        inputs["video"] = _action_units(manifest, root).repeat_interleave(segments, 0)
+        units = torch.from_numpy(ravdess.action_units(root).loc[manifest["clip_id"]].to_numpy())
+        inputs["video"] = units.float().repeat_interleave(segments, 0)
     if normalise == "speaker":
         speaker = np.repeat(manifest["actor"].to_numpy(), segments)
         inputs = {name: _by_speaker(values, speaker) for name, values in inputs.items()}
@@ -99,7 +99,7 @@ def numbers(
             inputs, voices.samples.labels[:: ding.SEGMENTS].repeat_interleave(segments)
         ),
         n_segments=segments,
-        prepare=None,
+        prepare=as_stored,
         features={
             "numbers": {name: values.shape[1] for name, values in inputs.items()},
             "segments": segments,
@@ -107,13 +107,6 @@ def numbers(
             "clips_left_out": voices.features["clips_left_out"],
         },
     )
-
-
-def _action_units(manifest: pd.DataFrame, root: str | Path | None) -> torch.Tensor:
-    from emolib.corpora import ravdess
-
-    table = ravdess.action_units(root).loc[manifest["clip_id"]]
-    return torch.tensor(table.to_numpy(), dtype=torch.float32)
 
 
 def _by_speaker(values: torch.Tensor, speaker: np.ndarray) -> torch.Tensor:
@@ -161,21 +154,29 @@ def faces(
         few = kept.cumsum() % 10 == 0
     kept = (kept & few if mode == "quick" else kept).to_numpy()
     manifest = manifest[kept].reset_index(drop=True)
-    pixels = torch.from_numpy(np.array(corpora.CORPORA[corpus].images(root)[kept]))[:, None]
-    if size != pixels.shape[-1]:
-        large = F.interpolate(pixels.float(), (size, size), mode="bilinear", align_corners=False)
-        pixels = large.round().clamp(0, 255).to(torch.uint8)
+    pixels = resized(np.array(corpora.CORPORA[corpus].images(root)[kept]), size)
+    made_of = {"faces": f"{results.corpus_name(corpus)} 48×48 → {size}×{size}"}
+    return _dataset(corpus, manifest, pixels, made_of)
+
+
+def _dataset(
+    corpus: str, manifest: pd.DataFrame, values: np.ndarray, features: dict[str, Any], **fields: Any
+) -> Dataset:
+    """Return pictures (clips, H, W) as Ding's network takes them, or sounds (samples, k)."""
     names, labels = classes(corpus, manifest)
+    segments = len(values) // len(manifest)
+    inputs = {"video": values[:, None]} if values.ndim == 3 else {"audio": values}
     return Dataset(
-        samples=Samples({"video": pixels}, labels),
-        manifest=manifest,
-        n_segments=1,
-        classes=names,
-        prepare=ding.prepare,
-        features={
-            "faces": f"{results.corpus_name(corpus)} 48×48 → {size}×{size}",
-            "clips_left_out": 0,
-        },
+        Samples(
+            {name: torch.from_numpy(one) for name, one in inputs.items()},
+            labels.repeat_interleave(segments),
+        ),
+        manifest,
+        segments,
+        names,
+        prepare=ding.prepare if values.ndim == 3 else as_stored,
+        features=features | {"clips_left_out": 0},
+        **fields,
     )
 
 
@@ -275,19 +276,12 @@ def room_tones(
         "synthetic", root, actors=2, modality="audio", statements=1, leak="segment", progress=False
     )
     recipe = MelSpectrogram(n_mels=128, duration_s=None)
-    floors = []
-    for row in manifest.to_dict("records"):
-        parts = np.array_split(recipe.compute(row), ding.SEGMENTS, axis=1)
-        floors.extend(np.quantile(part, 0.1, axis=1) for part in parts)
-    names, labels = classes(corpus, manifest)
-    sound = torch.tensor(np.array(floors), dtype=torch.float32)
-    return Dataset(
-        samples=Samples({"audio": sound}, labels.repeat_interleave(ding.SEGMENTS)),
-        manifest=manifest,
-        n_segments=ding.SEGMENTS,
-        classes=names,
-        features={"floor": repr(recipe), "clips_left_out": 0},
-    )
+    floors = [
+        np.quantile(part, 0.1, axis=1)
+        for row in manifest.to_dict("records")
+        for part in np.array_split(recipe.compute(row), ding.SEGMENTS, axis=1)
+    ]
+    return _dataset(corpus, manifest, np.array(floors, np.float32), {"floor": repr(recipe)})
 
 
 def plant_duplicates(
@@ -350,20 +344,12 @@ def twins(
     altered, order = plant_duplicates(pixels[sources], len(sources), seed)
     pixels[copies[order]] = altered[len(sources) :]
     clips = manifest["clip_id"].to_numpy()
-    names, labels = classes(corpus, manifest)
-    return Dataset(
-        samples=Samples({"video": torch.from_numpy(pixels)[:, None]}, labels),
-        manifest=manifest,
-        n_segments=1,
-        classes=names,
-        prepare=ding.prepare,
-        features={
-            "faces": "FER2013 48×48, one for each clip",
-            "copy_of": dict(zip(clips[copies].tolist(), clips[sources].tolist(), strict=True)),
-            "clips_left_out": 0,
-        },
-        images=pictures.near_duplicates(pixels)[:, None],
-    )
+    features = {
+        "faces": "FER2013 48×48, one for each clip",
+        "copy_of": dict(zip(clips[copies].tolist(), clips[sources].tolist(), strict=True)),
+    }
+    images = pictures.near_duplicates(pixels)[:, None]
+    return _dataset(corpus, manifest, pixels, features, images=images)
 
 
 def _pairs(manifest: pd.DataFrame, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -371,17 +357,17 @@ def _pairs(manifest: pd.DataFrame, count: int, seed: int) -> tuple[np.ndarray, n
     rng = np.random.default_rng(seed)
     actor, free = manifest["actor"].to_numpy(), np.ones(len(manifest), bool)
     emotion = manifest["emotion"].to_numpy()
-    copies, sources = [], []
+    pairs: list[tuple[int, int]] = []
     for row in rng.permutation(len(manifest)):
-        if len(copies) == count:
+        if len(pairs) == count:
             break
         others = np.flatnonzero(free & (emotion == emotion[row]) & (actor != actor[row]))
         if free[row] and len(others):
             source = rng.choice(others)
-            copies.append(row)
-            sources.append(source)
+            pairs.append((row, source))
             free[[row, source]] = False
-    return np.array(copies, int), np.array(sources, int)
+    copies, sources = np.array(pairs, int).reshape(-1, 2).T
+    return copies, sources
 
 
 def recovered(names: Sequence[str]) -> pd.DataFrame:
@@ -431,7 +417,7 @@ def recovered(names: Sequence[str]) -> pd.DataFrame:
 
 # --- the full runs -------------------------------------------------------------------------
 
-INPUTS = {
+INPUTS: Mapping[str, Callable[..., Dataset]] = {
     "numbers": numbers,
     "faces": faces,
     "voices": voices,
@@ -577,7 +563,7 @@ def ladder(experiments_of: Mapping[str, Sequence[str]], metric: str = "accuracy"
         (leaking pairs of training and test rows), ``seeds``, ``title``, ``command``.
     """
     rows = [
-        {"model": model} | _rung(*f"{LAB}/{name}".split("/")[-2:], metric)
+        {"model": model} | _rung(f"{LAB}/{name}", metric)
         for model, names in experiments_of.items()
         for name in names
     ]
@@ -586,8 +572,9 @@ def ladder(experiments_of: Mapping[str, Sequence[str]], metric: str = "accuracy"
     return pd.DataFrame(rows, columns=list(dict.fromkeys(columns))).astype(counts)
 
 
-def _rung(key: str, experiment: str, metric: str) -> dict[str, object]:
+def _rung(name: str, metric: str) -> dict[str, object]:
     """Return what one result says, or the command that makes it."""
+    key, experiment = name.split("/")[-2:]
     if not results.path(key, experiment).exists():
         return {"rung": experiment.split("-")[-1], "command": command(key, experiment)}
     result = results.load(key, experiment)
@@ -632,7 +619,7 @@ def in_words(table: pd.DataFrame, knob: str, x: str) -> str:
     )
 
 
-def compare(first: str, second: str) -> dict[str, float]:
+def compare(first: str, second: str) -> dict[str, float | None]:
     """Compare two of the lab's results on the same clips: McNemar, and t over folds and seeds."""
     a, b = results.load(LAB, first), results.load(LAB, second)
     if a.split.sha256 != b.split.sha256:
@@ -641,18 +628,19 @@ def compare(first: str, second: str) -> dict[str, float]:
     _, labels, left, _ = a.pooled()
     _, _, right, _ = b.pooled()
     seen = (table["n_train"] + table["n_valid"]).mean()
+    gain = table["accuracy_second"] - table["accuracy"]
     outcome = evaluation.paired_comparison(
         labels,
         left,
         right,
-        fold_differences=(table["accuracy_second"] - table["accuracy"]).tolist(),
+        fold_differences=gain.tolist(),
         n_train=seen,
         n_test=table["n_test"].mean(),
     )
     return {
         "only first right": outcome.only_first,
         "only second right": outcome.only_second,
-        "difference (points)": 100 * float(np.mean(table["accuracy_second"] - table["accuracy"])),
+        "difference (points)": 100 * float(gain.mean()),
         "McNemar p (first seed)": outcome.mcnemar_p,
         "corrected t": outcome.t,
         "p of t": outcome.t_p,

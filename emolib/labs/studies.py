@@ -20,8 +20,8 @@ from tqdm import tqdm
 from emolib import devices, evaluation, export, models, paths, results, training
 from emolib.corpora import fer2013, pictures, splits
 from emolib.errors import EmolibError
-from emolib.labs import fusion, label_noise
-from emolib.papers import engine, ishtiaq, mostafa, streams, yang
+from emolib.labs import fusion, grid, label_noise
+from emolib.papers import augment, engine, ishtiaq, mostafa, streams, yang
 from emolib.papers.experiment import command
 from emolib.training import Samples
 
@@ -60,11 +60,7 @@ def orders(metric: str = "uar") -> pd.DataFrame:
     StudyError
         If there is no result of the ordinary transform.
     """
-    stored = {
-        order: results.load("yang", f"audio-{order}")
-        for order in yang.ORDERS
-        if results.path("yang", f"audio-{order}").exists()
-    }
+    stored = grid.stored("yang", {order: f"audio-{order}" for order in yang.ORDERS})
     if 1.0 not in stored:
         raise StudyError(f"there is no reference: run `{command('yang', 'audio-1.0')}`")
     shared = sorted(set.intersection(*(set(result.seeds) for result in stored.values())))
@@ -89,7 +85,9 @@ def orders(metric: str = "uar") -> pd.DataFrame:
         }
         if order != 1.0:
             row["better"] = f"{int((gain > 0).sum())} of {len(pairs)}"
-            _, row["p"] = evaluation.corrected_t_test(gain, first["train"]["n"], first["test"]["n"])
+            _, row["p"] = evaluation.corrected_t_test(
+                gain.tolist(), first["train"]["n"], first["test"]["n"]
+            )
         rows.append(row)
     table = pd.DataFrame(rows)
     return table.assign(p_holm=evaluation.holm(table["p"]))
@@ -133,7 +131,7 @@ def _disturbed(
         rows = torch.tensor([present]).expand(len(samples), -1)
         with torch.inference_mode():
             answers = model(**samples.inputs, present=rows).softmax(1).numpy()
-        return evaluation.evaluate(samples.labels, answers, dataset.classes, draws=1).uar
+        return evaluation.evaluate(samples.labels.numpy(), answers, dataset.classes, draws=1).uar
 
     everything = [True] * len(names)
     rows = [{"what": "nothing", "modality": "", "level": 0.0, "uar": uar(test, everything)}]
@@ -186,13 +184,11 @@ def look_alikes(
             f"{without} and {within} have no seed in common: run `{command('mostafa', within)}`"
         )
     left_out, left_in = (_answers(result, seeds, ids) for result in stored)  # (seeds, N, classes)
+    right = [answers.argmax(2) == labels for answers in (left_out, left_in)]
     table = []
     every = np.ones_like(known)
     for name, shown in (("all", every), ("with a look-alike", known), ("without", ~known)):
-        accuracy = [
-            float((answers[:, shown].argmax(2) == labels[shown]).mean())
-            for answers in (left_out, left_in)
-        ]
+        accuracy = [float(each[:, shown].mean()) for each in right]
         tested = evaluation.paired_comparison(
             labels[shown], left_out[:, shown].mean(0), left_in[:, shown].mean(0)
         )
@@ -311,7 +307,7 @@ def looking(names: Iterable[str] = LOOKERS) -> pd.DataFrame:
 
 def face_views(samples: Samples) -> list[torch.Tensor]:
     """Return ten views of faces, each (N, 1, 48, 48): as they are, mirrored, moved."""
-    faces = mostafa.faces_to_input(samples.inputs["video"])
+    faces = augment.faces_to_input(samples.inputs["video"])
     wide = torch.nn.functional.pad(faces, [MOVED] * 4, mode="replicate")
     views = []
     for down, right in ((1, 1), (0, 1), (2, 1), (1, 0), (1, 2)):
@@ -355,6 +351,10 @@ def _asked_often(
     counts: Iterable[int],
 ) -> pd.DataFrame:
     """Judge every choice of a result's seeds, asked about so many versions of each test clip."""
+
+    def answered(network: torch.nn.Module, test: Sequence[Samples]) -> np.ndarray:
+        return np.stack([training.predict(network, each) for each in test], axis=1)
+
     tables = []
     for name in names:
         result = results.load(key, name)
@@ -363,17 +363,13 @@ def _asked_often(
         tests = {fold: versions(dataset.parts(split, fold)[2]) for fold in folds}
         answers = {
             seed: np.concatenate(
-                [_answered(result.network(seed, fold), tests[fold]) for fold in folds]
+                [answered(result.network(seed, fold), tests[fold]) for fold in folds]
             )
             for seed in tqdm(result.seeds, desc=name, unit="seed")
         }  # seed → (clips, versions, classes)
         rows = np.concatenate([dataset.rows(split, fold)["test"] for fold in folds])
         tables.append(_judged(result, answers, rows, dataset, counts))
     return pd.concat(tables, ignore_index=True)
-
-
-def _answered(network: torch.nn.Module, versions: Sequence[Samples]) -> np.ndarray:
-    return np.stack([training.predict(network, each) for each in versions], axis=1)
 
 
 def _judged(

@@ -66,6 +66,16 @@ def one_version(values: Tensor, generator: torch.Generator | None) -> Tensor:
     return values[torch.arange(n, device=values.device), which.to(values.device)]
 
 
+def drawn(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:
+    """Draw a version of each voice, (B, 1, n_mels, T), and scale grey values to [-1, 1]."""
+    ready = dict(inputs)
+    if "audio" in ready:
+        ready["audio"] = one_version(ready["audio"], generator)[:, None]
+    if "video" in ready:
+        ready["video"] = faces_to_input(ready["video"])
+    return ready
+
+
 # --- faces ----------------------------------------------------------------------------------
 
 

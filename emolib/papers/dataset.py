@@ -1,15 +1,21 @@
 """What a paper trains on: samples as tensors, and the clips they come from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from emolib.corpora import splits
-from emolib.training import Samples
+from emolib.training import Augment, Prepare, Samples
+
+
+def as_stored(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:
+    """Give the network what is stored."""
+    return inputs
 
 
 @dataclass(frozen=True)
@@ -44,8 +50,8 @@ class Dataset:
     manifest: pd.DataFrame
     n_segments: int
     classes: tuple[str, ...]
-    prepare: Callable | None = None
-    augment: Callable | None = None
+    prepare: Prepare = as_stored
+    augment: Augment | None = None
     features: dict[str, Any] = field(default_factory=dict)
     standardise: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     copies: tuple[Samples, ...] = ()
@@ -76,20 +82,17 @@ class Dataset:
             scales[name] = (mean, sd.clamp(min=1e-8))
         for copy in self.copies:
             train = train.join(copy.take(rows["train"]))
-        train, valid, test = (_scaled(samples, scales) for samples in (train, valid, test))
-        return train, valid, test
+        return _scaled(train, scales), _scaled(valid, scales), _scaled(test, scales)
 
     def counts(self, rows: np.ndarray) -> dict[str, Any]:
         """Return how many samples of each class and each actor are among `rows`."""
         clips = self.manifest.iloc[rows // self.n_segments]
-        by_class = clips["emotion"].value_counts()
+        by_class = clips["emotion"].value_counts().reindex(self.classes, fill_value=0)
         return {
             "n": len(rows),
             "clips": int(clips["clip_id"].nunique()),
-            "by_class": {name: int(by_class.get(name, 0)) for name in self.classes},
-            "by_actor": {
-                name: int(n) for name, n in clips["actor"].value_counts().sort_index().items()
-            },
+            "by_class": by_class.to_dict(),
+            "by_actor": clips["actor"].value_counts().sort_index().to_dict(),
         }
 
     def actors(self, split: splits.Split, fold: int = 0, part: str = "test") -> np.ndarray:

@@ -18,7 +18,6 @@ its six. What the paper leaves open is an option of `declare`:
 
 from dataclasses import replace
 from functools import partial
-from itertools import permutations
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from torch import Tensor
 
 from emolib.papers import streams
 from emolib.papers.dataset import Dataset
-from emolib.papers.experiment import Experiment, choose
+from emolib.papers.experiment import Experiment, choose, experiments_beside
 from emolib.papers.streams import Declaration, Request, Stream
 from emolib.training import Samples, TrainingRecipe
 
@@ -145,45 +144,4 @@ def _noisy(pictures: Tensor, seed: int) -> Tensor:
 
 # --- the full runs -------------------------------------------------------------------------
 
-_VOICE = Experiment("ravdess", "audio")
-_BY_SEGMENT = replace(_VOICE, split="segment", allow_leak="segment")
-_BY_CLIP = replace(_VOICE, split="clip", allow_leak="clip")
-
-
-def _standardised(experiment: Experiment) -> Experiment:
-    return replace(experiment, data={"normalise": "train"}, note="standardised MFCC")
-
-
-#: The three modalities under one protocol. Until the paper's stopping rule ends it, a run takes
-#: minutes on one core, so that rule is kept for one fold; "short" runs go round all six folds.
-_PAIRED = Experiment(
-    "paired",
-    "both",
-    data={"normalise": "train", "augmentation": "alternate"},
-    recipe=replace(RECIPE, precision="bf16-mixed"),
-    note="standardised MFCC, bfloat16",
-)
-_SHORT = replace(
-    _PAIRED,
-    recipe=replace(_PAIRED.recipe, lr=4e-3, scheduler="onecycle", max_epochs=20, patience=None),
-    note=f"{_PAIRED.note}, one cycle of 20 epochs",
-)
-_EACH = ("audio", "video", "both")
-FULL: dict[str, Experiment] = {
-    "audio-segment": _BY_SEGMENT,
-    "audio-clip": _BY_CLIP,
-    "audio-actor": _VOICE,
-    "video-segment": replace(_BY_SEGMENT, modality="video"),  # beside "audio-segment"
-    "audio-segment-standardised": _standardised(_BY_SEGMENT),
-    "audio-clip-standardised": _standardised(_BY_CLIP),
-    "audio-actor-standardised": _standardised(_VOICE),
-    **{f"paired-{m}-actor": replace(_PAIRED, modality=m, folds=(0,)) for m in _EACH},
-    **{f"paired-{m}-actor-short": replace(_SHORT, modality=m) for m in _EACH},
-    # Table III: trained on one corpus, tested on another.
-    **{
-        f"cross-{one}-{other}": Experiment(
-            f"{one}+{other}", "both", "corpus", split_options={"test": other}
-        )
-        for one, other in permutations(("savee", "ravdess", "mead"), 2)
-    },
-}
+FULL: dict[str, Experiment] = experiments_beside(__file__, RECIPE=RECIPE)

@@ -29,11 +29,13 @@ from emolib.corpora import manifest as manifests
 from emolib.corpora import splits
 from emolib.papers.dataset import Dataset
 from emolib.papers.experiment import Experiment, ExperimentError, choose, command
-from emolib.training import Samples, TrainingRecipe
+from emolib.training import Fit, Samples, TrainingRecipe
 
 __all__ = ["Dataset", "Experiment", "ExperimentError", "command", "run"]
 
 QUICK_EPOCHS = 3
+#: What a run is judged by.
+METRICS = (*results.METRICS, "log_loss", "ece")
 #: Options of a paper's `load` that change where or how it works, and not what comes out.
 _PLACES = ("root", "n_jobs", "progress", "device")
 
@@ -122,7 +124,7 @@ def run(
     choose("mode", mode, ("quick", "full"))
     choose("device", device, ("auto", "cpu", "cuda", "mps"))
     if isinstance(experiment, str):
-        experiment, name = declared(key, experiment), experiment
+        name, experiment = experiment, declared(key, experiment)
     trained = learner(key, experiment, mode, device)
     trained.check()
     _check_early(module, experiment)
@@ -132,7 +134,7 @@ def run(
     runs = _run_all(work, n_jobs, progress)
     samples = results.TestClips(
         clip_ids=dataset.manifest["clip_id"].tolist(),
-        labels=_clip_labels(dataset).tolist(),
+        labels=dataset.samples.labels[:: dataset.n_segments].tolist(),
         actors=dataset.manifest["actor"].tolist(),
     )
     level, n_segments = level_of(split, dataset), dataset.n_segments
@@ -141,7 +143,7 @@ def run(
         key=key,
         experiment=_name(work, name),
         title=_title(work, name),
-        mode=mode,
+        mode="quick" if mode == "quick" else "full",
         corpus=experiment.corpus,
         modality=experiment.modality,
         level=level,
@@ -347,11 +349,16 @@ class Learner(Protocol):
     `files` hold the code.
     """
 
-    name: str
-    note: str
-    recipe: Mapping[str, Any]
-    options: Mapping[str, Any]
-    files: Sequence[Path]
+    @property
+    def name(self) -> str: ...
+    @property
+    def note(self) -> str: ...
+    @property
+    def recipe(self) -> Mapping[str, Any]: ...
+    @property
+    def options(self) -> Mapping[str, Any]: ...
+    @property
+    def files(self) -> Sequence[Path]: ...
 
     def check(self) -> None:
         """Refuse options that the model has not got, within a second."""
@@ -406,27 +413,34 @@ class Network:
             model = models.build(self.key, **self.options).eval()
             model(**models.example_inputs(self.key, batch=1, **self.options))
 
-    def answer(self, dataset: Dataset, rows: Mapping, seed: int, file: Path, bar: bool) -> Answers:
-        """Train with early stopping on the validation rows, and keep the weights."""
-        from safetensors.torch import save_model
-
+    def fitted(
+        self, dataset: Dataset, rows: Mapping, seed: int, bar: bool, checkpoint: Path | None = None
+    ) -> tuple[Fit, Samples]:
+        """Train with early stopping on the validation rows; return the test samples as well."""
         train, valid, test = dataset.take(rows)
         training.seed_everything(seed)
-        fitted = training.fit(
+        fit = training.fit(
             models.build(self.key, n_classes=len(dataset.classes), **self.options),
             train,
             valid,
             self.training,
             seed=seed,
-            checkpoint=file.with_suffix(".pt"),
+            checkpoint=checkpoint,
             prepare=dataset.prepare,
             augment=dataset.augment,
             device=self.device,
             progress=bar,
         )
+        return fit, test
+
+    def answer(self, dataset: Dataset, rows: Mapping, seed: int, file: Path, bar: bool) -> Answers:
+        """Train the network and keep its weights."""
+        from safetensors.torch import save_model
+
+        fitted, test = self.fitted(dataset, rows, seed, bar, checkpoint=file.with_suffix(".pt"))
         probabilities = training.predict(fitted.model, test, prepare=dataset.prepare)
         with paths.atomic(file.with_suffix(".safetensors")) as temporary:
-            save_model(fitted.model, temporary)
+            save_model(fitted.model, str(temporary))
         history = fitted.history
         best = history.iloc[fitted.best_epoch - 1]
         summary = {
@@ -493,8 +507,8 @@ def _run_all(work: _Work, n_jobs: int, progress: bool) -> list[results.Run]:
     from tqdm import tqdm
 
     wanted = [(seed, fold) for seed in work.experiment.seeds for fold in work.folds]
-    done = {pair: _finished(work.file(*pair)) for pair in wanted}
-    todo = [pair for pair in wanted if done[pair] is None]
+    done = {pair: run for pair in wanted if (run := _finished(work.file(*pair)))}
+    todo = [pair for pair in wanted if pair not in done]
     single = len(todo) == 1
     jobs = (delayed(_run_one)(work, *pair, n_jobs > 1, progress and single) for pair in todo)
     with tqdm(
@@ -550,7 +564,7 @@ def _run_one(work: _Work, seed: int, fold: int, one_thread: bool, progress: bool
 
 def judge(
     dataset: Dataset, level: results.Level, rows: np.ndarray, probabilities: np.ndarray
-) -> tuple[dict[str, float], dict[str, results.Packed]]:
+) -> tuple[dict[str, float], dict[results.Level, results.Packed]]:
     """Return metrics and packed predictions of the test rows, by segment and by clip.
 
     Parameters
@@ -564,7 +578,9 @@ def judge(
     """
     n_segments = dataset.n_segments
     labels = dataset.samples.labels.cpu().numpy()[rows]
-    by_level = {"segment": (rows, labels, probabilities)} if n_segments > 1 else {}
+    by_level: dict[results.Level, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+    if n_segments > 1:
+        by_level["segment"] = (rows, labels, probabilities)
     if level == "clip":
         by_level["clip"] = (
             rows[::n_segments] // n_segments,
@@ -575,20 +591,14 @@ def judge(
     for each, (_, truth, predicted) in by_level.items():
         judged = evaluation.evaluate(truth, predicted, dataset.classes, draws=1)
         if each == level:
-            metrics |= {
-                name: getattr(judged, name) for name in (*results.METRICS, "log_loss", "ece")
-            }
+            metrics |= {name: getattr(judged, name) for name in METRICS}
         if each == "segment":
             metrics |= {f"segment_{name}": getattr(judged, name) for name in results.METRICS}
     predictions = {
-        each: results.Packed.pack(where, predicted, bits=8 if each == "segment" else 16)
+        each: results.Packed.pack(where.tolist(), predicted, bits=8 if each == "segment" else 16)
         for each, (where, _, predicted) in by_level.items()
     }
     return metrics, predictions
-
-
-def _clip_labels(dataset: Dataset) -> np.ndarray:
-    return dataset.samples.labels[:: dataset.n_segments].cpu().numpy()
 
 
 # --- what names a run ----------------------------------------------------------------------
@@ -616,7 +626,7 @@ def _digest(
     apart = {"engine", "experiment", *registry.PAPERS}
     shared = [file for file in sorted(here.glob("*.py")) if file.stem not in apart]
     for text in map(
-        _code, (Path(evaluation.__file__), Path(module.__file__), *learner.files, *shared)
+        _code, (Path(evaluation.__file__), Path(inspect.getfile(module)), *learner.files, *shared)
     ):
         digest.update(hashlib.sha256(text.encode()).digest())
     for samples in (dataset.samples, *dataset.copies):
@@ -654,7 +664,7 @@ def trained(
     epochs: int = QUICK_EPOCHS,
     seed: int = 0,
     progress: bool = True,
-) -> tuple[Dataset, training.Fit, Samples]:
+) -> tuple[Dataset, Fit, Samples]:
     """Train a paper's network briefly, as `run` does in quick mode, and keep it to look into.
 
     Parameters
@@ -675,16 +685,6 @@ def trained(
     module = paper(key)
     dataset = module.load(corpus, modality, "quick", progress=progress)
     split = splits.make("actor", dataset.manifest, seed=seed, n_segments=dataset.n_segments)
-    train, valid, test = dataset.parts(split)
-    training.seed_everything(seed)
-    fit = training.fit(
-        models.build(key, n_classes=len(dataset.classes), modality=modality),
-        train,
-        valid,
-        module.RECIPE.quick(epochs),
-        seed=seed,
-        prepare=dataset.prepare,
-        augment=dataset.augment,
-        progress=progress,
-    )
+    brief = Network(key, {"modality": modality}, module.RECIPE.quick(epochs))
+    fit, test = brief.fitted(dataset, dataset.rows(split), seed, progress)
     return dataset, fit, test

@@ -11,6 +11,7 @@ import operator
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         """Bring every field into its one form, or refuse it."""
-        fixed = {name: _fixed(name, getattr(self, name)) for name in _MAPPINGS}
+        fixed: dict[str, Any] = {name: _fixed(name, getattr(self, name)) for name in _MAPPINGS}
         fixed["seeds"] = _whole_numbers("seeds", self.seeds)
         if self.folds is not None:
             fixed["folds"] = _whole_numbers("folds", self.folds)
@@ -114,7 +115,13 @@ class Experiment:
             choose("leak", self.allow_leak, splits.ALLOWS)
         if "modality" in self.options:
             raise ExperimentError("modality is a field of an experiment, not one of its options")
-        _check_recipe(self.recipe)
+        if self.recipe is not None:
+            from emolib.training import TrainingRecipe
+
+            if not isinstance(self.recipe, TrainingRecipe):
+                raise ExperimentError(
+                    f"recipe={self.recipe!r}: give a TrainingRecipe, or None for the paper's"
+                )
         _check_leak(self.kind, self.allow_leak)
 
     def __hash__(self) -> int:
@@ -146,25 +153,21 @@ class Experiment:
             fields.setdefault("allow_leak", None)
         return dataclasses.replace(self, **fields)
 
-    def to_command(self, key: str, name: str | None = None, *, mode: str = "full") -> str:
-        """Return the ``emolib train`` command that makes the result of this experiment.
+    def to_command(self, key: str, *, mode: str = "full") -> str:
+        """Return the ``emolib train`` command that makes a result like this, field by field.
 
         Parameters
         ----------
         key
             The paper or lab.
-        name
-            Its name in the table ``FULL``; without it the command spells out every field.
         mode
-            Said where there is no name: what is declared is run in full.
+            "quick" or "full".
 
         Raises
         ------
         ExperimentError
-            If it has a recipe or a split of its own and no name: a command cannot hold them.
+            If it has a recipe or a split of its own: a command cannot hold them.
         """
-        if name is not None:
-            return f"emolib train {key} --experiment {name}"
         if self.recipe is not None or self.kind is not self.split:
             raise ExperimentError(
                 "a command cannot hold a recipe or a table of folds: declare the experiment in "
@@ -179,6 +182,29 @@ class Experiment:
         words += ["--seeds", ",".join(map(str, self.seeds))]
         words += ["--folds", ",".join(map(str, self.folds))] if self.folds else []
         return shlex.join(["emolib", "train", key, *words, "--mode", mode])
+
+
+def experiments_beside(module: str, **recipes: "TrainingRecipe") -> dict[str, Experiment]:
+    """Return the experiments of the ``.yml`` beside a module, name → experiment.
+
+    A row holds the fields of an `Experiment`; one whose name begins with ``_`` only lends its
+    own (``<<: *name``). Its ``recipe`` is one of `recipes`, changed: ``{of: RECIPE, lr: 0.01}``.
+
+    Parameters
+    ----------
+    module
+        The ``__file__`` of the paper.
+    recipes
+        Name → recipe.
+    """
+    import yaml
+
+    rows = yaml.safe_load(Path(module).with_suffix(".yml").read_text("utf-8"))
+    declared = {name: row for name, row in rows.items() if not name.startswith("_")}
+    for row in declared.values():
+        if changes := dict(row.get("recipe", {})):
+            row["recipe"] = dataclasses.replace(recipes[changes.pop("of")], **changes)
+    return {name: Experiment(**row) for name, row in declared.items()}
 
 
 def command(key: str, experiment: "str | Experiment") -> str:
@@ -216,7 +242,7 @@ def _without_lists(value: Any) -> Any:
     return tuple(map(_without_lists, value)) if isinstance(value, list | tuple) else value
 
 
-def _whole_numbers(name: str, values: object) -> tuple[int, ...]:
+def _whole_numbers(name: str, values: Any) -> tuple[int, ...]:
     try:
         numbers = tuple(operator.index(value) for value in values)
     except TypeError:
@@ -231,15 +257,6 @@ def _whole_numbers(name: str, values: object) -> tuple[int, ...]:
             f"such as {name}=(0, 1, 2)"
         )
     return numbers
-
-
-def _check_recipe(recipe: object) -> None:
-    if recipe is None:
-        return
-    from emolib.training import TrainingRecipe
-
-    if not isinstance(recipe, TrainingRecipe):
-        raise ExperimentError(f"recipe={recipe!r}: give a TrainingRecipe, or None for the paper's")
 
 
 def _check_leak(kind: str, allow_leak: str | None) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,9 @@ def normalised(pictures: Tensor) -> Tensor:
 
 def untrained(name: str, seed: int = 0) -> FaceNetwork:
     """Return a network with random weights: it tells faces apart, but nobody told it how."""
-    return FaceNetwork(name, _classifier(name, seed).spatial, {"network": name, "trained": "no"})
+    return FaceNetwork(
+        name, _classifier(name, seed).get_submodule("spatial"), {"network": name, "trained": "no"}
+    )
 
 
 def trained(
@@ -87,21 +90,28 @@ def trained(
     labels
         Numbers of the emotions ``(N,)``.
     """
+    pictures, labels = np.ascontiguousarray(pictures), np.asarray(labels, np.int64)
+    n_classes = int(labels.max()) + 1
     recipe_of_all = {
         "network": name,
         "recipe": recipe.digest(),
         "seed": seed,
-        "pictures": hashlib.sha256(np.ascontiguousarray(pictures).tobytes()).hexdigest()[:16],
-        "labels": hashlib.sha256(np.asarray(labels, np.int64).tobytes()).hexdigest()[:16],
+        "pictures": hashlib.sha256(pictures.tobytes()).hexdigest()[:16],
+        "labels": hashlib.sha256(labels.tobytes()).hexdigest()[:16],
     }
     digest = hashlib.sha256(json.dumps(recipe_of_all, sort_keys=True).encode()).hexdigest()[:12]
     file = paths.FEATURES / f"face-network-{digest}" / "network.pt"
     if not file.exists():
-        _train(name, pictures, labels, recipe, seed, file, device, progress)
+        samples = Samples(
+            {"video": torch.from_numpy(pictures[:, None])},  # (N, 1, H, W)
+            torch.from_numpy(labels),
+        )
+        fresh = _classifier(name, seed, n_classes)
+        _train(fresh, samples, recipe, file, seed=seed, device=device, progress=progress)
     stored = torch.load(file, map_location="cpu", weights_only=True)
     # A new network, and not the one just trained: the layout of its weights in memory is another,
     # and with it the last digit of every feature.
-    model = _classifier(name, seed, int(labels.max()) + 1)
+    model = _classifier(name, seed, n_classes)
     model.load_state_dict(stored["weights"])
     said = {
         "network": name,
@@ -109,7 +119,7 @@ def trained(
         "valid_accuracy": stored["valid_accuracy"],
         "digest": digest,
     }
-    return FaceNetwork(name, model.spatial, said)
+    return FaceNetwork(name, model.get_submodule("spatial"), said)
 
 
 def _classifier(name: str, seed: int, n_classes: int = 7) -> torch.nn.Module:
@@ -119,31 +129,19 @@ def _classifier(name: str, seed: int, n_classes: int = 7) -> torch.nn.Module:
 
 
 def _train(
-    name: str,
-    pictures: np.ndarray,
-    labels: np.ndarray,
-    recipe: TrainingRecipe,
-    seed: int,
-    file: Path,
-    device: str,
-    progress: bool,
+    model: torch.nn.Module, samples: Samples, recipe: TrainingRecipe, file: Path, **options: Any
 ) -> None:
-    order = np.random.default_rng(seed).permutation(len(labels))
-    samples = Samples(
-        {"video": torch.from_numpy(np.ascontiguousarray(pictures[:, None]))},  # (N, 1, H, W)
-        torch.as_tensor(np.asarray(labels, np.int64)),
-    )
+    """Keep what a tenth of the samples calls the best weights; `options` are `training.fit`'s."""
+    order = np.random.default_rng(options["seed"]).permutation(len(samples))
     cut = len(order) // 10
     fitted = training.fit(
-        _classifier(name, seed, int(labels.max()) + 1),
+        model,
         samples.take(order[cut:]),
         samples.take(order[:cut]),
         recipe,
-        seed=seed,
         augment=augmenter([("video", mirror)]),
         prepare=lambda inputs, _: {"video": normalised(inputs["video"])},
-        device=device,
-        progress=progress,
+        **options,
     )
     best = fitted.history.iloc[fitted.best_epoch - 1]
     with paths.atomic(file) as temporary:

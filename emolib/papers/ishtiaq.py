@@ -20,7 +20,7 @@ One sample is one clip: its mel spectrogram, face frames and words. The paper's 
 sampling through which words, which say nothing about emotion in RAVDESS, can pretend to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,14 +28,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from emolib.corpora.manifest import subset
 from emolib.models.ishtiaq import PAD, UNKNOWN, tokenize
 from emolib.papers import augment, streams
-from emolib.papers.augment import Change, faces_to_input
-from emolib.papers.experiment import Experiment, ExperimentError, choose
+from emolib.papers.augment import Change
+from emolib.papers.experiment import Experiment, ExperimentError, choose, experiments_beside
 from emolib.papers.mostafa import ALTERED_SOUND, WAVEFORM, LogMel
 from emolib.papers.streams import Declaration, Request, Stream, fewer
 from emolib.training import Samples, TrainingRecipe
@@ -112,7 +111,7 @@ def declare(
                 form=_words, describe=lambda _: {"recipe": f"word numbers, {WORDS} a clip"}
             ),
         },
-        prepare=prepare,
+        prepare=augment.drawn,
         augment=augment.augmenter(
             [change for name, change in CHANGES.items() if name in augmentation]
         ),
@@ -151,7 +150,8 @@ def spoken(decibels: np.ndarray, steps: int = STEPS) -> np.ndarray:
     decibels
         Shape (n_mels, T).
     """
-    loudness = _decibels((10 ** (decibels / 10)).sum(axis=0))
+    power = (10 ** (decibels / 10)).sum(axis=0)
+    loudness = 10 * np.log10(np.maximum(power, 1e-10))
     heard = np.flatnonzero(loudness > loudness.max() - TRIM_DB)
     floor = decibels.max() - FLOOR_DB
     words = np.maximum(decibels[:, heard[0] : heard[-1] + 1], floor)
@@ -159,10 +159,6 @@ def spoken(decibels: np.ndarray, steps: int = STEPS) -> np.ndarray:
     words = words[:, start : start + steps]
     missing = steps - words.shape[1]
     return np.pad(words, ((0, 0), (missing, 0)), constant_values=floor).astype(np.float32)
-
-
-def _decibels(power: np.ndarray) -> np.ndarray:
-    return 10 * np.log10(np.maximum(power, 1e-10))
 
 
 def _faces(values: np.ndarray) -> np.ndarray:
@@ -225,16 +221,6 @@ def mutual_information(one: Sequence, other: Sequence) -> float:
 # --- from stored values to inputs, and what a batch goes through in training ----------------
 
 
-def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:
-    """Draw a version of each voice, (B, 1, 64, 64), and scale grey values 0…255 to [-1, 1]."""
-    ready = dict(inputs)
-    if "audio" in ready:
-        ready["audio"] = augment.one_version(ready["audio"], generator)[:, None]
-    if "video" in ready:
-        ready["video"] = faces_to_input(ready["video"])
-    return ready
-
-
 def noisy(samples: Samples, modality: str, level: float, seed: int = 0) -> Samples:
     """Return prepared samples with Gaussian noise of sd `level` on one modality.
 
@@ -252,87 +238,6 @@ def noisy(samples: Samples, modality: str, level: float, seed: int = 0) -> Sampl
 
 # --- the full runs ---------------------------------------------------------------------------
 
-_SWISH = {"activation": "swish"}
-# Two things that the paper's reading loses on the way: see `emolib.models.ishtiaq`.
-_OURS = {"activation": "swish", "stem": "standard", "pooling": "mean"}
-_VOICE = Experiment("ravdess", "audio", options=_SWISH)
-_SHORT = replace(
-    _VOICE, seeds=(0,), folds=(0, 1), options=_OURS, recipe=replace(RECIPE, max_epochs=20)
+FULL: dict[str, Experiment] = experiments_beside(
+    __file__, RECIPE=RECIPE, FUSION_RECIPE=FUSION_RECIPE
 )
-_TEXT = replace(
-    _SHORT,
-    modality="text",
-    options={},
-    recipe=replace(RECIPE, max_epochs=5, mixup=0.0),
-    note="words alone, five epochs",
-)
-_PAIRED = Experiment(
-    "paired",
-    "all",
-    folds=(0, 1),
-    options=_SWISH,
-    recipe=replace(FUSION_RECIPE, max_epochs=10),
-    note="three faces of 48×48, ten epochs",
-)
-
-
-def _one_change(what: str, options: Mapping[str, Any] | None = None, **data: Any) -> Experiment:
-    """Return a short run of our reading with one thing changed."""
-    return replace(_SHORT, options=_OURS | (options or {}), data=data, note=f"{what}, 20 epochs")
-
-
-FULL: dict[str, Experiment] = {
-    "audio-actor": _VOICE,
-    "audio-ours-actor": replace(
-        _VOICE, options=_OURS, note="standard first layer, mean of hidden states"
-    ),
-    # One sample is one clip, so a random split of samples is the random split of clips.
-    "audio-clip": replace(_VOICE, split="clip", allow_leak="clip"),
-    # What each step is worth: one thing changed at a time.
-    "audio-short": _one_change("our reading"),
-    "audio-short-separable": _one_change("separable first layer", {"stem": "separable"}),
-    "audio-short-last": _one_change("last hidden state", {"pooling": "last"}),
-    "audio-short-unaltered": _one_change("no altered waveforms", augmentation=("mask",)),
-    "audio-short-moved": _one_change(
-        "spectrograms moved, no altered waveforms", augmentation=("move", "mask")
-    ),
-    "audio-short-band": _one_change("each band's mean taken away", level="band"),
-    "audio-short-absolute": _one_change("loudness kept", level="absolute"),
-    "audio-relu": _one_change("ReLU", {"activation": "relu"}),
-    "audio-gelu": _one_change("GELU", {"activation": "gelu"}),
-    "audio-mish": _one_change("Mish", {"activation": "mish"}),
-    "audio-lstm": _one_change("LSTM", {"recurrent": "lstm"}),
-    # For about the processor time that the light one needs for its 20 epochs.
-    "audio-heavy-equal-time": replace(
-        _SHORT,
-        options=_OURS | {"design": "heavy"},
-        recipe=replace(RECIPE, max_epochs=4),
-        note="heavy design, 4 epochs",
-    ),
-    **{
-        f"paired-{modality.replace(' and ', '-')}-actor": replace(_PAIRED, modality=modality)
-        for modality in ("all", "both", "audio", "video", "audio and text", "video and text")
-    },
-    "paired-heavy-equal-time": replace(
-        _PAIRED,
-        options=_SWISH | {"design": "heavy"},
-        recipe=replace(FUSION_RECIPE, max_epochs=2),
-        note="heavy design, two epochs",
-    ),
-    **{
-        f"paired-depth-{depth}": replace(
-            _PAIRED,
-            seeds=(0,),
-            folds=(0,),
-            options=_SWISH | {"depth": depth},
-            note=f"{depth} + {depth} layers, {_PAIRED.note}",
-        )
-        for depth in range(1, 7)
-    },
-    "text-actor": _TEXT,
-    "text-confounded": replace(
-        _TEXT,
-        data={"statements": "confounded"},
-        note="words alone, each emotion in one sentence only, five epochs",
-    ),
-}

@@ -15,9 +15,7 @@ their stored answers (`emolib.labs.fusion`). What the paper leaves open is decid
   training step. Tests and predictions see all 15.
 """
 
-from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,11 +23,10 @@ import torch
 from torch import Tensor
 
 from emolib.corpora.manifest import subset
-from emolib.corpora.ravdess import CLASSES
-from emolib.models.lu import FACE, FRAMES, SPEECH
+from emolib.models.lu import FRAMES
 from emolib.papers import streams
 from emolib.papers.augment import faces_to_input, one_version, uniform, warp
-from emolib.papers.experiment import Experiment, choose
+from emolib.papers.experiment import Experiment, choose, experiments_beside
 from emolib.papers.streams import Declaration, Request, Stream, of_the_original, original
 from emolib.training import TrainingRecipe
 
@@ -230,50 +227,4 @@ def _without(clips: pd.DataFrame, emotion: str | None) -> tuple[pd.DataFrame, in
 
 # --- the full runs -------------------------------------------------------------------------
 
-
-def _speech(name: str, note: str = "", **data: Any) -> Experiment:
-    """Return one speech network of the ablation on real voices, for unseen actors."""
-    return Experiment("ravdess", "audio", options={"speech": name}, data=data, note=note or name)
-
-
-def _by_clip(experiment: Experiment) -> Experiment:
-    return replace(experiment, split="clip", allow_leak="clip")
-
-
-#: Every second fold: 12 of the 24 actors are tested.
-_HALF = (0, 2, 4)
-#: The branches of the 24 cells.
-_VOICES = Experiment("paired", "audio", seeds=(0,), folds=_HALF)
-_FACES = replace(
-    _VOICES,
-    modality="video",
-    data={"shown": 3},
-    recipe=replace(RECIPE, lr=4e-3, batch_size=32, max_epochs=20),
-)
-FULL: dict[str, Experiment] = {
-    # The paper's choice first, for unseen actors and as the paper splits; then its neighbours.
-    "audio-actor": _speech("S2"),
-    "audio-clip": _by_clip(_speech("S2")),
-    "audio-S1-actor": _speech("S1"),
-    "audio-S3-actor": _speech("S3"),
-    "audio-S1-clip": _by_clip(_speech("S1")),
-    "audio-S3-clip": _by_clip(_speech("S3")),
-    # The branches of Tables VII and VIII: fused in `emolib.labs.fusion`.
-    **{
-        f"paired-audio-{name}": replace(_VOICES, options={"speech": name}, note=name)
-        for name in SPEECH
-    },
-    **{
-        f"paired-video-{name}": replace(
-            _FACES, options=options, note=f"{name}, {FRAMES} faces of {SIDE}×{SIDE}, 20 epochs"
-        )
-        for name, options in FACE.items()
-    },
-    # Fig. 9: without one emotion, compared in `emolib.labs.fusion` with "audio-actor".
-    **{
-        f"audio-without-{emotion}": replace(
-            _speech("S2", f"S2, without {emotion}", omit=emotion), seeds=(0,), folds=_HALF
-        )
-        for emotion in CLASSES
-    },
-}
+FULL: dict[str, Experiment] = experiments_beside(__file__, RECIPE=RECIPE)

@@ -15,7 +15,7 @@ paper leaves open is an option of `declare`, or of `TrainingRecipe`:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -27,8 +27,8 @@ from emolib import corpora
 from emolib.corpora.manifest import subset
 from emolib.features.audio import MelSpectrogram
 from emolib.papers import augment, streams
-from emolib.papers.augment import Change, faces_to_input
-from emolib.papers.experiment import Experiment, ExperimentError, choose
+from emolib.papers.augment import Change
+from emolib.papers.experiment import Experiment, ExperimentError, choose, experiments_beside
 from emolib.papers.streams import Declaration, Request, Stream
 from emolib.training import TrainingRecipe
 
@@ -189,145 +189,14 @@ def prepare(
     inputs: dict[str, Tensor], generator: torch.Generator | None, *, level: str = "clip"
 ) -> dict[str, Tensor]:
     """Draw a version of each voice and normalise it, (B, 1, 64, 94); scale faces to [-1, 1]."""
-    ready = {}
-    if "audio" in inputs:
-        ready["audio"] = decibels_to_input(
-            augment.one_version(inputs["audio"], generator)[:, None], level
-        )
-    if "video" in inputs:
-        ready["video"] = faces_to_input(inputs["video"])
+    ready = augment.drawn(inputs, generator)
+    if "audio" in ready:
+        ready["audio"] = decibels_to_input(ready["audio"], level)
     return ready
 
 
 # --- the full runs -------------------------------------------------------------------------
-# Multiplications in bfloat16 take little more than half the time on a processor. Even so an epoch
-# of the paper's face network takes more than a minute there.
 
-_PAPER = replace(RECIPE, precision="bf16-mixed")
-# At Keras's learning rate VGG13, which has no batch normalisation, does not leave chance.
-_LARGE = replace(_PAPER, lr=1e-4)
-# Fifteen steps an epoch are too few for the running statistics of batch normalisation behind
-# dropout: the validation loss jumps, and one of two runs with the patience of faces stopped at
-# chance. Twice as many steps and twice the patience.
-_PAPER_VOICE = replace(_PAPER, batch_size=32, patience=20)
-_CYCLE = replace(FACES, precision="bf16-mixed")
-_MIXED = replace(_CYCLE, mixup=0.4)
-_SHARP = replace(FACES, label_smoothing=0.0)
-_FACE_CHANGES = ("flip", "move", "cutout")
-
-#: The paper's face network on the official parts, without look-alikes of the test.
-_CUSTOM = Experiment(
-    "fer2013",
-    "video",
-    "official",
-    seeds=(0,),
-    split_options={"valid": 0.1},
-    data={"without_twins": True},
-    recipe=_PAPER,
-    note="the paper's network",
+FULL: dict[str, Experiment] = experiments_beside(
+    __file__, RECIPE=RECIPE, FACES=FACES, VOICES=VOICES
 )
-#: Our face network and recipe.
-_RESIDUAL = replace(
-    _CUSTOM,
-    seeds=(0, 1, 2),
-    options={"design": "residual"},
-    data={"without_twins": True, "augmentation": _FACE_CHANGES},
-    recipe=_CYCLE,
-    note="our design and recipe",
-)
-_MORE_TRAINING = replace(_RESIDUAL, seeds=(0,), split_options={"valid": 0.05})
-# Half the widths that the network has by default (the paper gives none): a quarter of the work,
-# and fewer weights for 960 training clips.
-_VOICE = Experiment(
-    "ravdess",
-    "audio",
-    seeds=(0,),
-    options={"audio_channels": (16, 32, 64, 128)},
-    data={"augmentation": (WAVEFORM,)},
-    recipe=_PAPER_VOICE,
-    note="the paper's recipe",
-)
-
-
-def _quarter(
-    note: str, recipe: TrainingRecipe = RECIPE, *, design: str = "residual", augmentation=()
-) -> Experiment:
-    """Return a run with a small budget, the same for all that are compared."""
-    return replace(
-        _CUSTOM,
-        options={"design": design} if design != "custom" else {},
-        recipe=replace(recipe, max_epochs=20, patience=None, precision="bf16-mixed"),
-        data={"without_twins": True, "share": 0.25, "augmentation": augmentation},
-        note=f"{note}; a quarter of the pictures, 20 epochs",
-    )
-
-
-FULL: dict[str, Experiment] = {
-    "fer-residual-official": _RESIDUAL,
-    # Three of these answer together within the budget of one.
-    "fer-slim-official": replace(
-        _RESIDUAL,
-        recipe=replace(_CYCLE, max_epochs=60),
-        options={"design": "residual", "channels": (16, 32, 64, 96)},
-        note="our design, slimmer, 60 epochs",
-    ),
-    # The official parts as they come: with the pictures that look like one of the test.
-    "fer-residual-twins-official": replace(
-        _RESIDUAL,
-        allow_leak="image",
-        data={"augmentation": _FACE_CHANGES},
-        note="the same, look-alikes left in",
-    ),
-    "fer-residual-mixup-official": replace(
-        _MORE_TRAINING, recipe=_MIXED, note="our design and recipe, with mixup"
-    ),
-    "fer-residual-long-official": replace(
-        _MORE_TRAINING,
-        recipe=replace(_CYCLE, max_epochs=100),
-        note="our design, 100 epochs without mixup",
-    ),
-    "fer-custom-official": _CUSTOM,
-    "fer-custom-random": replace(
-        _CUSTOM,
-        split="clip",
-        split_options={},
-        allow_leak="clip",
-        folds=(0,),
-        data={},
-        note="the paper's network and 80/20 split",
-    ),
-    "fer-step-0": _quarter("the paper's network and recipe", design="custom"),
-    "fer-step-1": _quarter("residual network, the paper's recipe"),
-    "fer-step-2": _quarter("and one cycle of AdamW", _SHARP),
-    "fer-step-3": _quarter("and mirrored, moved, cut faces", _SHARP, augmentation=_FACE_CHANGES),
-    "fer-step-4": _quarter("and softened labels", FACES, augmentation=_FACE_CHANGES),
-    "fer-step-5": _quarter("and mixup", _MIXED, augmentation=_FACE_CHANGES),
-    # The paper's random 80/20: one sample is one clip, so this is the split by clip.
-    "mel-clip": replace(
-        _VOICE, split="clip", allow_leak="clip", folds=(0, 1), note="the paper's recipe and 80/20"
-    ),
-    # The way from the paper's voice network to ours, all folds each.
-    "mel-actor": _VOICE,
-    "mel-cycle-actor": replace(_VOICE, recipe=VOICES, note="one cycle of AdamW, softened labels"),
-    "mel-ours-actor": replace(
-        _VOICE,
-        seeds=(0, 1, 2),
-        recipe=VOICES,
-        data={"augmentation": (WAVEFORM, "mask")},
-        options={"audio_channels": (16, 32, 64, 128), "audio_dropout": 0.1},
-        note="our recipe: and blanked bands and frames, less dropout",
-    ),
-    # Table III's other networks, for a GPU: from scratch, for want of ImageNet's weights.
-    **{
-        f"fer-{design}-official": replace(
-            _CUSTOM,
-            options={"design": design},
-            recipe=replace(_LARGE, batch_size=128),
-            note=f"{design} from scratch",
-        )
-        for design in ("vgg13", "resnet50")
-    },
-    # The same on the small budget of the steps, within reach of a processor.
-    "fer-quarter-vgg13": _quarter("VGG13 from scratch", _LARGE, design="vgg13"),
-    "fer-quarter-resnet50": _quarter("ResNet50 from scratch", _LARGE, design="resnet50"),
-}

@@ -23,9 +23,9 @@ from emolib.corpora.paired import folder_of
 from emolib.corpora.pictures import SIDE
 from emolib.features.store import FeatureRecipe
 from emolib.models.ishtiaq import MODALITIES
-from emolib.papers.dataset import Dataset
+from emolib.papers.dataset import Dataset, as_stored
 from emolib.papers.experiment import choose
-from emolib.training import Samples
+from emolib.training import Augment, Prepare, Samples
 
 MODES = ("quick", "full")
 
@@ -155,8 +155,8 @@ class Declaration:
     """
 
     streams: Mapping[str, Stream]
-    prepare: Callable | None = None
-    augment: Callable | None = None
+    prepare: Prepare = as_stored
+    augment: Augment | None = None
     segments: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
     quick: Callable[[pd.DataFrame, int], pd.DataFrame] = fewer
@@ -367,11 +367,7 @@ def _shown(clips: pd.DataFrame, stream: Stream, request: Request) -> Part:
     """
     frames, side = stream.pictures
     used, at = np.unique(_numbers(clips, stream, request), return_inverse=True)
-    values = np.array(_pictures(request)[used])
-    if side != values.shape[-1]:
-        values = np.concatenate(
-            [_resized(part, side) for part in np.split(values, range(1024, len(values), 1024))]
-        )
+    values = resized(np.array(_pictures(request)[used]), side)
     values = values[at.reshape(len(clips), frames)]
     lender = corpora.SOURCES[corpora.SOURCES[request.corpus].pictures_of]
     described: dict[str, Any] = {"recipe": f"{lender.title} pictures, {side}×{side} grey"}
@@ -381,10 +377,15 @@ def _shown(clips: pd.DataFrame, stream: Stream, request: Request) -> Part:
     return clips["clip_id"].tolist(), values[:, None], described
 
 
-def _resized(pictures: np.ndarray, side: int) -> np.ndarray:
-    floats = torch.from_numpy(pictures)[:, None].float()
-    larger = F.interpolate(floats, (side, side), mode="bilinear", align_corners=False)
-    return larger.round().clamp(0, 255).to(torch.uint8).numpy()[:, 0]
+def resized(pictures: np.ndarray, side: int) -> np.ndarray:
+    """Return grey pictures (N, H, W) at (N, side, side), uint8, interpolated part by part."""
+    if pictures.shape[-1] == side:
+        return pictures
+    larger = []
+    for part in torch.from_numpy(pictures)[:, None].split(1024):
+        floats = F.interpolate(part.float(), (side, side), mode="bilinear", align_corners=False)
+        larger.append(floats.round().clamp(0, 255).to(torch.uint8)[:, 0])
+    return torch.cat(larger).numpy()
 
 
 def _groups(clips: pd.DataFrame, stream: Stream, request: Request) -> np.ndarray | None:

@@ -31,7 +31,7 @@ from emolib import corpora
 from emolib.corpora.paired import folder_of
 from emolib.models import yang as network
 from emolib.papers import face_features, streams
-from emolib.papers.experiment import Experiment, ExperimentError, choose
+from emolib.papers.experiment import Experiment, ExperimentError, choose, experiments_beside
 from emolib.papers.streams import Declaration, Request, Stream
 from emolib.training import TrainingRecipe
 
@@ -193,34 +193,6 @@ def _face_network(
 #: it, because the folded power of a real frame is the same at p and 2 - p. One of them is trained
 #: all the same: how far 1.25 comes out from 0.75 is what rounding alone does to a result.
 ORDERS = (1.0, ADAPTIVE, 0.95, 0.9, 0.75, 0.5, 1.25)
-_FRONT_ENDS = {1.0: "ordinary MFCC", ADAPTIVE: "FrFT-MFCC, order by frame"}
-_FACES = f"of {FRAMES} faces of {SIZE}×{SIZE}"
-
-
-def _voice(order: float | str, residual: bool = True) -> Experiment:
-    """Return one front end on real voices, with plain or residual blocks."""
-    front_end = _FRONT_ENDS.get(order, f"FrFT-MFCC, p = {order}")
-    return Experiment(
-        "ravdess",
-        "audio",
-        data={"order": order},
-        options={"residual": residual},
-        note=f"{front_end}, {'residual' if residual else 'plain'} blocks",
-    )
-
-
-def _rung(front_end: str, options: Mapping[str, Any]) -> Experiment:
-    """Return one rung of Tables V and VII on paired data, with frozen face features."""
-    order = 1.0 if front_end == "mfcc" else ADAPTIVE
-    name, width = options["spatial"], network.Spatial.WIDTHS[options["spatial"]]
-    return Experiment(
-        "paired",
-        "both",
-        data={"order": order, "face_network": name},
-        options={**options, "spatial": "features", "spatial_width": width},
-        note=f"{_FRONT_ENDS[order]}, frozen {name} features {_FACES}, {options['fusion']} fusion, "
-        f"{'residual' if options['residual'] else 'plain'} blocks",
-    )
 
 
 def completed(experiment: Experiment) -> Experiment:
@@ -238,29 +210,4 @@ def completed(experiment: Experiment) -> Experiment:
     return experiment.changed(options={"spatial": "features", "spatial_width": width})
 
 
-FULL: dict[str, Experiment] = {
-    # Does the fractional transform help? (seven orders, one network)
-    **{f"audio-{order}": _voice(order) for order in ORDERS},
-    # The rungs of Tables V and VII that differ in the audio stream alone.
-    "audio-1.0-plain": _voice(1.0, residual=False),
-    "audio-adaptive-plain": _voice(ADAPTIVE, residual=False),
-    # What the split is worth.
-    "audio-adaptive-clip": replace(_voice(ADAPTIVE), split="clip", allow_leak="clip"),
-    # Tables V and VII.
-    **{f"paired-rung{i}": _rung(*rung) for i, rung in enumerate(network.LADDER, start=1)},
-    # Table III; its third row is paired-rung5.
-    "paired-audio": Experiment("paired", "audio", note=_FRONT_ENDS[ADAPTIVE]),
-    "paired-video": Experiment(
-        "paired",
-        "video",
-        options={"spatial": "features"},
-        note=f"frozen mobilenetv2 features {_FACES}",
-    ),
-    # For a GPU.
-    "paired-both-224": Experiment(
-        "paired",
-        "both",
-        data={"spatial": "pixels", "size": 224, "frames": 15},
-        note="MobileNetV2 trained with the rest, 15 faces enlarged to 224×224",
-    ),
-}
+FULL: dict[str, Experiment] = experiments_beside(__file__, RECIPE=RECIPE)

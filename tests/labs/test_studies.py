@@ -12,7 +12,7 @@ import torch
 from emolib import corpora, models, paths, training
 from emolib.corpora import splits
 from emolib.labs import studies
-from emolib.papers import ishtiaq, mostafa, yang
+from emolib.papers import augment, yang
 from emolib.papers.engine import Dataset
 from emolib.training import Samples
 
@@ -101,7 +101,7 @@ def trained(monkeypatch):
         "text": torch.randint(2, 9, (n, 4), generator=generator),
     }
     dataset = Dataset(
-        Samples(inputs, torch.arange(n) % 2), clips, 1, emotions, prepare=ishtiaq.prepare
+        Samples(inputs, torch.arange(n) % 2), clips, 1, emotions, prepare=augment.drawn
     )
     rows = [
         {"clip_id": row.clip_id, "segment": -1, "fold": 0,
@@ -169,7 +169,7 @@ def test_a_face_is_looked_at_as_it_is_and_mirrored_and_moved(monkeypatch, faces)
     assert table["versions"].tolist() == [1, 2, 10]
     assert table["accuracy"].between(0, 1).all()
     samples = faces[0].samples
-    views, as_it_is = studies.face_views(samples), mostafa.faces_to_input(samples.inputs["video"])
+    views, as_it_is = studies.face_views(samples), augment.faces_to_input(samples.inputs["video"])
     assert len(views) == 10
     torch.testing.assert_close(views[0], as_it_is)
     torch.testing.assert_close(views[1], as_it_is.flip(-1))
@@ -226,7 +226,7 @@ def test_validation_pictures_are_judged_by_whether_training_showed_their_like(mo
     dataset = replace(
         dataset,
         images=np.array([1, 2, 3, 3, 4, 4, 5, 6]),
-        prepare=lambda inputs, _: {"video": mostafa.faces_to_input(inputs["video"])},
+        prepare=lambda inputs, _: {"video": augment.faces_to_input(inputs["video"])},
     )
     build = partial(models.build, "mostafa", n_classes=7, modality="video", design="residual")
     stored = _Trained("video", (0, 1), (0,), build)

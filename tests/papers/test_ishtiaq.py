@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from emolib import models
 from emolib.errors import EmolibError
-from emolib.papers import ishtiaq
+from emolib.papers import augment, ishtiaq
 from emolib.papers.experiment import ExperimentError
 from emolib.papers.streams import Request
 from emolib.training import Samples
@@ -76,10 +76,9 @@ def test_levels_take_away_what_they_say():
 def test_training_draws_versions_and_testing_takes_the_original():
     voices = torch.arange(4.0).repeat_interleave(5).view(4, 5, 1, 1).expand(4, 5, 64, 64).clone()
     voices[:, 1:] += 10
-    assert torch.equal(ishtiaq.prepare({"audio": voices}, None)["audio"], voices[:, :1])
+    assert torch.equal(augment.drawn({"audio": voices}, None)["audio"], voices[:, :1])
     drawn = [
-        ishtiaq.prepare({"audio": voices}, generator(seed))["audio"][:, 0, 0, 0]
-        for seed in range(9)
+        augment.drawn({"audio": voices}, generator(seed))["audio"][:, 0, 0, 0] for seed in range(9)
     ]
     for one in drawn:
         assert torch.equal(one % 10, torch.arange(4.0))

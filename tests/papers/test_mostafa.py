@@ -46,7 +46,7 @@ def test_flipping_mirrors_whole_faces_or_leaves_them():
 
 
 def test_faces_lie_in_minus_one_to_one_as_in_the_paper():
-    ends = mostafa.faces_to_input(torch.tensor([0, 255], dtype=torch.uint8))
+    ends = augment.faces_to_input(torch.tensor([0, 255], dtype=torch.uint8))
     assert ends.tolist() == [-1.0, 1.0]
 
 
