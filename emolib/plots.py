@@ -12,7 +12,8 @@ import html
 import io
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -33,8 +34,6 @@ EMOTION_COLORS = {
     "surprised": "#f975ce",
     "contempt": "#8a6634",
 }
-# A second cue beside the colour, wherever points or lines of several emotions share an axis.
-EMOTION_MARKERS = dict(zip(EMOTION_COLORS, "os^vDPX*h", strict=True))
 MODALITY_COLORS = {"audio": "#0072b2", "video": "#e69f00", "both": "#222222", "text": "#cc79a7"}
 MODALITY_MARKERS = {"audio": "o", "video": "s", "both": "D", "text": "^"}
 PUBLISHED_COLOR = "#c1121f"
@@ -42,33 +41,16 @@ HUMAN_COLOR = "#6b6b6b"
 _SPARE_COLORS = ["#0072b2", "#e69f00", "#222222", "#cc79a7", "#598a62", "#919191"]
 _SPARE_MARKERS = "osD^vP"
 
-_STYLE = {
-    "figure.dpi": 100,
-    "savefig.dpi": 160,
-    "savefig.facecolor": "white",
-    "figure.facecolor": "white",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": False,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "svg.hashsalt": "emolib",
-}
+_STYLE = Path(__file__).with_suffix(".mplstyle")
 
 
 def style() -> None:
     """Give figures that a notebook draws itself the look of the book's own."""
-    import matplotlib as mpl
+    import matplotlib.style
+    from cycler import cycler
 
-    mpl.rcParams.update(_STYLE)
-    mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=[*MODALITY_COLORS.values()])
+    matplotlib.style.use(_STYLE)
+    matplotlib.rcParams["axes.prop_cycle"] = cycler(color=[*MODALITY_COLORS.values()])
 
 
 def _styled(function: Callable) -> Callable:
@@ -76,9 +58,9 @@ def _styled(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def drawn(*args, title: str = "", **kwargs):
-        import matplotlib as mpl
+        from matplotlib import style
 
-        with mpl.rc_context(_STYLE):
+        with style.context(_STYLE):
             fig = function(*args, **kwargs)
             if title:
                 fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
@@ -110,9 +92,9 @@ def figure_html(fig: "Figure", alt: str, caption: str | None = None) -> str:
     """
     alt = _alternative(alt)
     buffer = io.BytesIO()
-    import matplotlib as mpl
+    from matplotlib import style
 
-    with mpl.rc_context(_STYLE):
+    with style.context(_STYLE):
         # No software version in the file: the same figure gives the same bytes.
         fig.savefig(buffer, format="png", metadata={"Software": None})
     data = base64.b64encode(buffer.getvalue()).decode()
@@ -503,7 +485,12 @@ def stacked(table: pd.DataFrame, *, colors: Mapping[str, str], unit: str) -> "Fi
     ground = {"boxstyle": "round,pad=0.15", "facecolor": "white", "linewidth": 0}
     for hatch, column in zip(itertools.cycle(["", "//", "xx", "..", "--"]), table, strict=False):
         counts = table[column].to_numpy()
-        look = {"color": colors[column], "hatch": hatch, "edgecolor": "white", "linewidth": 0.6}
+        look: dict[str, Any] = {
+            "color": colors[column],
+            "hatch": hatch,
+            "edgecolor": "white",
+            "linewidth": 0.6,
+        }
         bars = ax.barh(places, counts, 0.74, left, label=column, **look)
         texts = [f"{count:g}" if count >= least else "" for count in counts]
         ax.bar_label(bars, texts, label_type="center", fontsize=8.5, bbox=ground)
@@ -551,8 +538,8 @@ def sweep(
     groups = [(None, table)] if group is None else list(table.groupby(group, sort=False))
     for i, (name, part) in enumerate(groups):
         part = part.sort_values(x)
-        color = MODALITY_COLORS.get(name, _SPARE_COLORS[i % 5])
-        marker = MODALITY_MARKERS.get(name, _SPARE_MARKERS[i % 5])
+        color = MODALITY_COLORS.get(str(name), _SPARE_COLORS[i % 5])
+        marker = MODALITY_MARKERS.get(str(name), _SPARE_MARKERS[i % 5])
         ax.plot(part[x], part[value], marker=marker, color=color, label=name)
         if low in part and high in part:
             ax.fill_between(part[x], part[low], part[high], color=color, alpha=0.15, linewidth=0)
@@ -732,7 +719,7 @@ def architecture(
     def row(layers: Sequence[tuple[str, str]], first: int, y: float, name: str) -> None:
         look = frame | {"edgecolor": MODALITY_COLORS.get(name, MODALITY_COLORS["both"])}
         for x, text in enumerate(layers, first):
-            place = {"ha": "center", "va": "center", "fontsize": 8}
+            place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
             ax.annotate("\n".join(text), (x, y), **place, bbox=look, zorder=3)
             if x > first:
                 ax.annotate("", (x, y), (x - 1, y), zorder=1, arrowprops=arrow)
@@ -777,7 +764,10 @@ def roofline(models: pd.DataFrame, boards: pd.DataFrame) -> "Figure":
             ax.plot(intensity, reached, marker, color=PUBLISHED_COLOR, label=str(name))
         else:
             ax.axvline(intensity, color=PUBLISHED_COLOR, linewidth=1)
-            place = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
+            place: dict[str, Any] = {
+                "xycoords": ("data", "axes fraction"),
+                "textcoords": "offset points",
+            }
             low = (intensity, 0.02 + 0.07 * (i % 8))
             ax.annotate(str(name), low, (3, 0), **place, fontsize=8, color=PUBLISHED_COLOR)
     ax.set(xscale="log", yscale="log")
