@@ -197,10 +197,10 @@ def _alternative(alt: str) -> str:
 
 
 @_styled
-def confusion(
-    evaluation, classes: Sequence[str] | None = None, *, normalize: bool = True
-) -> "Figure":
+def confusion(evaluation, classes: Sequence[str] | None = None) -> "Figure":
     """Draw a confusion matrix: rows are what was acted, columns what was answered.
+
+    Shades and numbers are percent of the row; the counts of a row stand behind its name.
 
     Parameters
     ----------
@@ -208,25 +208,20 @@ def confusion(
         A ``C×C`` array of counts, or an ``Evaluation`` with ``.confusion``.
     classes
         The ``C`` names, if `evaluation` does not carry them in ``.classes``.
-    normalize
-        Shade by share of the row and print percent; the counts of a row stand behind its name.
     """
     matrix = np.asarray(getattr(evaluation, "confusion", evaluation))
     classes = list(getattr(evaluation, "classes", ()) if classes is None else classes)
     if matrix.ndim != 2 or matrix.shape != (len(classes), len(classes)):
         raise ValueError(f"a matrix of shape {matrix.shape} does not fit {len(classes)} classes")
     support = matrix.sum(axis=1)
-    share = matrix / np.maximum(support, 1)[:, None]
-    shown = 100 * share if normalize else matrix
-
-    top = 100 if normalize else shown.max()
+    shown = 100 * (matrix / np.maximum(support, 1)[:, None])
     size = 1.6 + 0.52 * len(classes)
     fig = _figure(size + 0.9, size)
     ax = fig.subplots()
-    image = ax.imshow(shown, cmap="Blues", vmin=0, vmax=top)
+    image = ax.imshow(shown, cmap="Blues", vmin=0, vmax=100)
     for (row, column), value in np.ndenumerate(shown):
         if matrix[row, column]:
-            color = "white" if value > 0.55 * top else "#222222"
+            color = "white" if value > 55 else "#222222"
             ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=9, color=color)
     ax.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
     labels = [f"{name}  ({n:g})" for name, n in zip(classes, support, strict=True)]
@@ -234,8 +229,7 @@ def confusion(
     ax.set(xlabel="answered", ylabel="acted (number of samples)")
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    unit = "share of the acted emotion (%)" if normalize else "samples"
-    fig.colorbar(image, ax=ax, label=unit, shrink=0.8)
+    fig.colorbar(image, ax=ax, label="share of the acted emotion (%)", shrink=0.8)
     return fig
 
 
@@ -512,7 +506,6 @@ def sweep(
     low: str = "low",
     high: str = "high",
     group: str | None = None,
-    marked: float | None = None,
     xlabel: str | None = None,
     unit: str = "accuracy (%)",
 ) -> "Figure":
@@ -528,8 +521,6 @@ def sweep(
         Columns: estimate and ends of the interval in `unit`; no band without the latter two.
     group
         Column that separates lines (a modality, say).
-    marked
-        The setting that the paper chose, marked by a vertical line.
     xlabel, unit
         Labels.
     """
@@ -543,11 +534,9 @@ def sweep(
         ax.plot(part[x], part[value], marker=marker, color=color, label=name)
         if low in part and high in part:
             ax.fill_between(part[x], part[low], part[high], color=color, alpha=0.15, linewidth=0)
-    if marked is not None:
-        ax.axvline(marked, color=PUBLISHED_COLOR, linestyle=":", label="the paper's choice")
     ax.set(xlabel=xlabel or x.replace("_", " "), ylabel=unit)
     ax.grid()
-    if group is not None or marked is not None:
+    if group is not None:
         _legend_beside(ax)
     return fig
 

@@ -93,7 +93,7 @@ BOARDS = pd.DataFrame(
 FACES = rng.random((5, 1, 64, 64))
 FIGURES = {
     "confusion": lambda: plots.confusion(rng.poisson(5, (8, 8)), CLASSES),
-    "counts": lambda: plots.confusion(np.diag([3, 0, 4]), "abc", normalize=False),
+    "counts": lambda: plots.confusion(np.diag([3, 0, 4]), "abc"),
     "intervals": lambda: plots.intervals(TABLE, group="modality", chance=12.5),
     "intervals without extras": lambda: plots.intervals(TABLE[["label", "value"]]),
     "learning_curves": lambda: plots.learning_curves(HISTORY, best_epoch=2),
@@ -108,7 +108,7 @@ FIGURES = {
         colors={"holds": "#1b7f79", "fails": "#e08a3c"},
         unit="claims",
     ),
-    "sweep": lambda: plots.sweep(TABLE, "kernel", group="modality", marked=3),
+    "sweep": lambda: plots.sweep(TABLE, "kernel", group="modality"),
     "faces_grid": lambda: plots.faces_grid(FACES, CLASSES[:5], columns=3, title="faces"),
     "faces in colour": lambda: plots.faces_grid(rng.integers(0, 255, (2, 3, 32, 32), np.uint8)),
     "face_attribution": lambda: plots.face_attribution(
