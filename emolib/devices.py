@@ -581,14 +581,8 @@ def feasibility(
     bound_ms = flops / attainable / 1e6
     load = rate_hz * bound_ms / 1000
     weights_mb = table["parameters"] * weight_bits / 8 / 1e6
-    return table[known].assign(
-        attainable_gflops=attainable,
-        limit=np.where(roof < peak, "memory", "compute"),
-        bound_ms=bound_ms,
-        work_below_peak=flops / 1e9 <= peak,
-        rate_hz=rate_hz,
-        load=load,
-        keeps_up=load <= 1,
-        weights_mb=weights_mb,
-        fits_size=weights_mb <= size_limit_mb,
-    )
+    limit = np.where(roof < peak, "memory", "compute")
+    bound = {"attainable_gflops": attainable, "limit": limit, "bound_ms": bound_ms}
+    rate = {"work_below_peak": flops / 1e9 <= peak, "rate_hz": rate_hz, "load": load}
+    fits = {"weights_mb": weights_mb, "fits_size": weights_mb <= size_limit_mb}
+    return table[known].assign(**bound, **rate, keeps_up=load <= 1, **fits)

@@ -274,12 +274,8 @@ def region_scores(
         inside = values[mask]
         if not inside.numel():
             raise ValueError(f"region {name!r} is empty: it covers no value of {modality}")
-        parts = (
-            inside.abs().mean(),
-            inside.mean(),
-            inside.abs().sum() / total,
-            mask.float().mean(),
-        )
+        strength = inside.abs()
+        parts = (strength.mean(), inside.mean(), strength.sum() / total, mask.float().mean())
         rows.append((name, *map(float, parts)))
     table = pd.DataFrame(rows, columns=["region", "magnitude", "signed", "share", "area"])
     return table.assign(density=table["share"] / table["area"])

@@ -552,14 +552,16 @@ def _pixels(image) -> np.ndarray:
     return image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
 
 
-def _grid(n: int, columns: int, width: float, height: float, beside: float = 0) -> tuple:
-    """Return a figure and its axes (rows, columns), none of them visible, for `n` pictures."""
+def _grid(n: int, columns: int, width: float, height: float, labels, beside: float = 0) -> tuple:
+    """Return a figure and the axes (rows, columns) of `n` pictures, none visible but its label."""
     columns = min(columns, n)
     rows = -(-n // columns)
     fig = _figure(width * columns + beside, height * rows)
     axes = fig.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
+    for ax, label in zip(axes.flat, () if labels is None else labels, strict=False):
+        ax.set_title(label, fontsize=8, loc="center", fontweight="normal", pad=3)
     return fig, axes
 
 
@@ -579,18 +581,14 @@ def faces_grid(images, labels: Sequence[str] | None = None, *, columns: int = 6)
     """
     if len(images) == 0:
         raise ValueError("no images to show")
-    fig, axes = _grid(len(images), columns, 1.25, 1.45)
-    for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
+    fig, axes = _grid(len(images), columns, 1.25, 1.45, labels)
+    for ax, image in zip(axes.flat, images, strict=False):
         picture = _pixels(image)
-        top = 255 if picture.dtype == np.uint8 else 1.0
-        ax.imshow(picture, cmap="gray", vmin=0, vmax=top)
-        if labels is not None:
-            ax.set_title(labels[i], fontsize=8, loc="center", fontweight="normal", pad=3)
-            color = EMOTION_COLORS.get(str(labels[i]).split()[0])
-            if color:
-                ax.set_axis_on()
-                ax.set(xticks=[], yticks=[])
-                ax.spines[:].set(visible=True, color=color, linewidth=2.5)
+        ax.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1.0)
+        if color := EMOTION_COLORS.get(ax.get_title().partition(" ")[0]):
+            ax.set_axis_on()
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set(visible=True, color=color, linewidth=2.5)
     return fig
 
 
@@ -622,15 +620,13 @@ def face_attribution(
     maps = [a.sum(axis=-1) if a.ndim == 3 else a for a in maps]
     # The strongest percent of pixels would otherwise leave all others white.
     limit = float(np.quantile(np.abs(np.stack(maps)), 0.99)) or 1.0
-    fig, axes = _grid(len(maps), columns, 1.7, 1.9, beside=1.2)
-    for i, (ax, image, values) in enumerate(zip(axes.flat, images, maps, strict=False)):
+    fig, axes = _grid(len(maps), columns, 1.7, 1.9, labels, beside=1.2)
+    for ax, image, values in zip(axes.flat, images, maps, strict=False):
         picture = _pixels(image)
         ax.imshow(picture if picture.ndim == 2 else picture.mean(axis=-1), cmap="gray")
         overlay = ax.imshow(values, cmap="PuOr", vmin=-limit, vmax=limit, alpha=0.65)
         for mask in (regions or {}).values():
             ax.contour(np.asarray(mask, float), levels=[0.5], colors="#222222", linewidths=0.8)
-        if labels is not None:
-            ax.set_title(labels[i], fontsize=9, loc="center", fontweight="normal", pad=3)
     fig.colorbar(overlay, ax=axes, label="attribution (change of the logit)", shrink=0.8)
     return fig
 
