@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer import Argument, BadParameter, Option
 from typer.core import TyperGroup
 
 from emolib import __version__, paths, registry
 from emolib.errors import EmolibError
 
-_UsageError: Any = typer.BadParameter.__base__  # newer releases of typer bring their own click
+_UsageError: Any = BadParameter.__base__  # newer releases of typer bring their own click
 
 
 class _Commands(TyperGroup):
@@ -63,7 +64,7 @@ def _one_of(what: str, known: Callable[[], Iterable[str]]) -> Callable[[Any], An
 
     def check(name: str | None) -> str | None:
         if name is not None and name not in known():
-            raise typer.BadParameter(f"unknown {what} {name!r}: known are {', '.join(known())}")
+            raise BadParameter(f"unknown {what} {name!r}: known are {', '.join(known())}")
         return name
 
     return check
@@ -77,6 +78,7 @@ def _corpora() -> Iterable[str]:
 
 _known_paper = _one_of("paper", lambda: registry.PAPERS)
 _known_mode = _one_of("mode", lambda: ("quick", "full"))
+_known_judge = _one_of("judge", lambda: ("mostafa", "lu"))
 _known_corpus = _one_of("corpus", _corpora)
 
 
@@ -87,7 +89,7 @@ def _integers(text: str | None) -> tuple[int, ...] | None:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a list like 0,1,2") from error
+        raise BadParameter(f"{text!r} is not a list like 0,1,2") from error
 
 
 def _options(words: list[str] | None) -> dict[str, Any]:
@@ -102,27 +104,44 @@ def _options(words: list[str] | None) -> dict[str, Any]:
         except yaml.YAMLError:
             equals = ""
         if not equals:
-            raise typer.BadParameter(f"{word!r} is not like fusion=mean or kernels=[3, 3]")
+            raise BadParameter(f"{word!r} is not like fusion=mean or kernels=[3, 3]")
     return options
 
 
+Word = str | None
+Words = list[str] | None
+Place = Path | None
 _PAPERS = f"Paper: {', '.join(registry.PAPERS)}."
 _RUNS = f"Paper or lab: {', '.join((*registry.PAPERS, *registry.LABS))}."
-Key = Annotated[str, typer.Argument(help=_PAPERS, callback=_known_paper)]
-AnyKey = Annotated[str | None, typer.Argument(help=_PAPERS, callback=_known_paper)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
-_CORPUS = "Corpus, such as ravdess, paired or synthetic."
-Corpus = Annotated[str, typer.Option(help=_CORPUS, callback=_known_corpus)]
-Name = Annotated[str, typer.Argument(help=_CORPUS, callback=_known_corpus)]
-Root = Annotated[Path | None, typer.Option(file_okay=False, help="Folder of the corpus.")]
-Modality = Annotated[str, typer.Option(help="audio, video or both (ishtiaq also text and all).")]
+Key = Annotated[str, Argument(help=_PAPERS, callback=_known_paper)]
+AnyKey = Annotated[str | None, Argument(help=_PAPERS, callback=_known_paper)]
+AsJson = Annotated[bool, Option("--json", help="Print JSON for a machine to read.")]
+_CORPUS = "Corpus, such as ravdess, paired or synthetic"
+Corpus = Annotated[str, Option(help=_CORPUS, callback=_known_corpus)]
+Name = Annotated[str, Argument(help=_CORPUS, callback=_known_corpus)]
+Root = Annotated[Place, Option(file_okay=False, help="Folder of the corpus.")]
+_MODALITY = "audio, video or both (ishtiaq also text and all)."
+Modality = Annotated[str, Option(help=_MODALITY)]
 _MODE = "quick (few steps) or full (the paper's recipe)."
-Mode = Annotated[str, typer.Option(help=_MODE, callback=_known_mode)]
-Jobs = Annotated[int, typer.Option(min=1, help="How many to run side by side.")]
-Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of everything random.")]
-Confidence = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Name nothing that is less probable.")
-]
+Mode = Annotated[str, Option(help=_MODE, callback=_known_mode)]
+Jobs = Annotated[int, Option(min=1, help="How many to run side by side.")]
+Seed = Annotated[int, Option(min=0, max=2**32 - 1, help="Seed of everything random.")]
+_CONFIDENCE = "Name nothing that is less probable."
+Confidence = Annotated[float | None, Option(min=0, max=1, help=_CONFIDENCE)]
+_JUDGE = "Whose networks: mostafa, or lu (videos only, with stage times)."
+Judge = Annotated[str, Option(help=_JUDGE, callback=_known_judge)]
+
+
+def _print(as_json: bool, data: Any, *parts: Any) -> None:
+    """Print data as JSON, or for a person its parts: lines, and tables of pandas."""
+    if as_json:
+        _print_json(data)
+        return
+    for part in parts:
+        if hasattr(part, "columns"):
+            _print_table(part)
+        elif part is not None:
+            typer.echo(part)
 
 
 def _print_json(value: Any) -> None:
@@ -173,8 +192,7 @@ def _show_version(asked: bool) -> None:
 @app.callback()
 def main(
     version: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+        bool, Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Five papers on lightweight multimodal emotion recognition, rebuilt and put to the test."""
@@ -186,16 +204,12 @@ def main(
 @app.command()
 def book(
     mode: Mode = "quick",
-    only: Annotated[list[str] | None, typer.Option(help="One notebook alone (repeatable).")] = None,
+    only: Annotated[Words, Option(help="One notebook alone (repeatable).")] = None,
     jobs: Jobs = 2,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of real corpora on which chapters run too.")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Build folder, by default _build.")
-    ] = None,
+    data: Annotated[Place, Option(help="Folder of real corpora on which chapters run too.")] = None,
+    out: Annotated[Place, Option(file_okay=False, help="Build folder, by default _build.")] = None,
     seed: Seed = 0,
-    timeout: Annotated[float, typer.Option(help="Seconds a notebook may take (quick).")] = 1800,
+    timeout: Annotated[float, Option(help="Seconds a notebook may take (quick).")] = 1800,
     as_json: AsJson = False,
 ) -> None:
     """Execute every notebook from a clean copy, build the book and check its pages."""
@@ -204,10 +218,7 @@ def book(
     index = build.build(
         mode, only or None, jobs, data, out, seed=seed, timeout=timeout, progress=not as_json
     )
-    if as_json:
-        _print_json({"index": str(index)})
-    else:
-        typer.echo(str(index))
+    _print(as_json, {"index": index}, index)
 
 
 # ------------------------------------------------------------------------------- recordings
@@ -220,33 +231,28 @@ def data_list(as_json: AsJson = False) -> None:
     from emolib.corpora import download
 
     table = download.listing()
-    if as_json:
-        _print_json(table.to_dict(orient="records"))
-        return
-    typer.echo(f"recordings in {paths.recordings()}")
     here = table["where"] != ""
     shown = table[["corpus", "clips", "actors", "emotions", "problems"]].astype(object)
     shown.iloc[:, 1:] = shown.iloc[:, 1:].where(here, None)
     # A folder that is there and yet no corpus needs its own remedy; all others, how to get them.
     folders = table["corpus"].map(lambda name: corpora.SOURCES[name].folders)
     broken = folders.map(lambda names: any((paths.recordings() / one).is_dir() for one in names))
-    _print_table(shown.assign(note=table["note"].where(broken & ~here, table["how"])))
+    shown = shown.assign(note=table["note"].where(broken & ~here, table["how"]))
+    _print(as_json, table.to_dict("records"), f"recordings in {paths.recordings()}", shown)
 
 
 @data_app.command("get")
 def data_get(
     name: Name,
     root: Root = None,
-    part: Annotated[
-        list[str] | None, typer.Option(help="Part of the corpus, such as video (repeatable).")
-    ] = None,
-    actor: Annotated[list[str] | None, typer.Option(help="Only this actor (repeatable).")] = None,
+    part: Annotated[Words, Option(help="Part of it, such as video (repeatable).")] = None,
+    actor: Annotated[Words, Option(help="Only this actor (repeatable).")] = None,
     jobs: Jobs = 4,
 ) -> None:
     """Download a corpus, with checksums; an interrupted download resumes."""
     from emolib.corpora import download
 
-    typer.echo(str(download.get(name, root, parts=part, actors=actor, jobs=jobs)))
+    typer.echo(download.get(name, root, parts=part, actors=actor, jobs=jobs))
 
 
 @data_app.command("check")
@@ -256,26 +262,22 @@ def data_check(name: Name, root: Root = None, as_json: AsJson = False) -> None:
 
     report = download.check(name, root, progress=not as_json)
     wrong = report[report["status"] != "ok"]
-    if as_json:
-        _print_json(report.to_dict(orient="records"))
-    else:
-        typer.echo(f"{len(report) - len(wrong)} of {len(report)} files are as published")
-        if len(wrong):
-            _print_table(wrong)
+    line = f"{len(report) - len(wrong)} of {len(report)} files are as published"
+    _print(as_json, report.to_dict("records"), line, wrong if len(wrong) else None)
     raise typer.Exit(1 if len(wrong) else 0)
 
 
 @data_app.command("synth")
 def data_synth(
-    actors: Annotated[int, typer.Option(min=1, help="How many talking faces.")] = 4,
+    actors: Annotated[int, Option(min=1, help="How many talking faces.")] = 4,
     seed: Seed = 0,
     root: Root = None,
-    full: Annotated[bool, typer.Option(help="All clips of the corpus' design, not a few.")] = False,
+    full: Annotated[bool, Option(help="All clips of the corpus' design, not a few.")] = False,
 ) -> None:
     """Make the synthetic corpus: real media files of faces and voices that do not exist."""
     from emolib import synthetic
 
-    typer.echo(str(synthetic.ensure(actors, seed, root, full=full)))
+    typer.echo(synthetic.ensure(actors, seed, root, full=full))
 
 
 @app.command()
@@ -292,13 +294,10 @@ def features(
     dataset = engine.paper(key).load(corpus, modality, mode)
     inputs = {name: list(value.shape[1:]) for name, value in dataset.samples.inputs.items()}
     clips, samples = len(dataset.manifest), len(dataset.samples)
-    if as_json:
-        counts = {"paper": key, "corpus": corpus, "clips": clips, "samples": samples}
-        _print_json({**counts, "inputs": inputs, "features": dataset.features})
-        return
-    typer.echo(f"{key} on {corpus}: {clips} clips, {samples} samples")
-    for name, shape in inputs.items():
-        typer.echo(f"  {name}: {' × '.join(map(str, shape))}")
+    counts = {"paper": key, "corpus": corpus, "clips": clips, "samples": samples}
+    title = f"{key} on {corpus}: {clips} clips, {samples} samples"
+    shapes = [f"  {name}: {' × '.join(map(str, shape))}" for name, shape in inputs.items()]
+    _print(as_json, {**counts, "inputs": inputs, "features": dataset.features}, title, *shapes)
 
 
 # ------------------------------------------------------------------------------- models
@@ -312,52 +311,27 @@ def cost(key: AnyKey = None, as_json: AsJson = False) -> None:
     from emolib import devices
 
     counts = devices.costs(key)
-    if as_json:
-        _print_json(counts)
-    else:
-        _print_table(pd.DataFrame(counts).rename_axis("for one clip or segment").reset_index())
+    table = pd.DataFrame(counts).rename_axis("for one clip or segment").reset_index()
+    _print(as_json, counts, table)
 
 
 @app.command()
 def train(
-    key: Annotated[str, typer.Argument(help=_RUNS)],
-    experiment: Annotated[
-        str | None,
-        typer.Option(help="One that the paper or lab declares; what else is given changes it."),
-    ] = None,
-    corpus: Annotated[
-        str | None, typer.Option(help="Corpus, such as ravdess, paired or synthetic (default).")
-    ] = None,
-    modality: Annotated[
-        str | None, typer.Option(help="audio, video or both (default; ishtiaq also text and all).")
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="segment, clip, actor (default), corpus or official.")
-    ] = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds, such as 0,1,2; 0 by default.")] = None,
-    folds: Annotated[str | None, typer.Option(help="Folds, such as 0,1; all by default.")] = None,
-    option: Annotated[
-        list[str] | None,
-        typer.Option(help="Option of the model, such as fusion=mean (repeatable)."),
-    ] = None,
-    data: Annotated[
-        list[str] | None,
-        typer.Option(help="Option of the inputs, such as augmentation=none (repeatable)."),
-    ] = None,
-    split_option: Annotated[
-        list[str] | None, typer.Option(help="Option of the split, such as valid=0.1 (repeatable).")
-    ] = None,
-    allow_leak: Annotated[
-        str | None, typer.Option(help="Repeat a leaking split's kind; the title will say it.")
-    ] = None,
-    mode: Annotated[
-        str | None, typer.Option(help="quick (few epochs) or full (default with --experiment).")
-    ] = None,
+    key: Annotated[str, Argument(help=_RUNS)],
+    experiment: Annotated[Word, Option(help="One declared; what else is given changes it.")] = None,
+    corpus: Annotated[Word, Option(help=f"{_CORPUS} (default).")] = None,
+    modality: Annotated[Word, Option(help=_MODALITY)] = None,
+    split: Annotated[Word, Option(help="segment, clip, actor (default), corpus, official.")] = None,
+    seeds: Annotated[Word, Option(help="Seeds, such as 0,1,2; 0 by default.")] = None,
+    folds: Annotated[Word, Option(help="Folds, such as 0,1; all by default.")] = None,
+    option: Annotated[Words, Option(help="Of the model: fusion=mean (repeatable).")] = None,
+    data: Annotated[Words, Option(help="Of the inputs: augmentation=none (repeatable).")] = None,
+    split_option: Annotated[Words, Option(help="Of the split: valid=0.1 (repeatable).")] = None,
+    allow_leak: Annotated[Word, Option(help="A leaking split's kind: the title says it.")] = None,
+    mode: Annotated[Word, Option(help=f"{_MODE} Full by default with --experiment.")] = None,
     jobs: Jobs = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    save: Annotated[
-        bool | None, typer.Option(help="Write the result (by default only in full mode).")
-    ] = None,
+    device: Annotated[str, Option(help="auto, cpu or cuda.")] = "auto",
+    save: Annotated[bool | None, Option(help="Write the result; by default if full.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit and evaluate a model for each seed and fold of an experiment, and write the result."""
@@ -382,17 +356,9 @@ def train(
         key, asked, mode=mode, n_jobs=jobs, device=device, progress=not as_json, name=experiment
     )
     file = results.save(result) if (mode == "full" if save is None else save) else None
-    if as_json:
-        summary = {name: one.model_dump() for name, one in result.summary.items()}
-        _print_json(
-            {"title": result.title, "file": str(file) if file else None, "summary": summary}
-        )
-        return
-    typer.echo(result.title)
-    _print_table(result.table())
-    typer.echo(result.provenance_line())
-    if file:
-        typer.echo(str(file))
+    summary = {name: one.model_dump() for name, one in result.summary.items()}
+    values = {"title": result.title, "file": file, "summary": summary}
+    _print(as_json, values, result.title, result.table(), result.provenance_line(), file)
 
 
 # ------------------------------------------------------------------------------- papers
@@ -400,9 +366,7 @@ def train(
 
 @app.command()
 def study(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Tables, such as yang/orders; all by default.")
-    ] = None,
+    names: Annotated[Words, Argument(help="Tables, such as yang/orders; all by default.")] = None,
 ) -> None:
     """Make the tables beside the results, from what the runs have left."""
     from emolib.labs import studies
@@ -413,7 +377,7 @@ def study(
 
 @app.command()
 def audit(
-    what: Annotated[str, typer.Argument(help="A paper's key, or a CSV file of a printed table.")],
+    what: Annotated[str, Argument(help="A paper's key, or a CSV file of a printed table.")],
     as_json: AsJson = False,
 ) -> None:
     """Say what a published table gives away about its own experiment."""
@@ -421,19 +385,13 @@ def audit(
 
     is_file = what.endswith(".csv") or os.sep in what
     report = audit.table(Path(what)) if is_file else audit.paper(_known_paper(what))
-    if as_json:
-        _print_json(report.to_dict())
-        return
-    typer.echo(report.title)
-    _print_table(report.to_frame())
+    _print(as_json, report.to_dict(), report.title, report.to_frame())
 
 
 @app.command()
 def claims(
     key: AnyKey = None,
-    recount: Annotated[
-        bool, typer.Option("--recount", help="Count the networks again, and keep the counts.")
-    ] = False,
+    recount: Annotated[bool, Option("--recount", help="Count the networks again.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what the papers claim, what was measured here, and whether it holds."""
@@ -442,10 +400,8 @@ def claims(
     if recount:
         typer.echo(claims.recount(), err=True)
     table = claims.table(key)
-    if as_json:
-        _print_json(table.to_dict(orient="records"))
-    else:
-        _print_table(table[["id", "source", "quantity", "published", "measured", "verdict"]])
+    shown = ["id", "source", "quantity", "published", "measured", "verdict"]
+    _print(as_json, table.to_dict("records"), table[shown])
 
 
 @app.command()
@@ -453,8 +409,8 @@ def explain(
     key: Key,
     corpus: Corpus = "synthetic",
     modality: Modality = "both",
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of the training before.")] = 3,
-    samples: Annotated[int, typer.Option(min=1, help="Test samples to explain.")] = 64,
+    epochs: Annotated[int, Option(min=1, help="Epochs of the training before.")] = 3,
+    samples: Annotated[int, Option(min=1, help="Test samples to explain.")] = 64,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
@@ -469,55 +425,35 @@ def explain(
         key, corpus, modality, epochs=epochs, samples=samples, seed=seed, progress=not as_json
     )
     gap = shares.relative_gap
-    if as_json:
-        _print_json({"relative_gap": gap, "regions": shares.table.to_dict("records")})
-        return
-    typer.echo(f"{key} on {corpus}, {shares.samples} samples after {epochs} epochs")
-    _print_table(shares.table)
-    typer.echo(f"completeness: attributions miss the difference by {gap:.1%} at most")
+    title = f"{key} on {corpus}, {shares.samples} samples after {epochs} epochs"
+    line = f"completeness: attributions miss the difference by {gap:.1%} at most"
+    values = {"relative_gap": gap, "regions": shares.table.to_dict("records")}
+    _print(as_json, values, title, shares.table, line)
 
 
 @app.command()
 def export(
     key: Key,
-    out: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="File to write; by default KEY.onnx.")
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="Trained weights (.safetensors); random ones otherwise.")
-    ] = None,
-    classes: Annotated[
-        int | None, typer.Option(help="Number of emotions; those of the weights' card, or 8.")
-    ] = None,
-    int8: Annotated[bool, typer.Option(help="Also write a copy with eight-bit weights.")] = False,
+    out: Annotated[Place, Option(dir_okay=False, help="File, by default KEY.onnx.")] = None,
+    weights: Annotated[Place, Option(help="Trained weights (.safetensors), or random.")] = None,
+    classes: Annotated[int | None, Option(help="Emotions: those of the weights, or 8.")] = None,
+    int8: Annotated[bool, Option(help="Also write a copy with eight-bit weights.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a network as ONNX; compare size, answers and latency with PyTorch."""
     from emolib import export
 
     table = export.write(key, out, weights=weights, classes=classes, int8=int8)
-    if as_json:
-        _print_json(table.to_dict("records"))
-        return
-    if not weights:
-        typer.echo("The weights are random: this measures size and speed, not accuracy.")
-    _print_table(table)
+    random = "The weights are random: this measures size and speed, not accuracy."
+    _print(as_json, table.to_dict("records"), None if weights else random, table)
 
 
 @app.command()
 def predict(
-    file: Annotated[Path, typer.Argument(help="Picture, sound or video.")],
+    file: Annotated[Path, Argument(help="Picture, sound or video.")],
     confidence: Confidence = None,
-    weights: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Folder of other weights and their cards.")
-    ] = None,
-    paper: Annotated[
-        str,
-        typer.Option(
-            help="Whose networks: mostafa, or lu (videos only, with stage times).",
-            callback=_one_of("judge", lambda: ("mostafa", "lu")),
-        ),
-    ] = "mostafa",
+    weights: Annotated[Place, Option(file_okay=False, help="Other weights and cards.")] = None,
+    paper: Judge = "mostafa",
     as_json: AsJson = False,
 ) -> None:
     """Say the emotions of the faces and of the voice in one file."""
@@ -530,16 +466,13 @@ def predict(
     judge: Any = companion.decide if paper == "lu" else predict.predict
     with tqdm(total=100, unit="%", leave=False, disable=as_json or None) as bar:
         answer = judge(file, progress=lambda share: bar.update(int(100 * share) - bar.n), **options)
-    if as_json:
-        _print_json(answer.to_dict())
-    else:
-        typer.echo("\n".join(answer.lines()))
+    _print(as_json, answer.to_dict(), *answer.lines())
 
 
 @app.command()
 def live(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int | None, typer.Option(help="Port; by default a free one.")] = None,
+    host: Annotated[str, Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int | None, Option(help="Port; by default a free one.")] = None,
 ) -> None:
     """Open the live app: webcam and microphone, or files, judged in the browser."""
     from emolib.app import live
@@ -549,9 +482,7 @@ def live(
 
 @app.command()
 def bench(
-    only: Annotated[
-        str | None, typer.Option(help="Benchmarks to run, such as features,training.")
-    ] = None,
+    only: Annotated[Word, Option(help="Benchmarks, such as features,training.")] = None,
 ) -> None:
     """Run the benchmarks and print the ratios they measure."""
     files = sorted(paths.BENCHMARKS.glob("test_*.py"))
@@ -559,12 +490,9 @@ def bench(
     asked = only.split(",") if only else list(known)
     unknown = [name for name in asked if name not in known]
     if unknown:
-        raise typer.BadParameter(
-            f"no benchmark {', '.join(unknown)}: there are {', '.join(known)}",
-            param_hint="--only",
-        )
+        raise BadParameter(f"no benchmark {', '.join(unknown)}: there are {', '.join(known)}")
     if importlib.util.find_spec("pytest") is None:
-        raise typer.BadParameter("benchmarks need pytest: pip install 'emolib[test]'")
+        raise BadParameter("benchmarks need pytest: pip install 'emolib[test]'")
     # Once installed, the settings of a project that happens to lie around are not ours.
     settings = os.devnull if paths.INSTALLED else str(paths.PROJECT / "pyproject.toml")
     command = [sys.executable, "-m", "pytest", "-c", settings, "-s", "-m", "benchmark"]

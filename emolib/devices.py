@@ -533,40 +533,6 @@ def boards(path: Path | None = None) -> pd.DataFrame:
     return table
 
 
-def roofline(costs: Cost | Mapping[str, Cost], table: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Bound the time of an inference by the roofline model.
-
-    Parameters
-    ----------
-    costs
-        One cost, or name to cost.
-    table
-        Boards as `boards` returns them (the default).
-
-    Returns
-    -------
-    DataFrame
-        One row a model and board: ``arithmetic_intensity`` (FLOP/byte), ``attainable_gflops``
-        = min(peak, intensity × bandwidth), ``limit`` ("compute" or "memory"), and ``bound_ms``,
-        the time below which no implementation of these operations can get on that
-        board. It is a lower bound: real networks of this size reach a small part of it.
-    """
-    columns = ["model", "board", "arithmetic_intensity", "balance"]
-    return _bounds(costs, table)[[*columns, "attainable_gflops", "limit", "bound_ms"]]
-
-
-def _bounds(costs: Cost | Mapping[str, Cost], table: pd.DataFrame | None) -> pd.DataFrame:
-    """Return every model on every board, with all that is known of both and the bound."""
-    named = {"model": costs} if isinstance(costs, Cost) else costs
-    numbers = pd.DataFrame([{"model": name, **one.to_dict()} for name, one in named.items()])
-    both = numbers.merge(boards() if table is None else table, how="cross")
-    roof = both["arithmetic_intensity"] * both["bandwidth_gb_s"]
-    both["attainable_gflops"] = np.minimum(both["peak_gflops"], roof)
-    both["limit"] = np.where(roof < both["peak_gflops"], "memory", "compute")
-    both["bound_ms"] = both["flops"] / both["attainable_gflops"] / 1e6
-    return both
-
-
 def feasibility(
     costs: Cost | Mapping[str, Cost],
     table: pd.DataFrame | None = None,
@@ -575,15 +541,17 @@ def feasibility(
     size_limit_mb: float = SIZE_LIMIT_MB,
     weight_bits: int = 32,
 ) -> pd.DataFrame:
-    """Tell which boards could run a model at a rate, and whether its weights meet a size limit.
+    """Bound the time of an inference by the roofline model, and tell which boards could run it.
 
     The paper's own test (Lu et al., Table IX) compares the work of one inference (FLOP) with a
     board's speed (FLOP/s), which says nothing without a rate: here the rate is named.
 
     Parameters
     ----------
-    costs, table
-        As for `roofline`.
+    costs
+        One cost, or name to cost.
+    table
+        Boards as `boards` returns them (the default).
     rate_hz
         Inferences a second that are asked for: 30 for every frame of a camera; one clip of 3 s
         in six segments needs 2.
@@ -595,15 +563,26 @@ def feasibility(
     Returns
     -------
     DataFrame
-        The columns of `roofline`, and ``rate_hz``, ``load`` (share of the board's attainable
+        One row a model and board: ``arithmetic_intensity`` (FLOP/byte) and the board's
+        ``balance``, ``attainable_gflops`` = min(peak, intensity × bandwidth), ``limit``
+        ("compute" or "memory"), and ``bound_ms``, the time below which no implementation of these
+        operations can get on that board. It is a lower bound: real networks of this size reach a
+        small part of it. Then ``rate_hz``, ``load`` (share of the board's attainable
         speed that the rate takes), ``keeps_up`` (load ≤ 1), ``weights_mb``, ``fits_size``, and
         ``work_below_peak``, the paper's test.
     """
-    both, result = _bounds(costs, table), roofline(costs, table)
-    result["work_below_peak"] = both["flops"] / 1e9 <= both["peak_gflops"]
-    result["rate_hz"] = rate_hz
-    result["load"] = rate_hz * result["bound_ms"] / 1000
-    result["keeps_up"] = result["load"] <= 1
-    result["weights_mb"] = both["parameters"] * weight_bits / 8 / 1e6
-    result["fits_size"] = result["weights_mb"] <= size_limit_mb
-    return result
+    named = {"model": costs} if isinstance(costs, Cost) else costs
+    numbers = pd.DataFrame([{"model": name, **one.to_dict()} for name, one in named.items()])
+    table = numbers.merge(boards() if table is None else table, how="cross")
+    known = ["model", "board", "arithmetic_intensity", "balance"]
+    flops, peak = table["flops"], table["peak_gflops"]
+    roof = table["arithmetic_intensity"] * table["bandwidth_gb_s"]
+    attainable = np.minimum(peak, roof)
+    bound_ms = flops / attainable / 1e6
+    load = rate_hz * bound_ms / 1000
+    weights_mb = table["parameters"] * weight_bits / 8 / 1e6
+    limit = np.where(roof < peak, "memory", "compute")
+    bound = {"attainable_gflops": attainable, "limit": limit, "bound_ms": bound_ms}
+    rate = {"work_below_peak": flops / 1e9 <= peak, "rate_hz": rate_hz, "load": load}
+    fits = {"weights_mb": weights_mb, "fits_size": weights_mb <= size_limit_mb}
+    return table[known].assign(**bound, **rate, keeps_up=load <= 1, **fits)

@@ -12,7 +12,7 @@ import contextlib
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -211,22 +211,6 @@ def mfcc_halves(n_mfcc: int = 40) -> dict[str, np.ndarray]:
     return {"lower MFCC": lower, "higher MFCC": ~lower}
 
 
-def by_side(masks: Masks) -> dict[str, np.ndarray]:
-    """Return each mask cut in two at the middle column, as Ding's Fig. 7 reports regions.
-
-    Sides are those of the image: its left half shows the speaker's right, unless a camera
-    mirrored it. A region that lies on one side only gives one mask.
-    """
-    halves = {}
-    for name, mask in masks.items():
-        mask = np.asarray(mask)
-        left = np.arange(mask.shape[-1]) < mask.shape[-1] / 2
-        for side, half in (("left", mask & left), ("right", mask & ~left)):
-            if half.any():
-                halves[f"{name}, {side}"] = half
-    return halves
-
-
 def occlude(
     inputs: Inputs,
     region: np.ndarray | Tensor,
@@ -290,18 +274,11 @@ def region_scores(
         inside = values[mask]
         if not inside.numel():
             raise ValueError(f"region {name!r} is empty: it covers no value of {modality}")
-        share, area = float(inside.abs().sum() / total), float(mask.float().mean())
-        rows.append(
-            {
-                "region": name,
-                "magnitude": float(inside.abs().mean()),
-                "signed": float(inside.mean()),
-                "share": share,
-                "area": area,
-                "density": share / area,
-            }
-        )
-    return pd.DataFrame(rows)
+        strength = inside.abs()
+        parts = (strength.mean(), inside.mean(), strength.sum() / total, mask.float().mean())
+        rows.append((name, *map(float, parts)))
+    table = pd.DataFrame(rows, columns=["region", "magnitude", "signed", "share", "area"])
+    return table.assign(density=table["share"] / table["area"])
 
 
 def occlusion_test(
@@ -339,23 +316,18 @@ def occlusion_test(
         for modality, masks in regions.items()
         for name, mask in masks.items()
     ]
-    rows: list[dict[str, Any]] = []
+    rows: list[tuple] = []
     with _evaluating(model), torch.no_grad():
         for modality, name, case in cases:
             probabilities = score(case).cpu()
             answers = probabilities.argmax(dim=1)
             if not rows:
                 before = answers
-            rows.append(
-                {
-                    "modality": modality,
-                    "region": name,
-                    "accuracy": float((answers == labels).float().mean()),
-                    "probability": float(_chosen(probabilities, labels).mean()),
-                    "answers_changed": float((answers != before).float().mean()),
-                }
-            )
-    table = pd.DataFrame(rows)
+            right, changed = (answers == labels).float(), (answers != before).float()
+            means = (one.mean() for one in (right, _chosen(probabilities, labels), changed))
+            rows.append((modality, name, *map(float, means)))
+    columns = ["modality", "region", "accuracy", "probability", "answers_changed"]
+    table = pd.DataFrame(rows, columns=columns)
     for quantity in ("accuracy", "probability"):
         table[f"{quantity}_change"] = table[quantity] - table[quantity].iloc[0]
     return table
@@ -407,16 +379,9 @@ def sanity_check(
 
     def compare(name: str, count: int, attribution: Attribution) -> None:
         for modality, values in attribution.values.items():
-            pair = original.values[modality], values
-            rows.append(
-                {
-                    "randomised": name,
-                    "layers": count,
-                    "modality": modality,
-                    "correlation": _spearman(*pair),
-                    "correlation_magnitude": _spearman(*(value.abs() for value in pair)),
-                }
-            )
+            trained = original.values[modality]
+            signed, absolute = _spearman(trained, values), _spearman(trained.abs(), values.abs())
+            rows.append((name, count, modality, signed, absolute))
 
     compare("nothing", 0, method(model, inputs, original.target, **options))
     with torch.random.fork_rng(devices=[]):
@@ -424,7 +389,8 @@ def sanity_check(
         for count, (name, module) in enumerate(reversed(layers), start=1):
             _forget(module)
             compare(name, count, method(broken, inputs, original.target, **options))
-    return pd.DataFrame(rows)
+    columns = ["randomised", "layers", "modality", "correlation", "correlation_magnitude"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def deletion_curve(

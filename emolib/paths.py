@@ -36,11 +36,11 @@ HOME = _home()
 # read only
 CLAIMS = DATA / "claims"
 REGISTRY = DATA / "registry"
-WEIGHTS = DATA / "weights"
 BENCHMARKS = _ROOT / "tests" / "benchmarks"
 # written, and read together with what came with the package: see `find` and `files`
 RESULTS = HOME / "results"
 SPLITS = HOME / "splits"
+WEIGHTS = HOME / "weights"
 # made here
 FEATURES = HOME / "features"
 SYNTHETIC = HOME / "synthetic"

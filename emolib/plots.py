@@ -12,6 +12,7 @@ import html
 import io
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,8 +34,6 @@ EMOTION_COLORS = {
     "surprised": "#f975ce",
     "contempt": "#8a6634",
 }
-# A second cue beside the colour, wherever points or lines of several emotions share an axis.
-EMOTION_MARKERS = dict(zip(EMOTION_COLORS, "os^vDPX*h", strict=True))
 MODALITY_COLORS = {"audio": "#0072b2", "video": "#e69f00", "both": "#222222", "text": "#cc79a7"}
 MODALITY_MARKERS = {"audio": "o", "video": "s", "both": "D", "text": "^"}
 PUBLISHED_COLOR = "#c1121f"
@@ -42,34 +41,16 @@ HUMAN_COLOR = "#6b6b6b"
 _SPARE_COLORS = ["#0072b2", "#e69f00", "#222222", "#cc79a7", "#598a62", "#919191"]
 _SPARE_MARKERS = "osD^vP"
 
-_STYLE: Any = {
-    "figure.dpi": 100,
-    "savefig.dpi": 160,
-    "savefig.facecolor": "white",
-    "figure.facecolor": "white",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": False,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.7,
-    "legend.frameon": False,
-    "lines.linewidth": 1.8,
-    "svg.hashsalt": "emolib",
-}
+_STYLE = Path(__file__).with_suffix(".mplstyle")
 
 
 def style() -> None:
     """Give figures that a notebook draws itself the look of the book's own."""
-    import matplotlib as mpl
+    import matplotlib.style
     from cycler import cycler
 
-    mpl.rcParams.update(_STYLE)
-    mpl.rcParams["axes.prop_cycle"] = cycler(color=[*MODALITY_COLORS.values()])
+    matplotlib.style.use(_STYLE)
+    matplotlib.rcParams["axes.prop_cycle"] = cycler(color=[*MODALITY_COLORS.values()])
 
 
 def _styled(function: Callable) -> Callable:
@@ -77,9 +58,9 @@ def _styled(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def drawn(*args, title: str = "", **kwargs):
-        import matplotlib as mpl
+        from matplotlib import style
 
-        with mpl.rc_context(_STYLE):
+        with style.context(_STYLE):
             fig = function(*args, **kwargs)
             if title:
                 fig.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
@@ -111,9 +92,9 @@ def figure_html(fig: "Figure", alt: str, caption: str | None = None) -> str:
     """
     alt = _alternative(alt)
     buffer = io.BytesIO()
-    import matplotlib as mpl
+    from matplotlib import style
 
-    with mpl.rc_context(_STYLE):
+    with style.context(_STYLE):
         # No software version in the file: the same figure gives the same bytes.
         fig.savefig(buffer, format="png", metadata={"Software": None})
     data = base64.b64encode(buffer.getvalue()).decode()
@@ -216,10 +197,10 @@ def _alternative(alt: str) -> str:
 
 
 @_styled
-def confusion(
-    evaluation, classes: Sequence[str] | None = None, *, normalize: bool = True
-) -> "Figure":
+def confusion(evaluation, classes: Sequence[str] | None = None) -> "Figure":
     """Draw a confusion matrix: rows are what was acted, columns what was answered.
+
+    Shades and numbers are percent of the row; the counts of a row stand behind its name.
 
     Parameters
     ----------
@@ -227,25 +208,20 @@ def confusion(
         A ``C×C`` array of counts, or an ``Evaluation`` with ``.confusion``.
     classes
         The ``C`` names, if `evaluation` does not carry them in ``.classes``.
-    normalize
-        Shade by share of the row and print percent; the counts of a row stand behind its name.
     """
     matrix = np.asarray(getattr(evaluation, "confusion", evaluation))
     classes = list(getattr(evaluation, "classes", ()) if classes is None else classes)
     if matrix.ndim != 2 or matrix.shape != (len(classes), len(classes)):
         raise ValueError(f"a matrix of shape {matrix.shape} does not fit {len(classes)} classes")
     support = matrix.sum(axis=1)
-    share = matrix / np.maximum(support, 1)[:, None]
-    shown = 100 * share if normalize else matrix
-
-    top = 100 if normalize else shown.max()
+    shown = 100 * (matrix / np.maximum(support, 1)[:, None])
     size = 1.6 + 0.52 * len(classes)
     fig = _figure(size + 0.9, size)
     ax = fig.subplots()
-    image = ax.imshow(shown, cmap="Blues", vmin=0, vmax=top)
+    image = ax.imshow(shown, cmap="Blues", vmin=0, vmax=100)
     for (row, column), value in np.ndenumerate(shown):
         if matrix[row, column]:
-            color = "white" if value > 0.55 * top else "#222222"
+            color = "white" if value > 55 else "#222222"
             ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=9, color=color)
     ax.set_xticks(range(len(classes)), classes, rotation=45, ha="right", rotation_mode="anchor")
     labels = [f"{name}  ({n:g})" for name, n in zip(classes, support, strict=True)]
@@ -253,8 +229,7 @@ def confusion(
     ax.set(xlabel="answered", ylabel="acted (number of samples)")
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    unit = "share of the acted emotion (%)" if normalize else "samples"
-    fig.colorbar(image, ax=ax, label=unit, shrink=0.8)
+    fig.colorbar(image, ax=ax, label="share of the acted emotion (%)", shrink=0.8)
     return fig
 
 
@@ -526,7 +501,6 @@ def sweep(
     low: str = "low",
     high: str = "high",
     group: str | None = None,
-    marked: float | None = None,
     xlabel: str | None = None,
     unit: str = "accuracy (%)",
 ) -> "Figure":
@@ -542,8 +516,6 @@ def sweep(
         Columns: estimate and ends of the interval in `unit`; no band without the latter two.
     group
         Column that separates lines (a modality, say).
-    marked
-        The setting that the paper chose, marked by a vertical line.
     xlabel, unit
         Labels.
     """
@@ -552,16 +524,14 @@ def sweep(
     groups = [("", table)] if group is None else list(table.groupby(group, sort=False))
     for i, (name, part) in enumerate(groups):
         part = part.sort_values(x)
-        color = MODALITY_COLORS.get(name, _SPARE_COLORS[i % 5])
-        marker = MODALITY_MARKERS.get(name, _SPARE_MARKERS[i % 5])
+        color = MODALITY_COLORS.get(str(name), _SPARE_COLORS[i % 5])
+        marker = MODALITY_MARKERS.get(str(name), _SPARE_MARKERS[i % 5])
         ax.plot(part[x], part[value], marker=marker, color=color, label=name)
         if low in part and high in part:
             ax.fill_between(part[x], part[low], part[high], color=color, alpha=0.15, linewidth=0)
-    if marked is not None:
-        ax.axvline(marked, color=PUBLISHED_COLOR, linestyle=":", label="the paper's choice")
     ax.set(xlabel=xlabel or x.replace("_", " "), ylabel=unit)
     ax.grid()
-    if group is not None or marked is not None:
+    if group is not None:
         _legend_beside(ax)
     return fig
 
@@ -577,14 +547,16 @@ def _pixels(image) -> np.ndarray:
     return image[..., 0] if image.ndim == 3 and image.shape[-1] == 1 else image
 
 
-def _grid(n: int, columns: int, width: float, height: float, beside: float = 0) -> tuple:
-    """Return a figure and its axes (rows, columns), none of them visible, for `n` pictures."""
+def _grid(n: int, columns: int, width: float, height: float, labels, beside: float = 0) -> tuple:
+    """Return a figure and the axes (rows, columns) of `n` pictures, none visible but its label."""
     columns = min(columns, n)
     rows = -(-n // columns)
     fig = _figure(width * columns + beside, height * rows)
     axes = fig.subplots(rows, columns, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
+    for ax, label in zip(axes.flat, () if labels is None else labels, strict=False):
+        ax.set_title(label, fontsize=8, loc="center", fontweight="normal", pad=3)
     return fig, axes
 
 
@@ -604,18 +576,14 @@ def faces_grid(images, labels: Sequence[str] | None = None, *, columns: int = 6)
     """
     if len(images) == 0:
         raise ValueError("no images to show")
-    fig, axes = _grid(len(images), columns, 1.25, 1.45)
-    for i, (ax, image) in enumerate(zip(axes.flat, images, strict=False)):
+    fig, axes = _grid(len(images), columns, 1.25, 1.45, labels)
+    for ax, image in zip(axes.flat, images, strict=False):
         picture = _pixels(image)
-        top = 255 if picture.dtype == np.uint8 else 1.0
-        ax.imshow(picture, cmap="gray", vmin=0, vmax=top)
-        if labels is not None:
-            ax.set_title(labels[i], fontsize=8, loc="center", fontweight="normal", pad=3)
-            color = EMOTION_COLORS.get(str(labels[i]).split()[0])
-            if color:
-                ax.set_axis_on()
-                ax.set(xticks=[], yticks=[])
-                ax.spines[:].set(visible=True, color=color, linewidth=2.5)
+        ax.imshow(picture, cmap="gray", vmin=0, vmax=255 if picture.dtype == np.uint8 else 1.0)
+        if color := EMOTION_COLORS.get(ax.get_title().partition(" ")[0]):
+            ax.set_axis_on()
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set(visible=True, color=color, linewidth=2.5)
     return fig
 
 
@@ -647,15 +615,13 @@ def face_attribution(
     maps = [a.sum(axis=-1) if a.ndim == 3 else a for a in maps]
     # The strongest percent of pixels would otherwise leave all others white.
     limit = float(np.quantile(np.abs(np.stack(maps)), 0.99)) or 1.0
-    fig, axes = _grid(len(maps), columns, 1.7, 1.9, beside=1.2)
-    for i, (ax, image, values) in enumerate(zip(axes.flat, images, maps, strict=False)):
+    fig, axes = _grid(len(maps), columns, 1.7, 1.9, labels, beside=1.2)
+    for ax, image, values in zip(axes.flat, images, maps, strict=False):
         picture = _pixels(image)
         ax.imshow(picture if picture.ndim == 2 else picture.mean(axis=-1), cmap="gray")
         overlay = ax.imshow(values, cmap="PuOr", vmin=-limit, vmax=limit, alpha=0.65)
         for mask in (regions or {}).values():
             ax.contour(np.asarray(mask, float), levels=[0.5], colors="#222222", linewidths=0.8)
-        if labels is not None:
-            ax.set_title(labels[i], fontsize=9, loc="center", fontweight="normal", pad=3)
     fig.colorbar(overlay, ax=axes, label="attribution (change of the logit)", shrink=0.8)
     return fig
 

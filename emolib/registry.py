@@ -1,6 +1,12 @@
-"""The papers of the book: the only list of them, from which every other one is derived."""
+"""The papers of the book: the only list of them, from which every other one is derived.
 
+A paper is a row of ``registry.csv``.
+"""
+
+import csv
+from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from emolib.errors import EmolibError
 
@@ -35,51 +41,13 @@ class Paper:
     idea: str
 
 
-PAPERS: dict[str, Paper] = {
-    paper.key: paper
-    for paper in (
-        Paper(
-            "ding",
-            "Ding",
-            "ding2025",
-            "Ding",
-            "a few grey faces and one vector of cepstral coefficients per moment, two shallow "
-            "CNNs, concatenated",
-        ),
-        Paper(
-            "lu",
-            "Lu",
-            "lu",
-            "Lu",
-            "GhostNet with triplet and frame attention beside a 1D CNN, fused by the "
-            "geometric mean",
-        ),
-        Paper(
-            "yang",
-            "Yang",
-            "yang2025",
-            "Yang",
-            "MobileNetV2 frames and fractional-Fourier cepstra, 1D residual blocks, attention "
-            "between the two",
-        ),
-        Paper(
-            "mostafa",
-            "Mostafa",
-            "mostafa",
-            "Mostafa",
-            "a face CNN and a spectrogram CNN, each trained from scratch, shown side by side in a "
-            "live app",
-        ),
-        Paper(
-            "ishtiaq",
-            "Ishtiaq",
-            "ishtiaq",
-            "Ishtiaq",
-            "depthwise separable CNNs with GRUs for sound, face and text, joined by a small "
-            "transformer",
-        ),
-    )
-}
+def _papers() -> dict[str, Paper]:
+    """Read the list: one row a paper, in the order of the book."""
+    with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+        return {row["key"]: Paper(**row) for row in csv.DictReader(file)}
+
+
+PAPERS = _papers()
 
 #: Labs that train as papers do: ``lab_leaks`` declares its experiments in ``emolib.labs.leaks``.
 LABS = ("lab_leaks",)
@@ -93,9 +61,7 @@ def paper(key: str) -> Paper:
     UnknownPaperError
         Naming the keys there are.
     """
-    if key not in PAPERS:
-        raise UnknownPaperError(f"unknown paper {key!r}: known are {', '.join(PAPERS)}")
-    return PAPERS[key]
+    return PAPERS[_known("paper", key, PAPERS)]
 
 
 def module(key: str) -> str:
@@ -108,7 +74,10 @@ def module(key: str) -> str:
     """
     if key in LABS:
         return f"emolib.labs.{key.removeprefix('lab_')}"
-    if key not in PAPERS:
-        known = ", ".join((*PAPERS, *LABS))
-        raise UnknownPaperError(f"unknown paper or lab {key!r}: known are {known}")
-    return f"emolib.papers.{key}"
+    return f"emolib.papers.{_known('paper or lab', key, (*PAPERS, *LABS))}"
+
+
+def _known(what: str, key: str, known: Collection[str]) -> str:
+    if key not in known:
+        raise UnknownPaperError(f"unknown {what} {key!r}: known are {', '.join(known)}")
+    return key

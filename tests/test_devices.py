@@ -252,7 +252,7 @@ def test_no_board_exceeds_either_roof(intensity, peak, bandwidth):
     )
     board = pd.DataFrame({"board": ["b"], "bandwidth_gb_s": [bandwidth], "peak_gflops": [peak]})
     board["balance"] = peak / bandwidth
-    row = devices.roofline(cost, board).iloc[0]
+    row = devices.feasibility(cost, board).iloc[0]
     assert row["attainable_gflops"] <= peak * (1 + 1e-9)
     # The bound is the slower of computing and moving.
     moving, computing = 1.0 / bandwidth, cost.flops / 1e9 / peak

@@ -155,14 +155,6 @@ def test_the_halves_of_the_mfcc_cover_all_of_them_once():
     assert lower[:20].all()
 
 
-def test_the_sides_of_a_region_make_up_the_region():
-    halves = explain.by_side({"mouth": MOUTH.numpy(), "left cheek": (MOUTH & False).numpy()})
-    assert list(halves) == ["mouth, left", "mouth, right"]
-    left, right = halves.values()
-    assert (left | right == MOUTH.numpy()).all()
-    assert not left[:, 32:].any() and not right[:, :32].any()
-
-
 def test_region_scores_find_the_only_region_that_counts():
     attribution = explain.integrated_gradients(Mouth(), {"video": torch.rand(4, 1, 64, 64)}, 0)
     scores = explain.region_scores(attribution, {"mouth": MOUTH, "eyes": EYES}).set_index("region")

@@ -65,9 +65,8 @@ def test_any_two_colours_of_a_palette_differ_in_grey(palette):
         assert abs(lab(palette[a])[0] - lab(palette[b])[0]) > 5, (a, b)
 
 
-def test_every_emotion_has_a_colour_and_a_marker_of_its_own():
+def test_every_emotion_has_a_colour_and_every_modality_a_colour_and_a_marker():
     assert tuple(plots.EMOTION_COLORS) == EMOTIONS
-    assert len(set(plots.EMOTION_MARKERS.values())) == len(EMOTIONS)
     assert set(plots.MODALITY_COLORS) == set(plots.MODALITY_MARKERS)
 
 
@@ -94,7 +93,7 @@ BOARDS = pd.DataFrame(
 FACES = rng.random((5, 1, 64, 64))
 FIGURES = {
     "confusion": lambda: plots.confusion(rng.poisson(5, (8, 8)), CLASSES),
-    "counts": lambda: plots.confusion(np.diag([3, 0, 4]), "abc", normalize=False),
+    "counts": lambda: plots.confusion(np.diag([3, 0, 4]), "abc"),
     "intervals": lambda: plots.intervals(TABLE, group="modality", chance=12.5),
     "intervals without extras": lambda: plots.intervals(TABLE[["label", "value"]]),
     "learning_curves": lambda: plots.learning_curves(HISTORY, best_epoch=2),
@@ -109,7 +108,7 @@ FIGURES = {
         colors={"holds": "#1b7f79", "fails": "#e08a3c"},
         unit="claims",
     ),
-    "sweep": lambda: plots.sweep(TABLE, "kernel", group="modality", marked=3),
+    "sweep": lambda: plots.sweep(TABLE, "kernel", group="modality"),
     "faces_grid": lambda: plots.faces_grid(FACES, CLASSES[:5], columns=3, title="faces"),
     "faces in colour": lambda: plots.faces_grid(rng.integers(0, 255, (2, 3, 32, 32), np.uint8)),
     "face_attribution": lambda: plots.face_attribution(

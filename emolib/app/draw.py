@@ -65,12 +65,9 @@ def label_strip(
     left = float(np.clip((box[0] + box[2] - width) / 2, 0, max(0, frame[1] - width)))
     face = box[3] - box[1]
     tops = (box[1] - 0.12 * face - height, box[3] + 0.12 * face)  # clear of the ellipse
-    steps = [
-        top + sign * k * height for k in (0, 1, 2) for top, sign in zip(tops, (-1, 1), strict=True)
-    ]
-    strips = []
-    for top in np.clip(steps, 0, max(0, frame[0] - height)):
-        strips.append((left, float(top), left + width, float(top) + height))
+    steps = (np.array(tops) + height * np.outer((0, 1, 2), (-1, 1))).ravel()
+    inside = np.clip(steps, 0, max(0, frame[0] - height)).tolist()
+    strips = [(left, top, left + width, top + height) for top in inside]
     return min(strips, key=lambda strip: sum(_overlap(strip, other) for other in taken))
 
 

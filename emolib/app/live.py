@@ -330,11 +330,8 @@ def _fill_live_tab(confidence, folder: Path) -> None:
             )  # fmt: skip
             line = gr.HTML(_WAITING, elem_id="said")
             bars = gr.HTML(_NOTHING, elem_id="bars")
-    quietly: dict[str, Any] = {
-        "show_progress": "hidden",
-        "concurrency_limit": 2,
-        "time_limit": None,
-    }
+    quietly: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": 2}
+    quietly["time_limit"] = None
     heard, seen = [microphone, session, confidence], [camera, session, confidence]
     camera.stream(look, seen, [view, line, bars], stream_every=FRAME_EVERY_S, **quietly)
     microphone.stream(listen, heard, [line, bars], stream_every=0.5, **quietly)

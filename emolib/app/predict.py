@@ -66,12 +66,9 @@ class Reading:
 
     def __str__(self) -> str:
         """Return what is said of it: the emotion, and how sure that is."""
-        unsure = self.emotion == UNSURE
-        return (
-            f"{self.emotion} ({self.confidence:.0%} at most)"
-            if unsure
-            else (f"{self.emotion} {self.confidence:.0%}")
-        )
+        if self.emotion == UNSURE:
+            return f"{UNSURE} ({self.confidence:.0%} at most)"
+        return f"{self.emotion} {self.confidence:.0%}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return what JSON can hold, rounded to four digits."""
@@ -307,13 +304,14 @@ def face_probabilities(image: np.ndarray, faces: Sequence, folder: Path = WEIGHT
 
     from emolib.features.faces import crop
     from emolib.models.mostafa import IMAGE
+    from emolib.papers.augment import faces_to_input
 
     judge = network("video", folder)
     if not len(faces):
         return np.empty((0, len(judge.classes)), np.float32)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     cut = np.stack([crop(grey, face, IMAGE) for face in faces])[:, None]
-    return judge.probabilities(torch.from_numpy(cut).float() / 127.5 - 1)
+    return judge.probabilities(faces_to_input(torch.from_numpy(cut)))
 
 
 def _picture(path, confidence, frames, folder, told) -> Answer:

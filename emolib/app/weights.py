@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 
 WEIGHTS = paths.WEIGHTS / "mostafa"
 FILES = {"video": "face", "audio": "voice"}
-_LICENCES = {
-    "fer2013": "FER2013 is for research (Kaggle terms of the 2013 contest): so are these weights",
-    "ravdess": "RAVDESS is CC BY-NC-SA 4.0 (Livingstone & Russo 2018): so are these weights",
-    "paired": "RAVDESS is CC BY-NC-SA 4.0 and FER2013 is for research: so are these weights",
-    "synthetic": "MIT",
-}
 
 
 class PredictionError(EmolibError, ValueError):
@@ -66,7 +60,7 @@ def network(modality: str, folder: Path = WEIGHTS) -> Network:
 
     from emolib import models
 
-    file = Path(folder) / f"{FILES[modality]}.safetensors"
+    file = paths.find(Path(folder) / f"{FILES[modality]}.safetensors")
     card = _card(file)
     model = models.build(card.get("paper", "mostafa"), len(card["classes"]), **card["options"])
     try:
@@ -123,7 +117,8 @@ def publish(
     experiment, key, seed, fold
         Which run of which paper.
     folder
-        By default ``data/weights/<key>``.
+        By default ``weights/<key>`` below `paths.HOME`; weights there are preferred to those
+        that came with the package.
     entries
         Of the card, in place of those made here, such as "input".
 
@@ -134,9 +129,10 @@ def publish(
     """
     from safetensors.torch import load_file
 
-    from emolib import results
+    from emolib import corpora, results
 
     result = results.load(key, experiment)
+    source = corpora.SOURCES[result.corpus]
     run = next(run for run in result.runs if (run.seed, run.fold) == (seed, fold))
     trained_on = sorted(run.counts["train"]["by_actor"])
     card = {
@@ -162,7 +158,7 @@ def publish(
         "made": result.provenance.date[:10],
         "commit": run.commit,
         "recipe": result.recipe,
-        "licence": _LICENCES[result.corpus],
+        "licence": f"the weights are under the terms of {source.title}: {source.terms}",
         "use": "research and teaching; not for decisions about people",
         **(entries or {}),
     }

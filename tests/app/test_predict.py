@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from emolib import cli, corpora, models
+from emolib import cli, corpora, models, paths
 from emolib.app import draw, predict
 from emolib.app.weights import FILES, WEIGHTS, PredictionError, network, write
 
@@ -101,6 +101,16 @@ def test_weights_that_are_not_the_file_of_the_card_are_refused(tmp_path):
 def test_missing_weights_name_the_remedy(tmp_path):
     with pytest.raises(PredictionError, match="emolib train mostafa"):
         network("audio", tmp_path)
+
+
+def test_own_weights_come_before_those_of_the_package_and_the_rest_from_there(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(paths, "HOME", tmp_path)
+    folder = tmp_path / "weights" / "mostafa"
+    write_weights(folder, "video", title="my own")
+    assert network("video", folder).card["title"] == "my own"
+    assert network("audio", folder).card == network("audio").card
 
 
 # --- pictures ------------------------------------------------------------------------------
