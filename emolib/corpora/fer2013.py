@@ -69,15 +69,16 @@ def manifest(root: str | Path | None = None, *, labels: str = "fer2013") -> pd.D
     _check_labels(labels)
     folder = locate("fer2013", root)
     found = _pictures(folder)
-    table, problems = found.table.assign(row=np.arange(len(found.table))), found.problems
+    table, problems = found.numbered(), found.problems
     if labels == "ferplus":
         emotions = _majority(ferplus(folder))
         kept = emotions.notna().to_numpy()
-        problems = problems + _left_out(folder, int((~kept).sum()))
+        if undecided := int((~kept).sum()):
+            cause = f"{undecided} pictures have no FERPlus majority (a tie, unknown, or not a face)"
+            problem = FileProblem(cause, "use labels='fer2013' to keep them")
+            problems = [*problems, problem.line(folder / "fer2013new.csv")]
         table = table.assign(emotion=emotions.to_numpy())[kept]
-    checked = build(table, problems)
-    checked.attrs["root"] = str(folder)
-    return checked
+    return build(table, problems, folder)
 
 
 def images(root: str | Path | None = None, *, labels: str = "fer2013") -> np.ndarray:
@@ -135,16 +136,6 @@ def _majority(votes: pd.DataFrame) -> pd.Series:
     alone = (counts == counts.max(axis=1, keepdims=True)).sum(axis=1) == 1
     names = pd.Series([EMOTION_WORDS.get(FERPLUS[column]) for column in winner], votes.index)
     return names.where(alone)
-
-
-def _left_out(folder: Path, count: int) -> list[dict]:
-    cause = f"{count} pictures have no FERPlus majority (a tie, unknown, or not a face)"
-    line = {
-        "path": str(folder / "fer2013new.csv"),
-        "cause": cause,
-        "remedy": "use labels='fer2013' to keep them",
-    }
-    return [line] if count else []
 
 
 def _pictures(folder: Path) -> pictures.Pictures:
