@@ -10,6 +10,7 @@ import lzma
 import warnings
 import zlib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +145,7 @@ def _pictures(folder: Path) -> pictures.Pictures:
             path = folder / (name + packed)
             if path.is_file():
                 beside = [p for p in (folder / "source_rows.csv",) if p.is_file()]
-                return pictures.cached("fer2013", [path, *beside], lambda p=path: _from_table(p))
+                return pictures.cached("fer2013", [path, *beside], partial(_from_table, path))
     if not any((folder / part).is_dir() for part in _PARTS):
         raise missing("fer2013", folder, f"neither {' nor '.join(_TABLES)} nor train/ and test/")
     return pictures.in_folders("fer2013", folder, _parse, _PARTS)

@@ -233,7 +233,7 @@ def collect(
     rows = [row for row in rows if all(row[column] == value for column, value in asked.items())]
     rows = _with_headers(rows, problems)
     if not rows:
-        cause = f"it holds no {' '.join(asked.values())} clip".replace("  ", " ")
+        cause = f"it holds no {' '.join(map(str, asked.values()))} clip".replace("  ", " ")
         cause += f", only {', '.join(there)}" if there else ""
         for first in problems[:1]:
             cause += (

@@ -254,7 +254,7 @@ def _groups(hashes: np.ndarray, distance: int) -> np.ndarray:
 
 def _pairs(hashes: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions of both members of every pair within `distance` bits, left < right."""
-    pairs = [np.empty((0, 2), np.int64)]
+    pairs: list[np.ndarray] = [np.empty((0, 2), np.int64)]
     for start in range(0, len(hashes), 512):  # blocks keep the matrix of distances small
         block = hashes[start : start + 512, None]
         both = np.argwhere(np.bitwise_count(block ^ hashes[None, start:]) <= distance)
