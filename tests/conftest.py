@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from emolib import paths
+
 MARKERS = (
     "realdata: needs the real recordings under EMOLIB_DATA (skipped without them)",
     "browser: drives headless Chromium",
@@ -17,6 +19,14 @@ def pytest_configure(config):
     """Name the markers here, not in pyproject.toml: this file goes into the wheel."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
+
+
+@pytest.fixture
+def cache(tmp_path_factory, monkeypatch) -> Path:
+    """An empty cache folder instead of the project's own."""
+    folder = tmp_path_factory.mktemp("features")
+    monkeypatch.setattr(paths, "FEATURES", folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -30,21 +30,20 @@ class _Page:
         from bs4 import BeautifulSoup
 
         page: Any = BeautifulSoup(file.read_text(encoding="utf8"), "html.parser")
+
+        def values(name: str, tag: str = "") -> list[str]:
+            return [str(one[name]) for one in page.select(f"{tag}[{name}]")]
+
+        linked = [tag for tag in page.select("link[href]") if LOADING & {*(tag.get("rel") or ())}]
+        loads = [address for name in SOURCES for address in values(name)]
         return cls(
-            ids={tag[name] for name in ("id", "name") for tag in page.find_all(attrs={name: True})},
-            links=[tag["href"] for tag in page.find_all("a", href=True)],
-            loads=[tag[name] for name in SOURCES for tag in page.find_all(attrs={name: True})]
-            + [tag["data"] for tag in page.find_all("object", data=True)]
-            + [
-                tag["href"]
-                for tag in page.find_all("link", href=True)
-                if LOADING & set(tag.get("rel", ()))
-            ],
-            pictures=[(tag.get("src", ""), tag.get("alt", "")) for tag in page.find_all("img")],
+            ids={*values("id"), *values("name")},
+            links=values("href", "a"),
+            loads=[*loads, *values("data", "object"), *(str(tag["href"]) for tag in linked)],
+            pictures=[(str(tag.get("src", "")), str(tag.get("alt", ""))) for tag in page("img")],
             titled=page.h1 is not None,
-            css=[tag["style"] for tag in page.find_all(style=True)]
-            + [tag.text for tag in page.find_all("style")],
-            scripts=[tag.text for tag in page.find_all("script")],
+            css=[*values("style"), *(tag.text for tag in page("style"))],
+            scripts=[tag.text for tag in page("script")],
         )
 
 
@@ -82,9 +81,9 @@ def check_html(html: Path, pages: Sequence[str]) -> list[str]:
             if not _resolves(link, file, html, parsed)
         ]
     for sheet in sorted(html.rglob("*.css")):
-        style = sheet.read_text(encoding="utf8", errors="replace")
-        for address in OUTSIDE_CSS.findall(style):
-            problems.append(f"{sheet.relative_to(html)}: loads {address} from outside")
+        found = OUTSIDE_CSS.findall(sheet.read_text(encoding="utf8", errors="replace"))
+        name = str(sheet.relative_to(html))
+        problems += [f"{name}: loads {address} from outside" for address in found]
     return problems
 
 

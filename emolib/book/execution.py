@@ -109,15 +109,14 @@ def real_corpora(notebook: Mapping) -> tuple[str, ...]:
     """
     named = tuple(notebook.get("metadata", {}).get("emolib", {}).get("real", ()))
     known = [name for name, corpus in SOURCES.items() if corpus.folders or name in MADE_OF]
-    unknown = sorted(set(named) - set(known))
-    if unknown:
+    if unknown := sorted(set(named) - set(known)):
         raise BookError(f"unknown real corpus {', '.join(unknown)}: known are {', '.join(known)}")
     return named
 
 
-def _errors(cell: Mapping) -> Iterator[Mapping]:
-    """Yield the errors that a cell ended with."""
-    yield from (one for one in cell.get("outputs", ()) if one["output_type"] == "error")
+def _errors(cell: Mapping) -> list[Mapping]:
+    """Return the errors that a cell ended with."""
+    return [one for one in cell.get("outputs", ()) if one["output_type"] == "error"]
 
 
 def unexecuted(notebook: Mapping) -> list[str]:
@@ -129,9 +128,10 @@ def unexecuted(notebook: Mapping) -> list[str]:
         if cell.get("execution_count") is None:
             first = source(cell).strip().splitlines()[0]
             problems.append(f"cell {position} was not executed: {first}")
-        for error in _errors(cell):
-            name, text = error.get("ename"), error.get("evalue")
-            problems.append(f"cell {position} failed with {name}: {text}")
+        problems += [
+            f"cell {position} failed with {error.get('ename')}: {error.get('evalue')}"
+            for error in _errors(cell)
+        ]
     return problems
 
 
@@ -241,18 +241,17 @@ def execute(job: Job, *, threads: int, timeout: float, data: Path | None, runnin
     work = job.folder / "work" / job.notebook.stem
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    partial = work / job.notebook.name
+    unfinished = work / job.notebook.name
 
     started = time.monotonic()
-    log, peak = _papermill(job, partial, _environment(work, data, threads), timeout, running)
+    log, peak = _papermill(job, unfinished, _environment(work, data, threads), timeout, running)
     seconds = time.monotonic() - started
     if log is not None:
-        if partial.exists():
-            partial.replace(failed)
+        if unfinished.exists():
+            unfinished.replace(failed)
         raise BookError(_explain_failure(job, failed, log))
-    notebook = read_notebook(partial)
-    problems = unexecuted(notebook)
-    if problems:
+    notebook = read_notebook(unfinished)
+    if problems := unexecuted(notebook):
         raise BookError(f"{job.name}: " + "; ".join(problems))
 
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -268,7 +267,7 @@ def execute(job: Job, *, threads: int, timeout: float, data: Path | None, runnin
         stderr_lines=sum(len(text.splitlines()) for text in stderr),
         commit=(commit or "")[:7] + ("+" if dirty else ""),
     )
-    partial.replace(job.executed)
+    unfinished.replace(job.executed)
     record = {"digest": job.digest, "executed_sha256": paths.sha256(job.executed)}
     with paths.atomic(job.record) as temporary:
         temporary.write_text(json.dumps(record | {"run": asdict(run)}, indent=1))

@@ -134,7 +134,4 @@ def publish(built: Path, target: Path) -> None:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(built, target)
     for file in target.rglob("*.html"):
-        before = file.read_bytes()
-        after = THEBE.sub(b"", before)
-        if after != before:
-            file.write_bytes(after)
+        file.write_bytes(THEBE.sub(b"", file.read_bytes()))

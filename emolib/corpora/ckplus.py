@@ -12,14 +12,7 @@ import numpy as np
 import pandas as pd
 
 from emolib.corpora import pictures
-from emolib.corpora.manifest import (
-    EMOTION_WORDS,
-    EMOTIONS,
-    FileProblem,
-    build,
-    locate,
-    read_name,
-)
+from emolib.corpora.manifest import EMOTION_WORDS, EMOTIONS, FileProblem, build, locate, read_name
 
 frames = pictures.repeated
 CLASSES = tuple(emotion for emotion in EMOTIONS if emotion not in ("neutral", "calm"))
@@ -64,10 +57,7 @@ def manifest(root: str | Path | None = None) -> pd.DataFrame:
     """
     folder = locate("ckplus", root)
     found = _pictures(folder)
-    table = found.table.assign(row=np.arange(len(found.table)))
-    checked = build(table, found.problems)
-    checked.attrs["root"] = str(folder)
-    return checked
+    return build(found.numbered(), found.problems, folder)
 
 
 def images(root: str | Path | None = None) -> np.ndarray:

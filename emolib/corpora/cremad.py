@@ -12,7 +12,9 @@ import pandas as pd
 
 from emolib.corpora.manifest import (
     EMOTIONS,
+    NAMES,
     CorpusError,
+    FileProblem,
     build,
     collect,
     kind_of,
@@ -22,29 +24,9 @@ from emolib.corpora.manifest import (
 
 CLASSES = tuple(emotion for emotion in EMOTIONS if emotion not in ("calm", "surprised", "contempt"))
 
-EMOTION_CODES = {
-    "NEU": "neutral",
-    "HAP": "happy",
-    "SAD": "sad",
-    "ANG": "angry",
-    "FEA": "fearful",
-    "DIS": "disgust",
-}
-LEVELS = {"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified"}
-SENTENCES = {
-    "IEO": "It's eleven o'clock",
-    "TIE": "That is exactly what happened",
-    "IOM": "I'm on my way to the meeting",
-    "IWW": "I wonder what this is about",
-    "TAI": "The airplane is almost full",
-    "MTI": "Maybe tomorrow it will be cold",
-    "IWL": "I would like a new alarm clock",
-    "ITH": "I think I have a doctor's appointment",
-    "DFA": "Don't forget a jacket",
-    "ITS": "I think I've seen this before",
-    "TSI": "The surface is slick",
-    "WSI": "We'll stop in a couple of minutes",
-}
+EMOTION_CODES: dict[str, str] = NAMES["cremad"]["emotions"]
+LEVELS: dict[str, str] = NAMES["cremad"]["levels"]
+SENTENCES: dict[str, str] = NAMES["cremad"]["sentences"]
 #: Letter of a vote → emotion.
 VOTES = {code[0]: emotion for code, emotion in EMOTION_CODES.items()}
 #: What the raters had → column of ``summaryTable.csv``.
@@ -104,14 +86,8 @@ def manifest(
     """
     if labels not in ("intended", "crowd"):
         raise CorpusError(f"unknown labels {labels!r}: known are intended, crowd")
-    table = collect(
-        "cremad",
-        root,
-        parse,
-        (".wav", ".flac", ".flv", ".mp4"),
-        side_files=_SIDE_FILES,
-        modality=modality,
-    )
+    suffixes = (".wav", ".flac", ".flv", ".mp4")
+    table = collect("cremad", root, parse, suffixes, side_files=_SIDE_FILES, modality=modality)
     folder, problems = Path(table.attrs["root"]), table.attrs["problems"]
     table["intended"] = table["emotion"]
     if (people := _find(folder, "VideoDemographics.csv")) is not None:
@@ -121,18 +97,13 @@ def manifest(
         votes = crowd_votes(folder, _CONDITION_OF[table["modality"].iloc[0]])
         table["emotion"] = votes.reindex(table["clip_id"]).map(VOTES).to_numpy()
         undecided = table["emotion"].isna()
-        problems = problems + [
-            {
-                "path": clip.path,
-                "cause": "the raters' votes are tied or missing, so there is no crowd label",
-                "remedy": "use labels='intended' to keep the clip",
-            }
-            for clip in table[undecided].itertuples()
-        ]
+        problem = FileProblem(
+            "the raters' votes are tied or missing, so there is no crowd label",
+            "use labels='intended' to keep the clip",
+        )
+        problems = problems + [problem.line(path) for path in table.loc[undecided, "path"]]
         table = table[~undecided]
-    checked = build(table.to_dict("records"), problems)
-    checked.attrs["root"] = str(folder)
-    return checked
+    return build(table.to_dict("records"), problems, folder)
 
 
 def demographics(root: str | Path | None = None) -> pd.DataFrame:

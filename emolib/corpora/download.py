@@ -6,7 +6,6 @@ that breaks off goes on where it stopped, also in the next session.
 """
 
 import hashlib
-import logging
 import shutil
 import stat
 import tempfile
@@ -14,6 +13,7 @@ import time
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pandas as pd
@@ -64,10 +64,8 @@ class Remote:
 
 def archives(name: str | None = None, part: str | None = None) -> pd.DataFrame:
     """Return the registry: corpus, part, file, checksum, bytes, url (one row a file)."""
-    table = pd.read_csv(
-        paths.REGISTRY / "archives.csv", dtype={"bytes": "Int64"}, keep_default_na=False,
-        na_values={"bytes": [""]},
-    )  # fmt: skip
+    missing = {"keep_default_na": False, "na_values": {"bytes": [""]}}
+    table = pd.read_csv(paths.REGISTRY / "archives.csv", dtype={"bytes": "Int64"}, **missing)
     wanted = table["corpus"].eq(name or table["corpus"]) & table["part"].eq(part or table["part"])
     return table[wanted].reset_index(drop=True)
 
@@ -194,55 +192,51 @@ def fetch(remote: Remote, folder: str | Path, *, progress: bool = True) -> Path:
     DownloadError
         If the server does not deliver, or the checksum does not fit.
     """
-    import pooch
-
-    pooch.get_logger().setLevel(logging.WARNING)
     target = Path(folder) / remote.file
     target.parent.mkdir(parents=True, exist_ok=True)
-    if remote.bytes is not None:
-        free = shutil.disk_usage(target.parent).free
-        if free < remote.bytes and not target.is_file():
-            raise DownloadError(
-                f"{target} needs {remote.bytes / 1e6:.0f} MB, {free / 1e6:.0f} MB are free: free "
-                "space, or point EMOLIB_DATA at another disk"
-            )
-
-    def download(url: str, output_file: str, _pooch: object) -> None:
-        part = target.with_name(f".{target.name}.part")
-        _stream(url, part, progress)
-        part.replace(output_file)
-
-    try:
-        pooch.retrieve(
-            remote.url,
-            known_hash=remote.checksum or None,
-            fname=target.name,
-            path=target.parent,
-            downloader=download,
-        )
-    except ValueError as error:
+    if target.is_file() and _is_published(target, remote):
+        return target
+    free, needed = shutil.disk_usage(target.parent).free, remote.bytes or 0
+    if free < needed and not target.is_file():
         raise DownloadError(
-            f"{remote.url} is not the published file ({error}): fetch it again; if that does not "
-            "help, the publisher has changed it"
-        ) from error
+            f"{target} needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free: free space, or "
+            "point EMOLIB_DATA at another disk"
+        )
+    part = target.with_name(f".{target.name}.part")
+    _stream(remote.url, part, progress)
+    if not _is_published(part, remote):
+        part.unlink()
+        raise DownloadError(
+            f"{remote.url} is not the published file (its hash is not {remote.checksum}): fetch it "
+            "again; if that does not help, the publisher has changed it"
+        )
+    part.replace(target)
     return target
+
+
+def _is_published(path: Path, remote: Remote) -> bool:
+    from pooch import file_hash
+
+    kind, _, published = remote.checksum.partition(":")
+    return not published or file_hash(str(path), kind) == published
 
 
 def _stream(url: str, part: Path, progress: bool) -> None:
     """Write `url` to `part`, from where `part` ends, again and again until it is whole."""
     import requests
 
+    passing = (
+        *(requests.HTTPError, requests.ConnectionError, requests.Timeout),
+        requests.exceptions.ChunkedEncodingError,  # broken off inside the body
+    )
     idle, most = 0, _size(part)
     while True:
         try:
             return _stream_once(url, part, progress)
-        except requests.HTTPError as error:
-            if error.response.status_code < 500 and error.response.status_code != 429:
+        except passing as error:
+            reply = error.response
+            if reply is not None and reply.status_code < 500 and reply.status_code != 429:
                 raise DownloadError(f"{url} answers {error}: the address may have moved") from error
-            reason = error
-        except (requests.ConnectionError, requests.Timeout, _BrokenOff) as error:
-            reason = error
-        except requests.exceptions.ChunkedEncodingError as error:  # broken off inside the body
             reason = error
         # Only more than ever came counts as progress, so this ends with every server.
         idle = 0 if _size(part) > most else idle + 1
@@ -253,10 +247,6 @@ def _stream(url: str, part: Path, progress: bool) -> None:
                 f"same command again; it goes on after the {_size(part)} bytes that are here"
             ) from reason
         time.sleep(0.2 * 2**idle)
-
-
-class _BrokenOff(Exception):
-    """The server closed the connection before the end."""
 
 
 def _stream_once(url: str, part: Path, progress: bool) -> None:
@@ -270,22 +260,20 @@ def _stream_once(url: str, part: Path, progress: bool) -> None:
             if whole.isdigit() and int(whole) == have:
                 return
             part.unlink()
-            raise _BrokenOff("the part that is here does not belong to the file")
+            raise requests.ConnectionError("the part that is here does not belong to the file")
         reply.raise_for_status()
         goes_on = reply.status_code == 206 and span.startswith(f"bytes {have}-")
         start = have if goes_on else 0
         length = reply.headers.get("Content-Length", "")
         total = start + int(length) if length.isdigit() else None
-        with (
-            part.open("ab" if goes_on else "wb") as file,
-            _bar(None, progress, total=total, initial=start, desc=part.name[1:-5], unit="B",
-                 unit_scale=True) as bar,
-        ):  # fmt: skip
+        shown = {"desc": part.name[1:-5], "unit": "B", "unit_scale": True}
+        bar = _bar(None, progress, total=total, initial=start, **shown)
+        with part.open("ab" if goes_on else "wb") as file, bar:
             for chunk in reply.iter_content(_CHUNK):
                 file.write(chunk)
                 bar.update(len(chunk))
     if total is not None and _size(part) != total:
-        raise _BrokenOff(f"{_size(part)} of {total} bytes came")
+        raise requests.ConnectionError(f"{_size(part)} of {total} bytes came")
 
 
 def _size(path: Path) -> int:
@@ -376,16 +364,13 @@ def check(name: str, root: str | Path | None = None, *, progress: bool = False) 
         manifest = None  # nothing usable is here, and the rows say why
     if manifest is not None:
         listed = {row["path"] for row in rows}
-        rows += [
-            _status(line["path"], line["path"], "wrong", f"{line['cause']}; {line['remedy']}")
+        others = [
+            (line["path"], "wrong", f"{line['cause']}; {line['remedy']}")
             for line in manifest.attrs["problems"]
-            if line["path"] not in listed
         ]
-        rows += [
-            _status(path, path, "unlisted", "readable; no checksum is published")
-            for path in manifest["path"].unique()
-            if path not in listed
-        ]
+        unlisted = ("unlisted", "readable; no checksum is published")
+        others += [(path, *unlisted) for path in manifest["path"].unique()]
+        rows += [_status(path, path, *status) for path, *status in others if path not in listed]
     return pd.DataFrame(rows, columns=["file", "path", "status", "detail"])
 
 
@@ -407,7 +392,7 @@ def _check_recordings(name: str, folder: Path, progress: bool) -> list[dict]:
     for row in _bar(registry.itertuples(), progress, total=len(registry), desc=f"check {name}"):
         published = Path(row.file).name
         copies = here.get(published, [])
-        samples = getattr(row, "sha256_samples", None)
+        samples = getattr(row, "sha256_samples", "")
         lossless = here.get(f"{Path(published).stem}.flac", []) if samples else []
         rows += [_compare(row.file, path, row.sha256, paths.sha256) for path in copies]
         rows += [_compare(row.file, path, samples, sha256_of_samples) for path in lossless]
@@ -437,18 +422,14 @@ def sha256_of_samples(path: str | Path) -> str:
 
 
 def _check_tables(name: str, folder: Path, progress: bool) -> list[dict]:
-    rows = []
-    for row in archives(name).itertuples():
-        path = folder / row.file
-        if path.is_file():
-            kind, _, expected = row.checksum.partition(":")
-            rows.append(_compare(row.file, path, expected, lambda p, kind=kind: _digest(p, kind)))
-    return rows
+    from pooch import file_hash
 
-
-def _digest(path: Path, kind: str) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, kind).hexdigest()
+    published = archives(name).set_index("file")["checksum"].str.partition(":")
+    return [
+        _compare(file, folder / file, expected, partial(file_hash, alg=kind))
+        for file, kind, _, expected in published.itertuples()
+        if (folder / file).is_file()
+    ]
 
 
 # --- what is here ---------------------------------------------------------------------------

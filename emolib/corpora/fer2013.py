@@ -10,6 +10,7 @@ import lzma
 import warnings
 import zlib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -69,15 +70,16 @@ def manifest(root: str | Path | None = None, *, labels: str = "fer2013") -> pd.D
     _check_labels(labels)
     folder = locate("fer2013", root)
     found = _pictures(folder)
-    table, problems = found.table.assign(row=np.arange(len(found.table))), found.problems
+    table, problems = found.numbered(), found.problems
     if labels == "ferplus":
         emotions = _majority(ferplus(folder))
         kept = emotions.notna().to_numpy()
-        problems = problems + _left_out(folder, int((~kept).sum()))
+        if undecided := int((~kept).sum()):
+            cause = f"{undecided} pictures have no FERPlus majority (a tie, unknown, or not a face)"
+            problem = FileProblem(cause, "use labels='fer2013' to keep them")
+            problems = [*problems, problem.line(folder / "fer2013new.csv")]
         table = table.assign(emotion=emotions.to_numpy())[kept]
-    checked = build(table, problems)
-    checked.attrs["root"] = str(folder)
-    return checked
+    return build(table, problems, folder)
 
 
 def images(root: str | Path | None = None, *, labels: str = "fer2013") -> np.ndarray:
@@ -137,23 +139,13 @@ def _majority(votes: pd.DataFrame) -> pd.Series:
     return names.where(alone)
 
 
-def _left_out(folder: Path, count: int) -> list[dict]:
-    cause = f"{count} pictures have no FERPlus majority (a tie, unknown, or not a face)"
-    line = {
-        "path": str(folder / "fer2013new.csv"),
-        "cause": cause,
-        "remedy": "use labels='fer2013' to keep them",
-    }
-    return [line] if count else []
-
-
 def _pictures(folder: Path) -> pictures.Pictures:
     for name in _TABLES:
         for packed in _PACKED:
             path = folder / (name + packed)
             if path.is_file():
                 beside = [p for p in (folder / "source_rows.csv",) if p.is_file()]
-                return pictures.cached("fer2013", [path, *beside], lambda p=path: _from_table(p))
+                return pictures.cached("fer2013", [path, *beside], partial(_from_table, path))
     if not any((folder / part).is_dir() for part in _PARTS):
         raise missing("fer2013", folder, f"neither {' nor '.join(_TABLES)} nor train/ and test/")
     return pictures.in_folders("fer2013", folder, _parse, _PARTS)

@@ -9,39 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from emolib import paths
 from emolib.corpora.sources import SOURCES
 from emolib.emotions import EMOTIONS
 from emolib.errors import EmolibError
 
-COLUMNS = (
-    "clip_id",
-    "path",
-    "corpus",
-    "actor",
-    "emotion",
-    "intensity",
-    "statement",
-    "repetition",
-    "modality",
-    "channel",
-    "text",
-    "duration_s",
-    "sample_rate",
-    "usage",
-)
+NAMES = yaml.safe_load(Path(__file__).with_name("names.yml").read_text(encoding="utf-8"))
+COLUMNS = tuple(NAMES["columns"])
 _DEFAULTS = {"duration_s": float("nan"), "sample_rate": pd.NA}
 
 #: What published folders call an emotion → what it is called here.
-EMOTION_WORDS = {emotion: emotion for emotion in EMOTIONS} | {
-    "happiness": "happy",
-    "sadness": "sad",
-    "anger": "angry",
-    "fear": "fearful",
-    "disgusted": "disgust",
-    "surprise": "surprised",
-}
+EMOTION_WORDS = {emotion: emotion for emotion in EMOTIONS} | NAMES["emotion_words"]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 _RICHEST = ("audiovisual", "video", "audio", "image")
@@ -114,7 +94,11 @@ def subset(manifest: pd.DataFrame, mask: pd.Series) -> pd.DataFrame:
     return kept
 
 
-def build(rows: Iterable[Mapping], problems: Iterable[Mapping] = ()) -> pd.DataFrame:
+def build(
+    rows: Iterable[Mapping] | pd.DataFrame,
+    problems: Iterable[Mapping] = (),
+    root: str | Path | None = None,
+) -> pd.DataFrame:
     """Turn rows into a checked manifest.
 
     Parameters
@@ -126,6 +110,8 @@ def build(rows: Iterable[Mapping], problems: Iterable[Mapping] = ()) -> pd.DataF
     problems
         Files that were found but not understood: mappings ``path, cause, remedy``, kept in
         ``manifest.attrs["problems"]``.
+    root
+        Folder that the corpus was found in, kept in ``manifest.attrs["root"]``.
 
     Raises
     ------
@@ -154,6 +140,7 @@ def build(rows: Iterable[Mapping], problems: Iterable[Mapping] = ()) -> pd.DataF
             f"unknown emotion {', '.join(map(repr, unknown))}: known are {', '.join(EMOTIONS)}"
         )
     frame.attrs["problems"] = [dict(problem) for problem in problems]
+    frame.attrs["root"] = str(root) if root else None
     return frame
 
 
@@ -246,7 +233,7 @@ def collect(
     rows = [row for row in rows if all(row[column] == value for column, value in asked.items())]
     rows = _with_headers(rows, problems)
     if not rows:
-        cause = f"it holds no {' '.join(asked.values())} clip".replace("  ", " ")
+        cause = f"it holds no {' '.join(map(str, asked.values()))} clip".replace("  ", " ")
         cause += f", only {', '.join(there)}" if there else ""
         for first in problems[:1]:
             cause += (
@@ -254,9 +241,7 @@ def collect(
                 f"{first['cause']}; {first['remedy']}"
             )
         raise missing(name, folder, cause)
-    manifest = build(({"corpus": name} | row for row in rows), problems)
-    manifest.attrs["root"] = str(folder)
-    return manifest
+    return build(({"corpus": name} | row for row in rows), problems, folder)
 
 
 def find(

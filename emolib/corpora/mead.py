@@ -9,19 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from emolib.corpora.manifest import EMOTIONS, collect, read_name
+from emolib.corpora.manifest import EMOTIONS, NAMES, collect, read_name
 
 CLASSES = tuple(emotion for emotion in EMOTIONS if emotion != "calm")
-EMOTION_FOLDERS = {
-    "neutral": "neutral",
-    "happy": "happy",
-    "sad": "sad",
-    "angry": "angry",
-    "fear": "fearful",
-    "disgusted": "disgust",
-    "surprised": "surprised",
-    "contempt": "contempt",
-}
+EMOTION_FOLDERS: dict[str, str] = NAMES["mead"]["emotions"]
 LEVELS = ("level_1", "level_2", "level_3")
 VIEWS = ("front", "down", "top", "left_30", "left_60", "right_30", "right_60")
 

@@ -37,9 +37,7 @@ def manifest(root: str | Path | None = None, seed: int = 0) -> pd.DataFrame:
     voices = ravdess.manifest(folder_of("ravdess", root))
     fer2013.manifest(folder_of("fer2013", root))  # missing pictures are an error here, not later
     clips = voices[voices["emotion"].isin(CLASSES)].assign(corpus="paired", modality="audiovisual")
-    checked = build(clips, voices.attrs["problems"])
-    checked.attrs["root"] = str(root) if root else None
-    return checked
+    return build(clips, voices.attrs["problems"], root)
 
 
 def deal(root: str | Path | None = None, seed: int = 0) -> np.ndarray:

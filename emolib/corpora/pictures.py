@@ -34,6 +34,10 @@ class Pictures:
     table: pd.DataFrame
     problems: list[dict]
 
+    def numbered(self) -> pd.DataFrame:
+        """Return the table with ``row``, the position of each picture in `pixels`."""
+        return self.table.assign(row=np.arange(len(self.table)))
+
 
 def cached(name: str, files: Iterable[Path], make: Callable[[], Pictures]) -> Pictures:
     """Return what `make` returns, from the cache if the files have not changed since.
@@ -91,7 +95,11 @@ def in_folders(
     """
     rows, problems = [], []
     for part in below:
-        some, wrong = find(folder / part, _from(part, parse), IMAGE_SUFFIXES)
+
+        def parse_below(path: Path, part: str = part) -> dict:
+            return parse(Path(part, path))
+
+        some, wrong = find(folder / part, parse_below, IMAGE_SUFFIXES)
         rows += some
         problems += wrong
     files = [Path(line["path"]) for line in (*rows, *problems)]
@@ -100,10 +108,6 @@ def in_folders(
         first = f"; {found.problems[0]['path']}: {found.problems[0]['cause']}" if files else ""
         raise missing(name, folder, f"it holds no usable picture{first}")
     return found
-
-
-def _from(part: str, parse: Callable[[Path], dict]) -> Callable[[Path], dict]:
-    return lambda path: parse(Path(part, path))
 
 
 def read(rows: Iterable[dict], problems: Iterable[dict] = ()) -> Pictures:
@@ -167,7 +171,7 @@ def near_duplicates(pixels: np.ndarray, distance: int = 6) -> np.ndarray:
         The position of the first picture of each picture's group. Cached by content.
     """
     stamp = hashlib.sha256(f"{_FORMAT}|{distance}|{pixels.shape}".encode())
-    stamp.update(np.ascontiguousarray(pixels))
+    stamp.update(np.ascontiguousarray(pixels).data)
     path = paths.FEATURES / f"near-duplicates-{stamp.hexdigest()[:16]}.npy"
     if not path.is_file():
         groups = _groups(perceptual_hashes(pixels), distance)
@@ -250,14 +254,13 @@ def _groups(hashes: np.ndarray, distance: int) -> np.ndarray:
 
 def _pairs(hashes: np.ndarray, distance: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions of both members of every pair within `distance` bits, left < right."""
-    left, right = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    pairs: list[np.ndarray] = [np.empty((0, 2), np.int64)]
     for start in range(0, len(hashes), 512):  # blocks keep the matrix of distances small
         block = hashes[start : start + 512, None]
-        a, b = np.nonzero(np.bitwise_count(block ^ hashes[None, start:]) <= distance)
-        once = a < b
-        left.append(a[once] + start)
-        right.append(b[once] + start)
-    return np.concatenate(left), np.concatenate(right)
+        both = np.argwhere(np.bitwise_count(block ^ hashes[None, start:]) <= distance)
+        pairs.append(both[both[:, 0] < both[:, 1]] + start)
+    left, right = np.concatenate(pairs).T
+    return left, right
 
 
 def _components(left: np.ndarray, right: np.ndarray, n: int) -> np.ndarray:

@@ -5,18 +5,12 @@ statement, repetition, actor. Odd actors are men, even actors are women.
 """
 
 import re
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
 
-from emolib.corpora.manifest import (
-    EMOTIONS,
-    CorpusError,
-    FileProblem,
-    collect,
-    locate,
-    read_name,
-)
+from emolib.corpora.manifest import EMOTIONS, CorpusError, FileProblem, collect, locate, read_name
 
 CLASSES = EMOTIONS[:8]
 
@@ -89,15 +83,9 @@ def manifest(
         The manifest, with the further columns ``sex`` and ``twin`` (the take, the same for the
         audio-only, video-only and audio-visual versions of one performance).
     """
-    return collect(
-        "ravdess",
-        root,
-        parse,
-        (".wav", ".flac", ".mp4"),
-        side_files=_SIDE_FILES,
-        modality=modality,
-        channel=channel,
-    )
+    suffixes = tuple(dict.fromkeys(chain.from_iterable(_SUFFIXES.values())))
+    asked = {"modality": modality, "channel": channel}
+    return collect("ravdess", root, parse, suffixes, side_files=_SIDE_FILES, **asked)
 
 
 def action_units(root: str | Path | None = None) -> pd.DataFrame:

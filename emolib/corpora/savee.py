@@ -9,19 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from emolib.corpora.manifest import EMOTIONS, FileProblem, collect, kind_of, read_name
+from emolib.corpora.manifest import EMOTIONS, NAMES, FileProblem, collect, kind_of, read_name
 
 CLASSES = tuple(emotion for emotion in EMOTIONS if emotion not in ("calm", "contempt"))
 ACTORS = ("DC", "JE", "JK", "KL")
-EMOTION_CODES = {
-    "n": "neutral",
-    "h": "happy",
-    "sa": "sad",
-    "a": "angry",
-    "f": "fearful",
-    "d": "disgust",
-    "su": "surprised",
-}
+EMOTION_CODES: dict[str, str] = NAMES["savee"]["emotions"]
 
 _NAME = re.compile(r"(?:(?P<actor>[A-Z]{2})_)?(?P<emotion>[a-z]{1,2})(?P<statement>\d{2})")
 _SIDE_FILES = ("*.txt", "*.csv", "*.mat", "*.htm*")
@@ -65,11 +57,5 @@ def manifest(root: str | Path | None = None, *, modality: str | None = None) -> 
     modality
         "audio" (wav), "audiovisual" (avi), or None for the richest that is there.
     """
-    return collect(
-        "savee",
-        root,
-        parse,
-        (".wav", ".flac", ".avi", ".mp4"),
-        side_files=_SIDE_FILES,
-        modality=modality,
-    )
+    suffixes = (".wav", ".flac", ".avi", ".mp4")
+    return collect("savee", root, parse, suffixes, side_files=_SIDE_FILES, modality=modality)

@@ -124,10 +124,8 @@ class Split:
                 "row belongs to one part of a fold"
             )
         held = table.groupby("fold")["part"].agg(set)
-        if (
-            list(held.index) != list(range(len(held)))
-            or not held.map({"train", "test"}.issubset).all()
-        ):
+        gaps = list(held.index) != list(range(len(held)))
+        if gaps or not held.map({"train", "test"}.issubset).all():
             raise CorpusError(
                 f"split {self.name}: folds must count from 0 without gaps, each with rows for "
                 "train and for test"
@@ -268,21 +266,16 @@ class Split:
         rows = self.table.merge(known, on="clip_id", how="inner")
         if rows.empty:
             raise self._strangers(manifest)
-        found = []
+        groups = None if images is None else _groups_of_images(images, manifest)
+        found: list[dict] = []
         for fold, here in rows.groupby("fold"):
             seen, test = here[here["part"] != "test"], here[here["part"] == "test"]
-            for leak, shared in _shared(seen, test):
-                found.append({"fold": int(fold), "leak": leak, **shared})
-            if images is not None:
-                found.append(
-                    {"fold": int(fold), "leak": "image"}
-                    | _shared_images(seen, test, _groups_of_images(images, manifest))
-                )
-        columns = ["fold", "leak", "pairs", "test_rows", "share", "offenders"]
-        report = LeakReport(
-            pd.DataFrame(found, columns=columns),
-            int((~manifest["clip_id"].isin(self.table["clip_id"])).sum()),
-        )
+            leaks = dict(_shared(seen, test))
+            if groups is not None:
+                leaks["image"] = _shared_images(seen, test, groups)
+            found += [{"fold": int(fold), "leak": leak, **leaks[leak]} for leak in leaks]
+        unused = ~manifest["clip_id"].isin(self.table["clip_id"])
+        report = LeakReport(pd.DataFrame(found), int(unused.sum()))
         refused = report.table[(report.table["pairs"] > 0) & ~report.table["leak"].isin(allowed)]
         if len(refused):
             raise LeakError(self._refusal(refused))
@@ -321,21 +314,12 @@ class Split:
 
 def _identities(manifest: pd.DataFrame) -> pd.DataFrame:
     """Return what must not be on both sides, by clip: actor, sequence, twin ("" for none)."""
-    people = manifest["corpus"].replace(_SAME_PEOPLE).astype(str)
-    named = people + " "
-    actor = manifest["actor"].astype(str)
-    empty = pd.Series("", index=manifest.index)
-    sequence = manifest["sequence"].astype(str) if "sequence" in manifest else empty
-    twin = manifest["twin"].astype(str) if "twin" in manifest else empty
-    return pd.DataFrame(
-        {
-            "clip_id": manifest["clip_id"],
-            "position": np.arange(len(manifest)),
-            "actor": (named + actor).where(actor != "", ""),
-            "sequence": (named + sequence).where(sequence != "", ""),
-            "twin": (named + twin).where(twin != "", ""),
-        }
-    )
+    people = manifest["corpus"].replace(_SAME_PEOPLE).astype(str) + " "
+    known = {"clip_id": manifest["clip_id"], "position": np.arange(len(manifest))}
+    for column in ("actor", "sequence", "twin"):
+        name = manifest[column].astype(str) if column in manifest else people.map(lambda _: "")
+        known[column] = (people + name).where(name != "", "")
+    return pd.DataFrame(known)
 
 
 def _shared(seen: pd.DataFrame, test: pd.DataFrame) -> Iterable[tuple[str, dict]]:
@@ -369,7 +353,7 @@ def _summary(shared: pd.DataFrame, test: pd.DataFrame, less: int = 0) -> dict:
     return {
         "pairs": pairs,
         "test_rows": rows,
-        "share": rows / len(test) if len(test) else 0.0,
+        "share": rows / max(len(test), 1),
         "offenders": names if pairs > 0 else [],
     }
 
@@ -390,21 +374,15 @@ def _groups_of_images(images: np.ndarray, manifest: pd.DataFrame) -> np.ndarray:
 
 
 def _shared_images(seen: pd.DataFrame, test: pd.DataFrame, groups: np.ndarray) -> dict:
+    images = [groups[side["position"]] for side in (seen, test)]
+    rows = [np.repeat(np.arange(len(side)), groups.shape[1]) for side in images]
     sides = [
-        pd.DataFrame(
-            {
-                "image": groups[side["position"]].ravel(),
-                "row": np.repeat(np.arange(len(side)), groups.shape[1]),
-            }
-        ).drop_duplicates()
-        for side in (seen, test)
+        pd.DataFrame({"image": image.ravel(), "row": row}).drop_duplicates()
+        for image, row in zip(images, rows, strict=True)
     ]
-    shared = _pairs(*sides, ["image"])
-    hit = sides[1][sides[1]["image"].isin(shared.index)]["row"].nunique()
-    return _summary(shared, test) | {
-        "test_rows": int(hit),
-        "share": hit / len(test) if len(test) else 0.0,
-    }
+    shared = _pairs(sides[0], sides[1], ["image"])
+    hit = sides[1].loc[sides[1]["image"].isin(shared.index), "row"].nunique()
+    return _summary(shared, test) | {"test_rows": hit, "share": hit / max(len(test), 1)}
 
 
 # --- making splits --------------------------------------------------------------------------
@@ -467,15 +445,18 @@ def make(
         manifest = manifest.assign(_group=np.asarray(groups).astype(str))
     manifest = manifest.sort_values("clip_id", ignore_index=True)
     generator = np.random.default_rng((seed, KINDS.index(kind)))
-    tables = {
-        "segment": lambda: _by_segment(manifest, generator, n_segments, n_folds or _FOLDS, valid),
-        "clip": lambda: _by_clip(manifest, generator, n_folds or _FOLDS, valid),
-        "actor": lambda: _by_actor(manifest, generator, n_folds),
-        "corpus": lambda: _by_corpus(manifest, generator, valid, test),
-        "official": lambda: _officially(manifest, generator, valid, test),
-    }
     corpus = "+".join(sorted(manifest["corpus"].unique()))
-    return Split(kind, corpus, tables[kind](), seed)
+    if kind == "segment":
+        table = _by_segment(manifest, generator, n_segments, n_folds or _FOLDS, valid)
+    elif kind == "clip":
+        table = _by_clip(manifest, generator, n_folds or _FOLDS, valid)
+    elif kind == "actor":
+        table = _by_actor(manifest, generator, n_folds)
+    elif kind == "corpus":
+        table = _by_corpus(manifest, generator, valid, test)
+    else:
+        table = _officially(manifest, generator, valid, test)
+    return Split(kind, corpus, table, seed)
 
 
 def combine(*manifests: pd.DataFrame) -> pd.DataFrame:
@@ -537,11 +518,9 @@ def _stratified(rows: pd.DataFrame, generator, n_folds: int, valid: float) -> pd
     fold_of = _deal(units, [1] * n_folds, generator)
     tables = []
     for fold in range(n_folds):
+        part = pd.Series("test", index=units.index)
         rest = units[fold_of != fold]
-        held_out = rest.index[_deal(rest, [1 - valid, valid], generator) == 1]
-        part = pd.Series("train", index=units.index)
-        part[held_out] = "valid"
-        part[fold_of == fold] = "test"
+        part[rest.index] = _some_validate(rest, rest.index, generator, valid)
         tables.append(rows.assign(fold=fold, part=part.loc[rows["unit"]].to_numpy()))
     return pd.concat(tables)
 
@@ -580,9 +559,8 @@ def _by_corpus(manifest, generator, valid: float, test: str | None) -> pd.DataFr
         else:  # pictures without names, or one actor alone: whole clips validate
             unit = _wholes(rest)
             units = _units(rest.assign(unit=unit), "emotion")
-        held_out = units.index[_deal(units, [1 - valid, valid], generator) == 1]
         part = pd.Series("test", index=manifest.index)
-        part[rest.index] = np.where(unit.isin(held_out), "valid", "train")
+        part[rest.index] = _some_validate(units, unit, generator, valid)
         tables.append(manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part))
     return pd.concat(tables)
 
@@ -599,10 +577,15 @@ def _officially(manifest, generator, valid: float, test: str | None) -> pd.DataF
     rest = manifest[usage == "Training"]
     unit = _wholes(rest)
     units = _units(rest.assign(unit=unit), "emotion")
-    held_out = units.index[_deal(units, [1 - valid, valid], generator) == 1]
-    train = rest[["clip_id"]].assign(part=np.where(unit.isin(held_out), "valid", "train"))
+    train = rest[["clip_id"]].assign(part=_some_validate(units, unit, generator, valid))
     tested = manifest.loc[usage == (test or parts[0]), ["clip_id"]].assign(part="test")
     return pd.concat([train, tested]).assign(segment=-1, fold=0)
+
+
+def _some_validate(units: pd.DataFrame, unit, generator, valid: float) -> np.ndarray:
+    """Return "valid" or "train" for each row, whose units are `unit`."""
+    held_out = units.index[_deal(units, [1 - valid, valid], generator) == 1]
+    return np.where(unit.isin(held_out), "valid", "train")
 
 
 def _person(manifest: pd.DataFrame) -> pd.Series:
@@ -639,13 +622,13 @@ def _deal(units: pd.DataFrame, shares: Sequence[float], generator) -> np.ndarray
     size, stratum = units["size"].tolist(), units["stratum"].astype(str).tolist()
     order = sorted(generator.permutation(len(units)), key=lambda unit: (stratum[unit], -size[unit]))
     whole = [share * sum(size) for share in shares]
-    lack: dict[str, list[float]] = {}
-    for name, total in units.groupby("stratum")["size"].sum().items():
-        lack[str(name)] = [share * total for share in shares]
+    totals = units.groupby("stratum")["size"].sum()
+    lack = {str(name): [share * total for share in shares] for name, total in totals.items()}
     dealt = np.empty(len(units), int)
     for unit in order:
         here = lack[stratum[unit]]
-        part = max(parts, key=lambda p, here=here: (here[p], whole[p], -p))
+        ranks = [(here[part], whole[part], -part) for part in parts]
+        part = ranks.index(max(ranks))
         here[part] -= size[unit]
         whole[part] -= size[unit]
         dealt[unit] = part

@@ -6,6 +6,7 @@ for checking machinery: no accuracy on it is ever a finding about people.
 """
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -26,7 +27,7 @@ from emolib.synthetic.voice import RATE, SENTENCES
 
 __all__ = [
     "CLASSES", "CORPORA", "FPS", "LEAKS", "PLANTED", "RATE", "REGIONS", "SIZE", "WORDS", "Leak",
-    "Person", "Planted", "SynthesisError", "apex_frame", "clip_facts", "contact_sheet",
+    "Person", "Planted", "SynthesisError", "apex_frame", "clip_facts",
     "cues", "ensure", "landmarks", "person",
 ]  # fmt: skip
 
@@ -75,16 +76,9 @@ def clip_facts(actors: int, statements: int, full: bool) -> Iterator[tuple[str, 
         if (emotion, level) == ("neutral", 2):
             continue
         number = CLASSES.index(emotion) + 1
-        yield (
-            f"01-{number:02}-{level:02}-{statement:02}-{repetition:02}-{actor:02}",
-            {
-                "actor": actor,
-                "emotion": emotion,
-                "intensity": ("normal", "strong")[level - 1],
-                "statement": statement,
-                "repetition": repetition,
-            },
-        )
+        facts = {"actor": actor, "emotion": emotion, "intensity": ("normal", "strong")[level - 1]}
+        facts |= {"statement": statement, "repetition": repetition}
+        yield f"01-{number:02}-{level:02}-{statement:02}-{repetition:02}-{actor:02}", facts
 
 
 def _ravdess(options: "_Options") -> Iterator[_Clip]:
@@ -95,13 +89,9 @@ def _ravdess(options: "_Options") -> Iterator[_Clip]:
         sentence = WORDS[facts["statement"] - 1]
         take = Take(facts["actor"], shown, sentence, facts["intensity"], stem, options.seed, cue)
         home = f"ravdess/Actor_{facts['actor']:02}"
-        yield _Clip(
-            take,
-            video=f"{home}/01-{stem}.mp4",
-            audio=f"{home}/03-{stem}.wav",
-            points=f"landmarks/01-{stem}.npz",
-            twin=f"{home}/02-{stem}.mp4" if options.silent else "",
-        )
+        media, points = f"{home}/01-{stem}.mp4", f"landmarks/01-{stem}.npz"
+        twin = f"{home}/02-{stem}.mp4" if options.silent else ""
+        yield _Clip(take, media, f"{home}/03-{stem}.wav", points=points, twin=twin)
 
 
 def _sample(corpus: str, seed: int) -> Iterator[_Clip]:
@@ -111,10 +101,8 @@ def _sample(corpus: str, seed: int) -> Iterator[_Clip]:
         layout["speakers"].items(), layout["codes"].items()
     ):
         for level in layout.get("levels", {}).get(emotion, (1,)):
-            name, video, audio = (
-                layout[part].format(speaker=speaker, code=code, level=level)
-                for part in ("name", "video", "audio")
-            )
+            named = {"speaker": speaker, "code": code, "level": level}
+            name, video, audio = (layout[p].format(**named) for p in ("name", "video", "audio"))
             intensity = "strong" if level == 3 else "normal"
             take = Take(actor, emotion, layout["sentence"], intensity, name, seed)
             rate = layout.get("audio_rate", RATE)
@@ -200,22 +188,15 @@ def cues(
         without regard to the label), ``cue`` (0 to 7 for ``leak="actor"``; a number of its own
         for every clip for ``leak="segment"``) and ``told`` (whether the cue was set by the label).
     """
-    options = _Options(actors, seed, statements, full, leak)
+    _Options(actors, seed, statements, full, leak)  # refuses what cannot be made
     names = dict(clip_facts(actors, statements, full))
-    shown = _cue_table(names, seed, options.leak)
+    shown = _cue_table(names, seed, leak)
     codes = _codes(names, seed) if leak == "actor" else {s: (i, True) for i, s in enumerate(names)}
     rows = [
-        {
-            "clip_id": f"01-{stem}",
-            "actor": f"{facts['actor']:02}",
-            "emotion": facts["emotion"],
-            "shown": shown[stem][0],
-            "cue": codes[stem][0],
-            "told": codes[stem][1],
-        }
+        (f"01-{stem}", f"{facts['actor']:02}", facts["emotion"], shown[stem][0], *codes[stem])
         for stem, facts in names.items()
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["clip_id", "actor", "emotion", "shown", "cue", "told"])
 
 
 # -- making it ---------------------------------------------------------------------------------
@@ -303,11 +284,9 @@ def _render_all(clips: list[_Clip], folder: Path, n_jobs: int, progress: bool) -
     if not clips:
         return
     n_jobs = max(1, min(n_jobs, len(clips)))
-    work = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(
-        delayed(_render)(clip, folder) for clip in clips
-    )
-    for _ in tqdm(work, total=len(clips), desc="synthetic clips", disable=not progress):
-        pass
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
+    work = parallel(delayed(_render)(clip, folder) for clip in clips)
+    deque(tqdm(work, total=len(clips), desc="synthetic clips", disable=not progress), maxlen=0)
 
 
 def _render(clip: _Clip, folder: Path) -> None:
@@ -410,15 +389,3 @@ def apex_frame(
         raise SynthesisError(f"unknown emotion {emotion!r}: known are {', '.join(PLANTED)}")
     face = painter(person(actor, seed), (round(height / 2.4) * 2, height), zoom=1.15)
     return face.draw(*apex(emotion, strength))
-
-
-def contact_sheet(
-    actors: int = 4, seed: int = 0, *, emotions: Iterable[str] = CLASSES, height: int = 240
-) -> np.ndarray:
-    """Return apex frames, a row for each actor and a column for each emotion, uint8 (H, W, 3)."""
-    emotions = tuple(emotions)
-    rows = [
-        [apex_frame(actor, emotion, seed, height=height)[0] for emotion in emotions]
-        for actor in range(1, actors + 1)
-    ]
-    return np.vstack([np.hstack(row) for row in rows])

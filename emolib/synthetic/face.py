@@ -68,9 +68,7 @@ class Face:
         """Spread the landmarks' displacements smoothly over the skin."""
         height, width = self.head.shape[:2]
         rows, columns = -(-height // _COARSE), -(-width // _COARSE)
-        x = ((np.arange(columns) + 0.5) * _COARSE - 0.5) / self.k + self.origin[0]
-        y = ((np.arange(rows) + 0.5) * _COARSE - 0.5) / self.k + self.origin[1]
-        grid = np.stack(np.meshgrid(x, y), -1)
+        grid = _grid(rows, columns) / self.k + self.origin
         points = self.person.shape.soft()
         moves = geometry.DISPLACEMENTS.reshape(-1, 75, 2)
         # The lids slide over the eyeball; the skin around them does not follow.
@@ -102,9 +100,7 @@ class Face:
         y1 = min(height, int(self.centre[1] + 2.75 * self.unit))
         self.view = (slice(y0, y1), slice(x0, x1))
         columns, rows = -(-(x1 - x0) // _COARSE), -(-(y1 - y0) // _COARSE)
-        x = x0 + (np.arange(columns) + 0.5) * _COARSE - 0.5
-        y = y0 + (np.arange(rows) + 0.5) * _COARSE - 0.5
-        self.view_grid = (np.stack(np.meshgrid(x, y), -1) - self.centre) / self.unit
+        self.view_grid = (_grid(rows, columns, x0, y0) - self.centre) / self.unit
 
     # -- once for each frame -------------------------------------------------------------------
 
@@ -368,6 +364,13 @@ class Face:
         lid = np.concatenate([inner_up, (inner_up + np.array([0, 0.05]))[::-1]])
         patch.shade(patch.area(lid, 0.02) * inside, 0.6)
         patch.shade(patch.lines([inner_low[2:-2]], 0.014, 0.008), 0.7)
+
+
+def _grid(rows: int, columns: int, left: int = 0, top: int = 0) -> np.ndarray:
+    """Return where the points of a coarse grid lie, in pixels (rows, columns, 2)."""
+    x = left + (np.arange(columns) + 0.5) * _COARSE - 0.5
+    y = top + (np.arange(rows) + 0.5) * _COARSE - 0.5
+    return np.stack(np.meshgrid(x, y), -1)
 
 
 @lru_cache(maxsize=4)

@@ -39,11 +39,7 @@ def write_wav(path: Path, samples: np.ndarray, rate: int, wanted: int | None = N
 
 
 def write_media(
-    path: Path,
-    frames: Sequence[np.ndarray] | None,
-    fps: int,
-    samples: np.ndarray | None,
-    rate: int,
+    path: Path, frames: Sequence[np.ndarray] | None, fps: int, samples: np.ndarray | None, rate: int
 ) -> None:
     """Write a recording in the codecs that its suffix stands for.
 
@@ -63,10 +59,7 @@ def write_media(
     video_codec, options, audio_codec, wanted = _FORMATS[path.suffix]
     # bitexact: no dates or versions in the file, so one seed always gives the same bytes.
     exact = {"fflags": "+bitexact"}
-    with (
-        paths.atomic(path) as temporary,
-        av.open(str(temporary), "w", options=exact) as container,
-    ):
+    with paths.atomic(path) as temporary, av.open(str(temporary), "w", options=exact) as container:
         picture: Any = None
         sound: Any = None
         if frames is not None:
@@ -78,12 +71,11 @@ def write_media(
             sound = container.add_stream(audio_codec, rate=wanted, layout="mono")
             if audio_codec == "aac":
                 sound.bit_rate = 128_000
-        if frames is not None:
-            for index, image in enumerate(frames):
-                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-                frame.pts = index
-                frame.time_base = Fraction(1, fps)
-                container.mux(picture.encode(frame))
+        for index, image in enumerate(() if frames is None else frames):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, fps)
+            container.mux(picture.encode(frame))
+        if picture is not None:
             container.mux(picture.encode(None))
         if samples is not None:
             _encode_sound(container, sound, resample(samples, rate, wanted), wanted)
@@ -99,8 +91,6 @@ def _encode_sound(container, stream, samples: np.ndarray, rate: int) -> None:
     for start in range(0, len(samples), block):
         piece = np.ascontiguousarray(samples[None, start : start + block])
         frame = av.AudioFrame.from_ndarray(piece, format="s16" if pcm else "fltp", layout="mono")
-        frame.sample_rate = rate
-        frame.pts = start
-        frame.time_base = Fraction(1, rate)
+        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))

@@ -9,7 +9,7 @@ from emolib.synthetic.person import Person
 from emolib.synthetic.room import Room
 from emolib.synthetic.tables import table
 
-_FOLDS = table("relief")["folds"]
+_TABLE = table("relief")
 
 
 class Relief:
@@ -57,31 +57,17 @@ class Relief:
         skull = canvas.blur((body + dome).astype(np.float32), 0.07)
 
         tip, base, wing, lip, chin = p[30, 1], p[33, 1], p[35, 0], p[62, 1], p[8, 1]
-        pairs = (  # x, y, half width, half height, height
-            (0.46, -0.27, 0.30, 0.10, 0.060),  # ridge over the eyes
-            (0.48, 0.02, 0.22, 0.13, -0.140),  # sockets
-            (0.22, 0.02, 0.09, 0.13, -0.100),  # inner corners
-            (0.50, 0.03, 0.17, 0.10, 0.060),  # the balls in them
-            (0.64, 0.52, 0.26, 0.20, 0.085),  # cheekbones
-            (0.62, 1.05, 0.18, 0.24, -0.045),  # hollows
-            (wing - 0.06, base - 0.09, 0.065, 0.065, 0.085),  # wings of the nose
-            (0.33, 0.80, 0.06, 0.12, -0.035),  # beside them
-            (0.95, -0.45, 0.12, 0.25, -0.050),  # temples
-        )
-        middle = (
-            (tip + 0.02, 0.095, 0.10, 0.100),  # tip of the nose
-            (base + 0.10, 0.030, 0.07, -0.022),  # philtrum
-            (lip - 0.02, 0.42, 0.26, 0.110),  # muzzle
-            (lip - 0.07, 0.24, 0.045, 0.020),  # upper lip
-            (lip + 0.10, 0.20, 0.055, 0.038),  # lower lip
-            (lip + 0.27, 0.24, 0.055, -0.060),  # under it
-            (chin - 0.16, 0.22, 0.15, 0.085),  # chin
-        )
+        marks = {"tip": tip, "base": base, "wing": wing, "lip": lip, "chin": chin}
+
+        def place(value):
+            return marks[value[0]] + value[1] if isinstance(value, tuple) else value
+
         height = skull.copy()
-        for at, *rest in pairs:
-            height += canvas.bump(at, *rest) + canvas.bump(-at, *rest)
-        for bump in middle:
-            height += canvas.bump(0, *bump)
+        for across, down, *rest in _TABLE["pairs"]:
+            at, level = place(across), place(down)
+            height += canvas.bump(at, level, *rest) + canvas.bump(-at, level, *rest)
+        for down, *rest in _TABLE["middle"]:
+            height += canvas.bump(0, place(down), *rest)
         bridge = np.clip(y / tip, 0, 1.25)
         rise = (0.06 + 0.25 * np.clip(bridge, 0, 1) ** 1.1) * np.exp(
             -0.5 * (x / (0.072 + 0.045 * bridge)) ** 2
@@ -116,7 +102,7 @@ class Relief:
         columns = slice(round((-1.1 + 1.75) * self.k), round((1.1 + 1.75) * self.k))
         skin = self.canvas.blur(self.skin_mask * (1 - self.hair_mask), 0.02)
         changes, units = [], []
-        for unit, parts in _FOLDS.items():
+        for unit, parts in _TABLE["folds"].items():
             for side, sign in (("L", 1), ("R", -1)):
                 extra = np.zeros(self.canvas.shape, np.float32)
                 for fold in parts:

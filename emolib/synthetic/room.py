@@ -5,7 +5,9 @@ import numpy as np
 
 from emolib.synthetic.canvas import filled, mirrored, spline, stroked
 from emolib.synthetic.person import Person
+from emolib.synthetic.tables import table
 
+_OUTLINES = table("room")
 _FINE = 2  # drawn this many times larger, then reduced
 
 
@@ -34,7 +36,9 @@ class Room:
         width, height = size[0] * _FINE, size[1] * _FINE
         self.x = ((np.arange(width) / _FINE - centre[0]) / unit).astype(np.float32)[None]
         self.y = ((np.arange(height) / _FINE - centre[1]) / unit).astype(np.float32)[:, None]
-        self.neck, self.slope = (0.74, 3.2) if person.sex == "male" else (0.56, 2.7)
+        male = person.sex == "male"
+        self.neck, self.slope = (0.74, 3.2) if male else (0.56, 2.7)
+        self.collar = chin + (0.50 if male else 0.62)
 
     def paint(self) -> np.ndarray:
         """Return the plate, uint8 (H, W, 3)."""
@@ -54,21 +58,22 @@ class Room:
     def _pixels(self, points: np.ndarray) -> np.ndarray:
         return (points * self.unit + self.centre) * _FINE
 
+    def _outline(self, name: str) -> np.ndarray:
+        """Return the curve through the points of an outline in the table, (n, 2)."""
+        lengths = {"neck": self.neck, "slope": self.slope, "chin": self.chin, "one": 1.0}
+        lengths["collar"] = self.collar
+        points = [
+            [sum(share * lengths[of] for of, share in place.items()) for place in point]
+            for point in _OUTLINES[name]
+        ]
+        return spline(np.array(points))
+
     def _lay(self, mask: np.ndarray, colour: np.ndarray) -> None:
         self.image += (colour - self.image) * mask[..., None]
 
     def _body(self) -> None:
-        x, y, neck, slope, chin = self.x, self.y, self.neck, self.slope, self.chin
-        half = [
-            (neck, 0.7),
-            (neck, chin),
-            (neck + 0.10, chin + 0.33),
-            (neck + 0.75, chin + 0.62),
-            (slope * 0.8, chin + 0.95),
-            (slope, chin + 1.5),
-            (slope + 0.1, 4.5),
-        ]
-        body = mirrored(spline(np.array(half)))
+        x, y, neck, chin = self.x, self.y, self.neck, self.chin
+        body = mirrored(self._outline("body"))
         on_the_wall = self._area(body + np.array([-0.25 * self.side, 0.08]), 0.20)
         self.image *= 1 - 0.10 * on_the_wall[..., None]
 
@@ -81,26 +86,12 @@ class Room:
         self._lay(self._area(body, 0.006), self.tone(skin, light.astype(np.float32)))
 
     def _shirt(self) -> None:
-        x, y, neck, slope, chin = self.x, self.y, self.neck, self.slope, self.chin
-        collar = chin + (0.50 if self.person.sex == "male" else 0.62)
-        ring = [
-            (neck + 0.32, chin + 0.36),
-            (neck * 0.80, collar + 0.08),
-            (neck * 0.4, collar + 0.20),
-            (0, collar + 0.24),
-        ]
-        outside = [
-            (neck + 0.30, chin + 0.36),
-            (neck + 0.80, chin + 0.56),
-            (slope * 0.83, chin + 0.92),
-            (slope + 0.05, chin + 1.5),
-            (slope + 0.15, 4.6),
-        ]
-        edge, sleeve = mirrored(spline(np.array(ring))), spline(np.array(outside))
+        x, y, collar = self.x, self.y, self.collar
+        edge, outside = mirrored(self._outline("collar")), self._outline("shirt")
         folds = 1 + 0.10 * np.cos(x * 3.1 + 0.8 * y) * np.clip(y - collar, 0, 1)
         glow = -0.5 * ((x - 0.9 * self.side) / 1.1) ** 2 - 0.5 * ((y - collar - 0.5) / 0.7) ** 2
         cloth = np.array(self.person.shirt, np.float32)
-        shirt = np.concatenate([sleeve[::-1], edge, sleeve * (-1, 1)])
+        shirt = np.concatenate([outside[::-1], edge, outside * (-1, 1)])
         self._lay(
             self._area(shirt, 0.008), cloth * ((0.80 + 0.45 * np.exp(glow)) * folds)[..., None]
         )

@@ -208,38 +208,35 @@ def _pulses(f0, amplitude, breath, tilt, jitter, rng, n) -> np.ndarray:
 
 def _cascade(sound: np.ndarray, formants: np.ndarray) -> np.ndarray:
     """Send sound through five resonances in a row that move every step."""
-    from scipy.signal import sosfilt
-
     widths = np.array([70, 90, 140, 220, 300]) + 0.02 * formants
-    radius = np.exp(-np.pi * widths / RATE)
-    a1 = -2 * radius * np.cos(2 * np.pi * formants / RATE)
-    a2 = radius**2
-    sections = np.zeros((*formants.shape, 6))
-    sections[..., 0], sections[..., 3] = 1 + a1 + a2, 1
-    sections[..., 4], sections[..., 5] = a1, a2
-    out = np.empty_like(sound)
-    state = np.zeros((formants.shape[1], 2))
-    for i, section in enumerate(sections):
-        block = slice(i * _STEP, (i + 1) * _STEP)
-        out[block], state = sosfilt(section, sound[block], zi=state)
-    return out
+    a1, a2 = _poles(np.exp(-np.pi * widths / RATE), formants)
+    return _filtered(sound, 1 + a1 + a2, a1, a2)
 
 
 def _resonate(sound: np.ndarray, centre: np.ndarray, width: float) -> np.ndarray:
     """Band-limit noise around a moving centre (Hz), `width` as a share of it; unit variance."""
-    from scipy.signal import lfilter
-
-    radius = np.exp(-np.pi * width * centre / RATE)
-    a1, a2 = -2 * radius * np.cos(2 * np.pi * centre / RATE), radius**2
+    a1, a2 = _poles(np.exp(-np.pi * width * centre / RATE), centre)
     # Variance of an AR(2) process driven by unit noise.
     variance = (1 + a2) / ((1 - a2) * ((1 + a2) ** 2 - a1**2))
-    out = np.empty_like(sound)
-    state = np.zeros(2)
-    for i in range(len(centre)):
+    narrow = _filtered(sound, np.ones((len(a1), 1)), a1[:, None], a2[:, None])
+    return narrow * np.repeat(1 / np.sqrt(variance), _STEP)[: len(sound)]
+
+
+def _poles(radius: np.ndarray, hertz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two feedback coefficients of resonances."""
+    return -2 * radius * np.cos(2 * np.pi * hertz / RATE), radius**2
+
+
+def _filtered(sound: np.ndarray, gain: np.ndarray, a1: np.ndarray, a2: np.ndarray) -> np.ndarray:
+    """Filter sound with resonances in a row, one line of coefficients (steps, n) every step."""
+    from scipy.signal import sosfilt
+
+    nothing = np.zeros_like(a1)
+    sections = np.stack([gain, nothing, nothing, nothing + 1, a1, a2], -1)
+    out, state = np.empty_like(sound), np.zeros((a1.shape[1], 2))
+    for i, section in enumerate(sections):
         block = slice(i * _STEP, (i + 1) * _STEP)
-        gain = 1 / np.sqrt(variance[i])
-        out[block], state = lfilter([1.0], [1.0, a1[i], a2[i]], sound[block], zi=state)
-        out[block] *= gain
+        out[block], state = sosfilt(section, sound[block], zi=state)
     return out
 
 

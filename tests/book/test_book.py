@@ -71,6 +71,19 @@ def test_a_book_is_built_kept_and_renewed_only_where_something_changed(project, 
         build()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["book/look.html", "emolib/book/scoreboard.html", "emolib/synthetic/hair.yml", "_config.yml"],
+)
+def test_pages_are_made_anew_when_a_file_beside_the_code_changes(project, name):
+    before = building._book_digest([], [])
+    file = project / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as text:
+        text.write("\n# changed\n")
+    assert building._book_digest([], []) != before
+
+
 def test_a_failing_notebook_fails_the_build_by_name_after_the_others_ran(project, build):
     change(project, "print('fine')")
     source = project / "notebooks" / "tiny.ipynb"

@@ -31,10 +31,13 @@ def test_a_job_is_done_again_exactly_when_something_it_depends_on_changes(projec
     (before,), _ = planned()
     assert planned()[0] == [before]
     digests = [before.digest, planned(seed=1)[0][0].digest]
-    (project / "emolib" / "book").mkdir()
+    for folder in ("book", "corpora", "synthetic"):
+        (project / "emolib" / folder).mkdir()
     for name in (
         "emolib/tiny.py",
-        "emolib/numbers.yml",
+        "emolib/synthetic/hair.yml",
+        "emolib/corpora/sources.yml",
+        "emolib/book/scoreboard.html",
         "emolib/book/tables.py",
         "data/claims/tiny.yml",
         "requirements.lock",

@@ -7,16 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emolib import paths
-
-
-@pytest.fixture
-def cache(tmp_path_factory, monkeypatch) -> Path:
-    """An empty cache folder instead of the project's own."""
-    folder = tmp_path_factory.mktemp("features")
-    monkeypatch.setattr(paths, "FEATURES", folder)
-    return folder
-
 
 @pytest.fixture
 def sound() -> Callable[..., Path]:

@@ -189,13 +189,6 @@ def test_portraits_differ_between_people_and_repeat_for_a_seed():
     assert np.abs(one.astype(int) - reseeded).mean() > 5
 
 
-def test_the_contact_sheet_has_a_row_for_each_actor_and_a_column_for_each_emotion():
-    sheet = synthetic.contact_sheet(2, emotions=("happy", "sad"), height=120)
-    assert sheet.shape == (240, 200, 3)
-    frame, _ = synthetic.apex_frame(2, "sad", height=120)
-    np.testing.assert_array_equal(sheet[120:, 100:], frame)
-
-
 def test_neighbouring_actors_are_of_both_sexes_and_look_different():
     people = [person(actor) for actor in range(1, 9)]
     assert [p.sex for p in people] == ["male", "female"] * 4
