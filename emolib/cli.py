@@ -33,6 +33,8 @@ class _Commands(TyperGroup):
             if type(error).__name__ == "NoArgsIsHelpError":
                 raise
             _refuse(error, error.format_message())
+        except BrokenPipeError:  # the reader has seen enough, as with `| head`
+            raise
         except (EmolibError, OSError) as error:
             _refuse(error, str(error))
         except KeyboardInterrupt as stop:  # a training that was stopped says how to go on
