@@ -63,11 +63,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-from emolib.audit.findings import Finding
+from emolib.audit.findings import Finding, Level
 from emolib.audit.layers import walk
 from emolib.audit.printed import AuditError, Printed, evaluate
+from emolib.audit.wording import say
 
+Words = Mapping[str, object]
 KINDS = ("report", "methods", "accuracies", "statements", "layers", "numbers")
 METRICS = {
     "precision": "precision", "prec": "precision", "p": "precision",
@@ -122,13 +125,9 @@ class Table:
         try:
             text = path.read_text(encoding="utf-8-sig")
         except (FileNotFoundError, IsADirectoryError):
-            raise AuditError(
-                f"{path}: no such file. Give a CSV of a printed table. {_FORMAT_IN_SHORT}"
-            ) from None
+            raise AuditError(say("no-file format", path=path)) from None
         except UnicodeDecodeError as error:
-            raise AuditError(
-                f"{path}: not UTF-8 text ({error}). Save the table as UTF-8."
-            ) from None
+            raise AuditError(say("not-text", path=path, error=error)) from None
         return cls.parse(text, path.stem.partition("-")[2] or path.stem, str(path))
 
     @classmethod
@@ -187,10 +186,7 @@ class Table:
                 continue
             value = self.printed(row, column)
             if column in ("precision", "recall", "f1", "accuracy") and not 0 <= value.value <= 1:
-                raise AuditError(
-                    f"column {column!r}: {text} is outside 0–100 %. "
-                    "State '# unit: percent' or '# unit: fraction' above the header."
-                )
+                raise AuditError(say("outside", column=column, text=text))
 
     @property
     def title(self) -> str:
@@ -361,16 +357,14 @@ class Table:
         number, _, suffix = self.directives[key].partition(" ")
         return Printed.parse(number), FACTORS[suffix]
 
-    def finding(self, name: str, level: str, text: str, **data: object) -> Finding:
-        """Return a finding about this table; its text goes on from the table's title."""
-        return Finding(f"{self.name}/{name}", level, self.title + text, data)
+    def finding(
+        self, name: str, level: Level, sentences: str, words: Words | None = None, **data: Any
+    ) -> Finding:
+        """Return a finding about this table; `words` fill its sentences, where the data do not."""
+        text = say(sentences, **{"title": self.title, **data, **(words or {})})
+        return Finding(f"{self.name}/{name}", level, text, data)
 
 
-_FORMAT_IN_SHORT = (
-    "The first column names the row, every other column holds numbers exactly as printed; "
-    "for a classification report the columns are class, precision, recall, f1. "
-    "The full format is described by help(emolib.audit.tables)."
-)
 #: What may stand above the header: how it reads, and what to write.
 _FORMS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("title", "kind", "test set", "quoted", "final", "baseline"), (".*", "")),
@@ -418,9 +412,7 @@ def _directive(line: str, where: str) -> tuple[str, str] | None:
     if line.lstrip().startswith("##") or not colon:
         return None
     if _meant(key) is None:
-        raise AuditError(
-            f"{where}: unknown line '# {key}:'. Known: {', '.join(_FORMS)}. Remarks begin with ##."
-        )
+        raise AuditError(say("unknown-line", where=where, key=key, known=[*_FORMS]))
     return key, value.strip()
 
 
@@ -432,28 +424,21 @@ def _rows(
     try:
         lines = [(body[reader.line_num - 1][0], cells) for cells in reader]
     except csv.Error as error:
-        raise AuditError(f"{where}: no CSV ({error}). Close every quotation mark.") from None
+        raise AuditError(say("no-csv", where=where, error=error)) from None
     if len(lines) < 2:
-        raise AuditError(f"{where}: no table in it. {_FORMAT_IN_SHORT}")
+        raise AuditError(say("no-table format", where=where))
     header = lines[0][1]
     columns = tuple(_column(title) for title in header[1:])
     if not columns or len(set(columns)) != len(columns):
-        raise AuditError(
-            f"{where}: columns {header} must be two or more with different names, "
-            "separated by commas."
-        )
+        raise AuditError(say("bad-columns", where=where, header=header))
     rows: dict[str, tuple[int, list[str]]] = {}
     for number, line in lines[1:]:
         name, *values = (value.strip() for value in line)
         if len(line) != len(header):
-            raise AuditError(
-                f"{where}, line {number}: row {line} has {len(line)} cells, the header has "
-                f"{len(header)}. Quote cells that hold a comma."
-            )
+            words = {"line": line, "cells": len(line), "width": len(header)}
+            raise AuditError(say("bad-row", where=where, number=number, **words))
         if name in rows:
-            raise AuditError(
-                f"{where}, line {number}: two rows are called {name!r}. Give each its own name."
-            )
+            raise AuditError(say("same-row", where=where, number=number, name=name))
         rows[name] = number, values
     return columns, rows
 
