@@ -65,28 +65,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from emolib.audit.findings import Finding, Level
 from emolib.audit.layers import walk
 from emolib.audit.printed import AuditError, Printed, evaluate
 from emolib.audit.wording import say
 
 Words = Mapping[str, object]
-KINDS = ("report", "methods", "accuracies", "statements", "layers", "numbers")
-METRICS = {
-    "precision": "precision", "prec": "precision", "p": "precision",
-    "recall": "recall", "rec": "recall", "r": "recall", "sensitivity": "recall",
-    "f1": "f1", "f1 score": "f1", "f score": "f1", "f1 measure": "f1",
-    "support": "support",
-    "accuracy": "accuracy", "acc": "accuracy",
-}  # fmt: skip
-PLAIN_COLUMNS = (
-    "n", "statement", "printed", "expression",
-    "branch", "op", "out", "kernel", "stride", "padding", "bias",
-)  # fmt: skip
-MACRO_ROWS = ("average", "macro avg", "macro average", "mean", "avg")
-WEIGHTED_ROWS = ("weighted avg", "weighted average")
-MISSING = ("", "-", "–", "—", "n/a", "na", "nan")
-FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+_FORMAT = yaml.safe_load(Path(__file__).with_name("format.yml").read_text(encoding="utf-8"))
+KINDS, DIRECTIVES = _FORMAT["kinds"], _FORMAT["directives"]
+MACRO_ROWS, WEIGHTED_ROWS = _FORMAT["macro_rows"], _FORMAT["weighted_rows"]
+METRICS = {title: name for name, titles in _FORMAT["columns"].items() for title in titles}
 
 
 @dataclass(frozen=True)
@@ -147,7 +137,7 @@ class Table:
             (row, column): value
             for row, (_, values) in rows.items()
             for column, value in zip(columns, values, strict=True)
-            if value.lower() not in MISSING
+            if value.lower() not in _FORMAT["missing"]
         }
         kind = directives.get("kind") or _kind(columns)
         if kind not in KINDS:
@@ -158,13 +148,14 @@ class Table:
 
     def _check(self, where: str, directives: Mapping[str, int], rows: Mapping[str, int]) -> None:
         """Refuse what cannot be audited, while file and line can still be named."""
-        needed = {"statements": ("printed", "expression"), "layers": ("op", "out")}
-        if missing := [c for c in needed.get(self.kind, ()) if c not in self.columns]:
+        needed = _FORMAT["needed"].get(self.kind, ())
+        if missing := [column for column in needed if column not in self.columns]:
             raise AuditError(f"{where}: a table of {self.kind} needs a column {missing[0]!r}.")
         for key, number in directives.items():
             with _at(f"{where}, line {number}: '# {key}: {self.directives[key]}'"):
-                _read(self.directives[key], *_FORMS[_meant(key)])
-                getattr(self, _NAMING.get(_meant(key), "title"))
+                form = DIRECTIVES[_meant(key)]
+                _read(self.directives[key], form)
+                getattr(self, form.get("names", "title"))
         layers = walk(self) if self.kind == "layers" else None
         for row, number in rows.items():
             with _at(f"{where}, line {number}: row {row!r}"):
@@ -182,9 +173,9 @@ class Table:
         for column in (c for c in self.columns if (row, c) in self.cells):
             text = self.cells[row, column]
             if is_size(column) or column == "support":
-                _read(text, *(_SUPPORT if column == "support" else _FORMS["n"]))
+                _read(text, _FORMAT["support"] if column == "support" else DIRECTIVES["n"])
                 continue
-            value = self.printed(row, column)
+            value = Printed.parse(text, self.percent)
             if column in ("precision", "recall", "f1", "accuracy") and not 0 <= value.value <= 1:
                 raise AuditError(say("outside", column=column, text=text))
 
@@ -229,14 +220,11 @@ class Table:
     def classes(self) -> dict[str, dict[str, Printed]]:
         """Class rows of a report, with the metrics printed for each."""
         special = (*MACRO_ROWS, *WEIGHTED_ROWS, "accuracy", "total")
+        rows = [row for row in self.rows if row.lower() not in special]
+        metrics = ("precision", "recall", "f1")
+        printed = {row: {metric: self.printed(row, metric) for metric in metrics} for row in rows}
         return {
-            row: {
-                metric: value
-                for metric in ("precision", "recall", "f1")
-                if (value := self.printed(row, metric)) is not None
-            }
-            for row in self.rows
-            if row.lower() not in special
+            r: {m: v for m, v in cells.items() if v is not None} for r, cells in printed.items()
         }
 
     @property
@@ -247,42 +235,31 @@ class Table:
     @property
     def supports(self) -> dict[str, int] | None:
         """The printed supports by class, None unless every class has one."""
-        texts = [self.cells.get((row, "support")) for row in self.classes]
-        if not texts or None in texts:
+        cells = {row: self.cells.get((row, "support"), "") for row in self.classes}
+        if not cells or not all(cells.values()):
             return None
-        return dict(zip(self.classes, map(_whole, texts), strict=True))
+        return {row: _whole(text) for row, text in cells.items()}
 
     @property
     def accuracy(self) -> Printed | None:
         """The accuracy stated for a report, in the table or above it."""
-        stated = self.directives.get("accuracy")
-        if stated is not None:
-            value = Printed.parse(stated, self.percent)
-            if value.value > 1:
+        if "accuracy" in self.directives:
+            stated = Printed.parse(self.directives["accuracy"], self.percent)
+            if stated.value > 1:
                 raise AuditError("is outside 0–100 %. Write 97.5 % or 0.975.")
-            return value
-        cells = [
-            value
-            for row in self.rows
-            if row.lower() == "accuracy"
-            for column in ("accuracy", "f1", "recall", "precision")
-            if (value := self.printed(row, column))
-        ]
-        return cells[0] if cells else None
+            return stated
+        rows = [row for row in self.rows if row.lower() == "accuracy"]
+        columns = ("accuracy", "f1", "recall", "precision")
+        cells = (self.printed(row, column) for row in rows for column in columns)
+        return next((value for value in cells if value is not None), None)
 
     @property
     def accuracies(self) -> dict[tuple[str, str], Printed]:
         """Every accuracy cell of a methods or accuracies table."""
-        columns = {
-            "methods": ("accuracy",),
-            "accuracies": tuple(c for c in self.columns if not is_size(c)),
-        }.get(self.kind, ())
-        return {
-            (row, column): value
-            for row in self.rows
-            for column in columns
-            if (value := self.printed(row, column)) is not None
-        }
+        shown = [c for c in self.columns if not is_size(c)] if self.kind == "accuracies" else []
+        columns = ["accuracy"] if self.kind == "methods" else shown
+        cells = {(row, c): self.printed(row, c) for row in self.rows for c in columns}
+        return {cell: value for cell, value in cells.items() if value is not None}
 
     @property
     def final(self) -> tuple[str, Printed] | None:
@@ -355,7 +332,7 @@ class Table:
     def magnitude(self, key: str) -> tuple[Printed, int]:
         """A printed count and its unit: ``0.06 M`` gives 0.06 and 1,000,000."""
         number, _, suffix = self.directives[key].partition(" ")
-        return Printed.parse(number), FACTORS[suffix]
+        return Printed.parse(number), _FORMAT["factors"][suffix]
 
     def finding(
         self, name: str, level: Level, sentences: str, words: Words | None = None, **data: Any
@@ -365,44 +342,19 @@ class Table:
         return Finding(f"{self.name}/{name}", level, text, data)
 
 
-#: What may stand above the header: how it reads, and what to write.
-_FORMS: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("title", "kind", "test set", "quoted", "final", "baseline"), (".*", "")),
-    **dict.fromkeys(
-        ("population", "group"), (r"([^\s=,]+=\d{1,6}([\s,]+|$))+", "write neutral=96 calm=192 …")
-    ),
-    **dict.fromkeys(
-        ("params", "flops", "macs"), (r"[\d.,]+( [kMG])?", "write 0.06 M, with k, M, G or none")
-    ),
-    "unit": ("(?i)(percent|%|fraction).*", "write percent or fraction"),
-    "accuracy": (r"[~≈]? ?[\d.]+ ?%?", "write 97.5 % or 0.975"),
-    "n": (r"0*[1-9][\d,]{0,6}( ?\| ?0*[1-9][\d,]{0,6})*", "write 1440, or 490|491"),
-    "share": (r"0?\.\d*[1-9]|1", "write 0.2 for a fifth"),
-    "input": (r"[1-9]\d{0,6}(x[1-9]\d{0,6})*", "write 1x64x64"),
-}
-_SUPPORT = (r"\d[\d,]{0,6}", "write a whole number of clips")
-#: Directives that name something in the table, by the property that looks for it.
-_NAMING = {
-    "accuracy": "accuracy",
-    "final": "final",
-    "baseline": "compared",
-    "population": "populations",
-}
-
-
-def _read(text: str, pattern: str, remedy: str) -> None:
+def _read(text: str, form: Mapping[str, str]) -> None:
     """Refuse a text that does not read as it must, and say how to write it."""
-    if not re.fullmatch(pattern, text):
-        raise AuditError(f"{text[:40]!r} cannot be read; {remedy}.")
+    if not re.fullmatch(form["reads"], text):
+        raise AuditError(f"{text[:40]!r} cannot be read; {form.get('write', '')}.")
 
 
 def _whole(text: str) -> int:
     return int(text.replace(",", ""))
 
 
-def _meant(key: str) -> str | None:
-    """Return the directive that a key is: ``n clips`` is ``n``."""
-    return next((d for d in _FORMS if key == d or key.startswith(d + " ")), None)
+def _meant(key: str) -> str:
+    """Return the directive that a key is: ``n clips`` is ``n``; nothing if it is none."""
+    return next((d for d in DIRECTIVES if key == d or key.startswith(d + " ")), "")
 
 
 def _directive(line: str, where: str) -> tuple[str, str] | None:
@@ -411,8 +363,8 @@ def _directive(line: str, where: str) -> tuple[str, str] | None:
     key = " ".join(key.split()).lower()
     if line.lstrip().startswith("##") or not colon:
         return None
-    if _meant(key) is None:
-        raise AuditError(say("unknown-line", where=where, key=key, known=[*_FORMS]))
+    if not _meant(key):
+        raise AuditError(say("unknown-line", where=where, key=key, known=[*DIRECTIVES]))
     return key, value.strip()
 
 
@@ -461,15 +413,14 @@ def _column(title: str) -> str:
     """Bring a column title to its short name: ``F1-Score (%)`` → ``f1``."""
     plain = " ".join(re.sub(r"\(.*?\)|[%.]", " ", title).replace("-", " ").split())
     lower = plain.lower()
-    fixed = lower in PLAIN_COLUMNS or is_size(lower)
+    fixed = lower in _FORMAT["plain"] or is_size(lower)
     return METRICS.get(lower, lower if fixed else plain)
 
 
 def _kind(columns: Sequence[str]) -> str:
     """Tell the kind of a table from its columns."""
-    signs = {"expression": "statements", "op": "layers", "accuracy": "methods",
-             "recall": "report", "precision": "report"}  # fmt: skip
-    return next((kind for column, kind in signs.items() if column in columns), "accuracies")
+    signs = _FORMAT["signs"].items()
+    return next((kind for column, kind in signs if column in columns), "accuracies")
 
 
 def slug(text: str) -> str:
