@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from emolib.audit.findings import Finding
+from emolib.audit.findings import Finding, Level
 from emolib.audit.granularity import Granularity, count_of
 from emolib.audit.margins import Margins, TooCoarse, accuracy_bounds, margins
 from emolib.audit.printed import CONVENTIONS, Interval, Printed, agrees, hull
@@ -74,10 +74,10 @@ def _averages(
     item: Table, names: Sequence[str], kind: str, weights: Sequence[int]
 ) -> Iterator[Finding]:
     """Whether a printed row of averages averages the rows above it: plain, or by support."""
-    row = next((r for r in item.rows if r.lower() in names), None)
+    row = next((r for r in item.rows if r.lower() in names), "")
     mean = "mean" if kind == "average" else "mean by support"
     for metric in ("precision", "recall", "f1"):
-        value = item.printed(row, metric) if row else None
+        value = item.printed(row, metric)
         column = [c[metric] for c in item.classes.values() if metric in c]
         if value is None or len(column) != len(weights):
             continue
@@ -91,12 +91,12 @@ def _averages(
             continue
         others = _equals(item, row, metric, value)
         # "Average" may mean several things; a mean weighted by the printed supports only one.
-        level = "notice" if kind == "average" else "impossible"
+        level: Level = "notice" if kind == "average" else "impossible"
         sentences = "not-average average-equals" if others else "not-average"
         yield item.finding(name, level, sentences, words, **data, equals=others)
 
 
-def _equals(item: Table, row: str | None, metric: str, value: Printed) -> list[str]:
+def _equals(item: Table, row: str, metric: str, value: Printed) -> list[str]:
     """Name what an average that is none of its rows equals instead."""
     others = []
     p, r = (item.printed(row, metric) for metric in ("precision", "recall"))
@@ -184,7 +184,8 @@ def _feasible(item: Table) -> Finding:
     if bounds is None:
         return item.finding("accuracy", "impossible", "no-class-sizes")
     low, high = bounds
-    stated, level, sentence = item.accuracy, "consistent", "accuracy-between"
+    level: Level = "consistent"
+    stated, sentence = item.accuracy, "accuracy-between"
     if stated:
         possible = hull(stated)[1] >= low - 1e-7 and hull(stated)[0] <= high + 1e-7
         level = "consistent" if possible else "impossible"
@@ -252,7 +253,8 @@ def _stratified(item: Table, recovered: Margins) -> Iterator[Finding]:
                 off[name] = [nearest, float(expected)]
         listing = [f"{k} {n} instead of {e:.1f}" for k, (n, e) in off.items()]
         name = "stratified" + ("" if reading == "corpus" else f"-{slug(reading)}")
-        level, sentence = ("impossible", "not-stratified") if off else ("consistent", "stratified")
+        level: Level = "impossible" if off else "consistent"
+        sentence = "not-stratified" if off else "stratified"
         yield item.finding(name, level, sentence, {"listing": listing}, reading=reading, off=off)
 
 
@@ -301,7 +303,8 @@ def _f1_average(item: Table, recovered: Margins) -> Iterator[Finding]:
     fits = [name for name, exact in averages.items() if agrees(value, (exact, exact))]
     data: dict[str, Any] = {name: float(exact) for name, exact in averages.items()}
     data["accuracy"] = recovered.correct[0] / recovered.n
-    level, sentence = ("consistent", "f1-fits") if fits else ("notice", "f1-neither")
+    level: Level = "consistent" if fits else "notice"
+    sentence = "f1-fits" if fits else "f1-neither"
     words = {"value": value, "fits": fits}
     yield item.finding(
         "f1-average", level, f"f1-average {sentence}", words, printed=value.text, **data

@@ -143,11 +143,12 @@ def _stated_sizes(item: Table) -> Iterator[Finding]:
             possible = ((n, count_of(value, n)) for n in alternatives)
             n, count = next(((n, count) for n, count in possible if count), (0, None))
             words: dict[str, object] = {"row": row, "value": value, "unit": unit}
+            level: Level = "consistent" if count else "impossible"
             if count:
-                level, sentence = "consistent", "size-possible"
-                data = {"n": n, "correct": count[0], "convention": count[1]}
+                sentence = "size-possible"
+                data: dict[str, Any] = {"n": n, "correct": count[0], "convention": count[1]}
             else:
-                level, sentence, data = "impossible", "size-impossible", {"n": list(alternatives)}
+                sentence, data = "size-impossible", {"n": list(alternatives)}
                 n = alternatives[0]
                 below = math.floor(value.value * n)
                 near = [k for k in (below, below + 1) if k <= n]
@@ -173,8 +174,8 @@ def _methods(item: Table) -> Iterator[Finding]:
         if f1 and means and agrees(f1, means):
             harmonic.append(row)
     if weighted and macro:
-        data = {"weighted": weighted, "macro": macro}
-        yield item.finding("averages", "notice", "unlike-averages", **data)
+        sentence = "unlike-averages"
+        yield item.finding("averages", "notice", sentence, weighted=weighted, macro=macro)
     if len(harmonic) == len(rows) > 1:
         yield item.finding("harmonic", "notice", "harmonic", rows=harmonic)
 
@@ -212,8 +213,14 @@ def _layers(item: Table) -> Iterator[Finding]:
         fits = [name for name, n in options.items() if agrees(printed, (Fraction(n, factor),) * 2)]
         listing = [f"{n:,} {name}" for name, n in options.items()]
         words = {"text": item.directives[key], "key": key, "listing": listing}
-        data = {"parameters": parameters, "macs": macs, "flops": flops, "fits": fits}
-        level, end = ("consistent", "layers-fit") if fits else ("impossible", "layers-misfit")
+        data: dict[str, Any] = {
+            "parameters": parameters,
+            "macs": macs,
+            "flops": flops,
+            "fits": fits,
+        }
+        level: Level = "consistent" if fits else "impossible"
+        end = "layers-fit" if fits else "layers-misfit"
         yield item.finding(key, level, f"layers {end}", words, **data)
 
 

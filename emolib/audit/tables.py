@@ -222,9 +222,10 @@ class Table:
         special = (*MACRO_ROWS, *WEIGHTED_ROWS, "accuracy", "total")
         rows = [row for row in self.rows if row.lower() not in special]
         metrics = ("precision", "recall", "f1")
-        printed = {row: {metric: self.printed(row, metric) for metric in metrics} for row in rows}
+        cells = {row: {metric: self.printed(row, metric) for metric in metrics} for row in rows}
         return {
-            r: {m: v for m, v in cells.items() if v is not None} for r, cells in printed.items()
+            row: {metric: value for metric, value in line.items() if value is not None}
+            for row, line in cells.items()
         }
 
     @property

@@ -577,10 +577,9 @@ class CorpusCheck(Check):
         counted = bench.counted(fact)
         if counted is None:
             return verdict
-        complete = counted == value
-        note = (
-            "Counted in the recordings here" if complete else "The recordings here are incomplete"
-        )
+        note = "Counted in the recordings here"
+        if counted != value:
+            note = "The recordings here are incomplete"
         return dataclasses.replace(verdict, notes=(f"{note}: {counted:,}.",))
 
 
