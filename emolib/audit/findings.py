@@ -68,9 +68,7 @@ class AuditReport:
         """The report as a pandas table: id, level, text."""
         import pandas as pd
 
-        return pd.DataFrame(
-            [(f.id, f.level, f.text) for f in self.findings], columns=["id", "level", "text"]
-        )
+        return pd.DataFrame(self.to_dict()["findings"], columns=["id", "level", "text"])
 
     def __str__(self) -> str:
         """Findings by level, what is impossible first."""

@@ -213,15 +213,10 @@ def _layers(item: Table) -> Iterator[Finding]:
         fits = [name for name, n in options.items() if agrees(printed, (Fraction(n, factor),) * 2)]
         listing = [f"{n:,} {name}" for name, n in options.items()]
         words = {"text": item.directives[key], "key": key, "listing": listing}
-        data: dict[str, Any] = {
-            "parameters": parameters,
-            "macs": macs,
-            "flops": flops,
-            "fits": fits,
-        }
+        data = {"parameters": parameters, "macs": macs, "flops": flops}
         level: Level = "consistent" if fits else "impossible"
         end = "layers-fit" if fits else "layers-misfit"
-        yield item.finding(key, level, f"layers {end}", words, **data)
+        yield item.finding(key, level, f"layers {end}", words, **data, fits=fits)
 
 
 _TESTS: Mapping[str, Callable[[Table], Iterator[Finding]]] = {

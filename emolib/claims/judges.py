@@ -358,6 +358,7 @@ class ResultCheck(Check):
 
     def _settled_by(self, result: "Result", claim: "Claim", bench: "Bench") -> bool:
         """Whether a result was made as the claim says."""
+        unusual = self._unusual(result.model.options, bench)
         return (
             result.mode == "full"
             and result.corpus == claim.needs.corpus
@@ -366,10 +367,7 @@ class ResultCheck(Check):
             and self.split in (None, result.split.kind)
             and self.experiment in (None, result.experiment)
             and self._has_features(result)
-            and (
-                bool(self.best)
-                or self._unusual(result.model.options, bench) == self._unusual(self.options, bench)
-            )
+            and (bool(self.best) or unusual == self._unusual(self.options, bench))
         )
 
     def _has_features(self, result: "Result") -> bool:
