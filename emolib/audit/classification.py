@@ -40,21 +40,17 @@ def examine(item: Table, known: Granularity | None) -> Iterator[Finding]:
 def harmonic(precision: Printed, recall: Printed) -> Interval:
     """2PR/(P + R) over all that rounding allows; it grows with both."""
     (pl, ph), (rl, rh) = hull(precision), hull(recall)
-    low, high = (
-        2 * p * r / (p + r) if p + r else Fraction(0)
-        for p, r in ((max(pl, Fraction(0)), max(rl, Fraction(0))), (ph, rh))
-    )
+    ends = ((max(pl, Fraction(0)), max(rl, Fraction(0))), (ph, rh))
+    low, high = (2 * p * r / (p + r) if p + r else Fraction(0) for p, r in ends)
     return low, high
 
 
 def _mean(values: Sequence[Printed], weights: Sequence[int], convention: str) -> Interval:
     """The weighted mean of numbers that were printed by one convention."""
     bounds = [value.window(convention).bounds for value in values]
-    low, high = (
-        sum(w * b[end] for w, b in zip(weights, bounds, strict=True)) / Fraction(sum(weights))
-        for end in (0, 1)
-    )
-    return low, high
+    ends = zip(*bounds, strict=True)
+    sums = [sum(w * end for w, end in zip(weights, each, strict=True)) for each in ends]
+    return sums[0] / Fraction(sum(weights)), sums[1] / Fraction(sum(weights))
 
 
 def _f1_rows(item: Table) -> Iterator[Finding]:
@@ -139,12 +135,8 @@ def _sizes(item: Table, known: Granularity | None) -> tuple[tuple[int, ...], str
 
 def _recovered(item: Table, found: Margins, why: str) -> Finding:
     """Say which confusion margins print the report."""
-    data: dict[str, Any] = {
-        "n": found.n,
-        "solutions": found.solutions,
-        "correct": list(found.correct),
-        "convention": found.convention,
-    }
+    data: dict[str, Any] = {"n": found.n, "solutions": found.solutions}
+    data |= {"correct": list(found.correct), "convention": found.convention}
     for counts in ("supports", "predicted", "hits"):
         data[counts] = {name: list(v) for name, v in getattr(found, counts).items()}
     certain = [f"{name} {s[0]}" for name, s in found.supports.items() if len(s) == 1]
@@ -292,12 +284,8 @@ def _f1_average(item: Table, recovered: Margins) -> Iterator[Finding]:
     if value is None or not recovered.unique:
         return
     supports = [s[0] for s in recovered.supports.values()]
-    f1 = [
-        Fraction(2 * hits[0], max(support + predicted[0], 1))
-        for support, predicted, hits in zip(
-            supports, recovered.predicted.values(), recovered.hits.values(), strict=True
-        )
-    ]
+    counts = zip(supports, recovered.predicted.values(), recovered.hits.values(), strict=True)
+    f1 = [Fraction(2 * hits[0], max(n + predicted[0], 1)) for n, predicted, hits in counts]
     weighted = sum((s * f for s, f in zip(supports, f1, strict=True)), Fraction(0)) / recovered.n
     averages = {"macro": sum(f1, Fraction(0)) / len(f1), "weighted": weighted}
     fits = [name for name, exact in averages.items() if agrees(value, (exact, exact))]

@@ -100,15 +100,9 @@ def _test_set_size(name: str, members: Sequence[Table], fit: Granularity) -> Ite
         for size in alternatives
         if size <= fit.n_max and size not in fit.sizes
     }
-    data: dict[str, Any] = {
-        "values": list(fit.values),
-        "sizes": list(fit.sizes[:50]),
-        "convention": fit.convention,
-        "chance": fit.chance,
-        "expected_by_chance": fit.expected,
-        "n_max": fit.n_max,
-        "ruled_out": sorted(ruled_out),
-    }
+    data: dict[str, Any] = {"values": list(fit.values), "sizes": list(fit.sizes[:50])}
+    data |= {"convention": fit.convention, "chance": fit.chance, "expected_by_chance": fit.expected}
+    data |= {"n_max": fit.n_max, "ruled_out": sorted(ruled_out)}
     words: dict[str, object] = {"m": m, "count": len(fit.sizes), "alone_to": n and fit.alone_to}
     words["tables"] = " and ".join(item.title for item in members)
     level: Level = "identified" if n else "undecided" if fit.sizes else "notice"
@@ -165,9 +159,8 @@ def _methods(item: Table) -> Iterator[Finding]:
     told = item.directives.get("quoted")
     rows = [row for row in item.rows if not told or (row, "accuracy") in item.own]
     for row in rows:
-        accuracy, precision, recall, f1 = (
-            item.printed(row, m) for m in ("accuracy", "precision", "recall", "f1")
-        )
+        metrics = ("accuracy", "precision", "recall", "f1")
+        accuracy, precision, recall, f1 = (item.printed(row, metric) for metric in metrics)
         if accuracy and recall:
             (weighted if accuracy.value == recall.value else macro).append(row)
         means = classification.harmonic(precision, recall) if precision and recall else None
@@ -236,24 +229,18 @@ def _differences(item: Table, known: Granularity | None) -> Iterator[Finding]:
         for reference, row in item.compared:
             first, second = item.printed(reference, column), item.printed(row, column)
             if first and second and (apart := difference(first, second, n)):
-                pairs.append(
-                    {
-                        "from": reference, "to": row, "column": column,
-                        "points": float(100 * (second.value - first.value)),
-                        "clips": apart.clips, "correct": list(apart.correct),
-                        "p_best": apart.p_best, "p_worst": apart.p_worst,
-                        "intervals": [list(i) for i in apart.intervals],
-                    }
-                )  # fmt: skip
+                pair: dict[str, Any] = {"from": reference, "to": row, "column": column}
+                pair["points"] = float(100 * (second.value - first.value))
+                pair |= {"clips": apart.clips, "correct": list(apart.correct)}
+                pair |= {"p_best": apart.p_best, "p_worst": apart.p_worst}
+                pairs.append(pair | {"intervals": [list(i) for i in apart.intervals]})
     if not pairs:
         return
     sure = sum(p["p_worst"] < 0.05 for p in pairs)
     hopeless = sum(p["p_best"] >= 0.05 for p in pairs)
     label = item.final[0] if item.final else None
-    told = next(
-        (p for p in pairs if label == f"{p['to']} {p['column']}"),
-        max(pairs, key=lambda p: abs(p["clips"])),
-    )
+    largest = max(pairs, key=lambda pair: abs(pair["clips"]))
+    told = next((pair for pair in pairs if label == f"{pair['to']} {pair['column']}"), largest)
     words = {"count": len(pairs), "sure": sure, "hopeless": hopeless, "told": told}
     yield item.finding("differences", "notice", "differences", words, n=n, pairs=pairs)
 

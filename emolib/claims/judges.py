@@ -158,10 +158,9 @@ class LayersCheck(Check):
         if self.total:
             return float(rows[self.quantity].sum())
         if self.index >= len(rows):
-            raise ClaimError(
-                f"the model has {len(rows)} layers of type {self.type!r}, so none with index "
-                f"{self.index}; types: {', '.join(sorted(set(layers['type'])))}"
-            )
+            known = ", ".join(sorted(set(layers["type"])))
+            few = f"the model has {len(rows)} layers of type {self.type!r}"
+            raise ClaimError(f"{few}, so none with index {self.index}; types: {known}")
         row = rows.iloc[self.index]
         return tuple(row["output_shape"]) if self.quantity == "shape" else float(row[self.quantity])
 
