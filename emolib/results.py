@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from emolib import evaluation, paths, registry
@@ -39,30 +40,16 @@ Level = Literal["clip", "segment"]
 Bits = Literal[8, 16]
 METRICS = ("accuracy", "uar", "macro_f1")
 
-#: How a corpus is called in a title. What is not a recording of one person says so.
-CORPUS_NAMES = {
-    "ravdess": "RAVDESS speech",
-    "cremad": "CREMA-D",
-    "savee": "SAVEE",
-    "mead": "MEAD",
-    "fer2013": "FER2013",
-    "ckplus": "CK+",
-    "paired": "paired data (RAVDESS voices with FER2013 faces)",
-    "synthetic": "synthetic data",
-}
-#: What train and test share when a caller allows it, in the words of a title.
-LEAKS = {
-    "segment": "segments of one clip on both sides",
-    "clip": "clips of one actor on both sides",
-    "image": "near-duplicate pictures on both sides",
-}
+#: How corpora, leaks and modalities are called in a title.
+_WORDS = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8"))
+LEAKS = _WORDS["leaks"]
 #: Corpora of pictures whose people are not named: what a random split shares is the picture.
 _NAMELESS = ("fer2013",)
 
 
 def corpus_name(corpus: str) -> str:
     """Return how a corpus, or several joined by "+", is called in a title."""
-    return " and ".join(CORPUS_NAMES.get(name, name) for name in corpus.split("+"))
+    return " and ".join(_WORDS["corpora"].get(name, name) for name in corpus.split("+"))
 
 
 class ResultError(EmolibError, ValueError):
@@ -383,7 +370,7 @@ def compose_title(
     """
     parts = [
         registry.PAPERS[key].name if key in registry.PAPERS else key.capitalize(),
-        {"both": "audio and video", "all": "audio, video and text"}.get(modality, modality),
+        _WORDS["modalities"].get(modality, modality),
         corpus_name(corpus),
         "official split" if split_kind == "official" else f"split by {split_kind}",
     ]
@@ -563,10 +550,8 @@ def read(file: str | os.PathLike) -> Result:
         return Result.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         have = [f"{p.parent.name}/{p.stem}" for p in paths.files(paths.RESULTS, "*/*.json")]
-        raise ResultError(
-            f"{file}: no such result; there are {', '.join(have) or 'none'}. "
-            "`emolib train` in full mode makes it"
-        ) from None
+        known = f"{file}: no such result; there are {', '.join(have) or 'none'}"
+        raise ResultError(f"{known}. `emolib train` in full mode makes it") from None
     except ValidationError as error:
         raise ResultError(f"{file}: not a result file ({error}); make it again") from error
 

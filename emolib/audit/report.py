@@ -38,9 +38,7 @@ def paper(key: str, folder: str | Path | None = None) -> AuditReport:
     files = sorted(folder.glob(f"{key}-*.csv"))
     if not files:
         known = sorted({f.name.partition("-")[0] for f in folder.glob("*-*.csv")})
-        raise AuditError(
-            f"{folder}: no tables {key}-*.csv. Papers with tables there: {', '.join(known)}."
-        )
+        raise AuditError(say("no-tables", folder=folder, key=key, known=known))
     return audit([Table.read(file) for file in files], title=f"Audit of {key}")
 
 
