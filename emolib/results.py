@@ -13,6 +13,7 @@ replacement, because the next user's voice is a new actor and not a new clip of 
 import base64
 import contextlib
 import datetime
+import functools
 import json
 import os
 import platform
@@ -20,47 +21,35 @@ import re
 import subprocess
 import zlib
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
 
 from emolib import evaluation, paths, registry
 from emolib.errors import EmolibError
+from emolib.evaluation import Evaluation
 
 if TYPE_CHECKING:
     from torch import nn
 
 Level = Literal["clip", "segment"]
+Bits = Literal[8, 16]
 METRICS = ("accuracy", "uar", "macro_f1")
 
-#: How a corpus is called in a title. What is not a recording of one person says so.
-CORPUS_NAMES = {
-    "ravdess": "RAVDESS speech",
-    "cremad": "CREMA-D",
-    "savee": "SAVEE",
-    "mead": "MEAD",
-    "fer2013": "FER2013",
-    "ckplus": "CK+",
-    "paired": "paired data (RAVDESS voices with FER2013 faces)",
-    "synthetic": "synthetic data",
-}
-#: What train and test share when a caller allows it, in the words of a title.
-LEAKS = {
-    "segment": "segments of one clip on both sides",
-    "clip": "clips of one actor on both sides",
-    "image": "near-duplicate pictures on both sides",
-}
+#: How corpora, leaks and modalities are called in a title.
+_WORDS = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8"))
+LEAKS = _WORDS["leaks"]
 #: Corpora of pictures whose people are not named: what a random split shares is the picture.
 _NAMELESS = ("fer2013",)
 
 
 def corpus_name(corpus: str) -> str:
     """Return how a corpus, or several joined by "+", is called in a title."""
-    return " and ".join(CORPUS_NAMES.get(name, name) for name in corpus.split("+"))
+    return " and ".join(_WORDS["corpora"].get(name, name) for name in corpus.split("+"))
 
 
 class ResultError(EmolibError, ValueError):
@@ -83,12 +72,12 @@ class Packed(_Model):
     """
 
     shape: tuple[int, int]
-    bits: Literal[8, 16]
+    bits: Bits
     rows: str
     codes: str
 
     @classmethod
-    def pack(cls, rows: Sequence[int], probabilities: np.ndarray, bits: int) -> "Packed":
+    def pack(cls, rows: Sequence[int], probabilities: np.ndarray, bits: Bits) -> "Packed":
         """Pack probabilities and the numbers of the samples they belong to."""
         probabilities = np.asarray(probabilities, dtype=np.float64)
         top = 2**bits - 1
@@ -99,7 +88,7 @@ class Packed(_Model):
         codes[each, best] = np.maximum(codes[each, best], others.max(1) + 1)
         steps = np.diff(np.asarray(rows, dtype=np.int64), prepend=0).astype("<i4")
         return cls(
-            shape=probabilities.shape,
+            shape=codes.shape,
             bits=bits,
             rows=_compress(steps.tobytes()),
             codes=_compress(codes.astype(f"<u{bits // 8}").tobytes()),
@@ -173,10 +162,8 @@ class Provenance(_Model):
         commit = f"commit {self.commit[:7]}" if self.commit else "no commit"
         changed = " with local changes" if self.dirty else ""
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        return (
-            f"{commit}{changed}, {self.date[:10]}, torch {self.torch} on {self.device} "
-            f"({threads}), {self.wall_seconds / 60:.1f} min of training"
-        )
+        made = f"{commit}{changed}, {self.date[:10]}, torch {self.torch} on {self.device}"
+        return f"{made} ({threads}), {self.wall_seconds / 60:.1f} min of training"
 
 
 class Run(_Model):
@@ -208,9 +195,8 @@ class Run(_Model):
     def _level(self, level: Level | None) -> Level:
         level = level or ("clip" if "clip" in self.predictions else "segment")
         if level not in self.predictions:
-            raise ResultError(
-                f"this run has no predictions by {level}, only by {', '.join(self.predictions)}"
-            )
+            known = ", ".join(self.predictions)
+            raise ResultError(f"this run has no predictions by {level}, only by {known}")
         return level
 
 
@@ -256,12 +242,9 @@ class Result(_Model):
             "quick": self.mode == "quick",
         }
         title = self.title.lower()
-        missing = [word for word, must in needed.items() if must and word not in title]
-        if missing:
-            raise ValueError(
-                f"the title {self.title!r} must name: {', '.join(missing)}; compose it with "
-                "results.compose_title"
-            )
+        if missing := [word for word, must in needed.items() if must and word not in title]:
+            names = f"the title {self.title!r} must name: {', '.join(missing)}"
+            raise ValueError(f"{names}; compose it with results.compose_title")
         return self
 
     @property
@@ -300,19 +283,16 @@ class Result(_Model):
             raise ResultError(f"{self.experiment} has no seed {seed}: it has {self.seeds}")
         return _pool(runs, self.samples, level, self.n_segments)
 
-    def ensemble(self, level: Level | None = None) -> evaluation.Evaluation:
+    def ensemble(self, level: Level | None = None) -> Evaluation:
         """Evaluate the mean of all seeds' probabilities: one model made of as many networks."""
-        pools = [self.pooled(seed, level) for seed in self.seeds]
-        _, labels, _, actors = pools[0]
-        mean = evaluation.fuse([probabilities for _, _, probabilities, _ in pools])
-        return evaluation.evaluate(labels, mean, self.classes, actors=actors)
+        mean = evaluation.fuse([self.pooled(seed, level)[2] for seed in self.seeds])
+        _, labels, _, actors = self.pooled(level=level)
+        return evaluation.evaluate(labels, mean, self.classes, actors=actors.tolist())
 
-    def evaluation(
-        self, seed: int | None = None, level: Level | None = None
-    ) -> evaluation.Evaluation:
+    def evaluation(self, seed: int | None = None, level: Level | None = None) -> Evaluation:
         """Evaluate the pooled predictions of one seed (default: the first)."""
         _, labels, probabilities, actors = self.pooled(seed, level)
-        return evaluation.evaluate(labels, probabilities, self.classes, actors=actors)
+        return evaluation.evaluate(labels, probabilities, self.classes, actors=actors.tolist())
 
     def per_class(self, seed: int | None = None, level: Level | None = None) -> pd.DataFrame:
         """Return precision, recall, f1 and support by class, of the pooled predictions of a seed.
@@ -339,10 +319,9 @@ class Result(_Model):
                 stored = Run.model_validate_json(file.read_bytes())
                 if stored.predictions == run.predictions and source.is_file():
                     return source
-        raise ResultError(
-            f"the weights of {self.experiment}, seed {seed}, fold {fold}, are not in "
-            f"{paths.RUNS}: run `emolib train {self.key} --experiment {self.experiment}`"
-        )
+        lost = f"the weights of {self.experiment}, seed {seed}, fold {fold}"
+        command = f"emolib train {self.key} --experiment {self.experiment}"
+        raise ResultError(f"{lost}, are not in {paths.RUNS}: run `{command}`")
 
     def network(self, seed: int, fold: int) -> "nn.Module":
         """Return the network that gave the answers of one seed and fold, to be asked again.
@@ -364,13 +343,9 @@ class Result(_Model):
         """Return one line for a caption: data, split, seeds, commit, machine, time."""
         folds, all_folds = len(self.split.folds), self.split.n_folds
         of = f"{folds}" if folds == all_folds else f"{folds} of {all_folds}"
-        plural = "s" if all_folds > 1 else ""
-        seeds = ", ".join(map(str, self.seeds))
-        return (
-            f"{corpus_name(self.corpus)}, split {self.split.name} "
-            f"({of} fold{plural}), seed{'s' if len(self.seeds) > 1 else ''} {seeds}; "
-            f"{self.provenance.line}"
-        )
+        split = f"split {self.split.name} ({of} fold{'s' if all_folds > 1 else ''})"
+        seeds = f"seed{'s' if len(self.seeds) > 1 else ''} {', '.join(map(str, self.seeds))}"
+        return f"{corpus_name(self.corpus)}, {split}, {seeds}; {self.provenance.line}"
 
 
 # --- titles and summaries ------------------------------------------------------------------
@@ -395,7 +370,7 @@ def compose_title(
     """
     parts = [
         registry.PAPERS[key].name if key in registry.PAPERS else key.capitalize(),
-        {"both": "audio and video", "all": "audio, video and text"}.get(modality, modality),
+        _WORDS["modalities"].get(modality, modality),
         corpus_name(corpus),
         "official split" if split_kind == "official" else f"split by {split_kind}",
     ]
@@ -430,11 +405,11 @@ def summarise(
     Metrics of the result's `level` carry their plain name; where segments were predicted as
     well, those over segments are there too, named ``segment_accuracy`` and so on.
     """
-    levels = [("", level)]
+    levels = {"": level}
     if all("segment" in run.predictions for run in runs):
-        levels.append(("segment_", "segment"))
+        levels["segment_"] = "segment"
     summary = {}
-    for prefix, each in levels:
+    for prefix, each in levels.items():
         pools = [
             _pool([run for run in runs if run.seed == seed], clips, each, n_segments)
             for seed in sorted({run.seed for run in runs})
@@ -449,19 +424,18 @@ def summarise(
         )
         for name in METRICS:
             values = per_seed[name]
-            single = [run.metrics[prefix + name] for run in runs]
             summary[prefix + name] = MetricSummary(
                 mean=float(values.mean()),
                 sd=_sd(values),
                 interval=intervals[name][1],
                 n=len(values),
-                per_seed=[float(value) for value in values],
-                fold_sd=_sd(single),
+                per_seed=values.tolist(),
+                fold_sd=_sd([run.metrics[prefix + name] for run in runs]),
             )
     return summary
 
 
-def _sd(values: Sequence[float]) -> float:
+def _sd(values: Sequence[float] | np.ndarray) -> float:
     """Return the standard deviation (n − 1), NaN for a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
@@ -473,11 +447,9 @@ def _git(*arguments: str) -> str | None:
     """Return what git says about the project, or None outside a repository."""
     if paths.INSTALLED:  # a repository around it would be somebody else's
         return None
+    command = ["git", "-C", str(paths.PROJECT), *arguments]
     try:
-        done = subprocess.run(
-            ["git", "-C", str(paths.PROJECT), *arguments],
-            capture_output=True, text=True, timeout=20,
-        )  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
@@ -485,13 +457,12 @@ def _git(*arguments: str) -> str | None:
 
 def commit() -> tuple[str | None, bool]:
     """Return the commit of the project and whether tracked files outside results differ from it."""
-    changed = _git(
-        "status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)data/results"
-    )
+    elsewhere = ("--", ".", ":(exclude)data/results")
+    changed = _git("status", "--porcelain", "--untracked-files=no", *elsewhere)
     return _git("rev-parse", "HEAD"), bool(changed)
 
 
-@lru_cache
+@functools.lru_cache
 def device_name(kind: str = "cpu") -> str:
     """Return the name of the processor or of the GPU."""
     if kind != "cpu":
@@ -548,21 +519,18 @@ def _written_to(key: str, experiment: str) -> Path:
     """Return where a new result goes; in an installed package not to where those of it lie."""
     for name in (key, experiment):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise ResultError(
-                f"{name!r} cannot name a result file: use letters, digits, '-', '_' and '.'"
-            )
+            remedy = "use letters, digits, '-', '_' and '.'"
+            raise ResultError(f"{name!r} cannot name a result file: {remedy}")
     return paths.RESULTS / key / f"{experiment}.json"
 
 
 def save(result: Result) -> Path:
     """Write a result atomically and return its path. One run stands on one line."""
-    compact = {"separators": (",", ":"), "ensure_ascii": False}
+    compact = functools.partial(json.dumps, separators=(",", ":"), ensure_ascii=False)
     fields = []
     for name, value in json.loads(result.model_dump_json()).items():  # what is undefined is null
-        body = json.dumps(value, **compact)
-        if name == "runs":
-            body = "[\n" + ",\n".join(json.dumps(run, **compact) for run in value) + "\n]"
-        fields.append(f"{json.dumps(name)}:{body}")
+        runs = "[\n" + ",\n".join(map(compact, value)) + "\n]" if name == "runs" else ""
+        fields.append(f"{json.dumps(name)}:{runs or compact(value)}")
     target = _written_to(result.key, result.experiment)
     with paths.atomic(target) as temporary:
         temporary.write_text("{\n" + ",\n".join(fields) + "\n}\n", encoding="utf-8")
@@ -582,10 +550,8 @@ def read(file: str | os.PathLike) -> Result:
         return Result.model_validate_json(file.read_bytes())
     except FileNotFoundError:
         have = [f"{p.parent.name}/{p.stem}" for p in paths.files(paths.RESULTS, "*/*.json")]
-        raise ResultError(
-            f"{file}: no such result; there are {', '.join(have) or 'none'}. "
-            "`emolib train` in full mode makes it"
-        ) from None
+        known = f"{file}: no such result; there are {', '.join(have) or 'none'}"
+        raise ResultError(f"{known}. `emolib train` in full mode makes it") from None
     except ValidationError as error:
         raise ResultError(f"{file}: not a result file ({error}); make it again") from error
 

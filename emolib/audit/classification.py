@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
-from emolib.audit.findings import Finding
+from emolib.audit.findings import Finding, Level
 from emolib.audit.granularity import Granularity, count_of
 from emolib.audit.margins import Margins, TooCoarse, accuracy_bounds, margins
-from emolib.audit.printed import CONVENTIONS, Interval, Printed, agrees, hull, percent
+from emolib.audit.printed import CONVENTIONS, Interval, Printed, agrees, hull
 from emolib.audit.tables import MACRO_ROWS, WEIGHTED_ROWS, Table, slug
+from emolib.audit.wording import say
 
 SCAN_DIGITS = 3  # of a fraction; with two, every class of a hundred clips prints every recall
 SUMS = 200_000  # partial sums of whole speakers, beyond which their number decides nothing
@@ -38,21 +40,17 @@ def examine(item: Table, known: Granularity | None) -> Iterator[Finding]:
 def harmonic(precision: Printed, recall: Printed) -> Interval:
     """2PR/(P + R) over all that rounding allows; it grows with both."""
     (pl, ph), (rl, rh) = hull(precision), hull(recall)
-    low, high = (
-        2 * p * r / (p + r) if p + r else Fraction(0)
-        for p, r in ((max(pl, Fraction(0)), max(rl, Fraction(0))), (ph, rh))
-    )
+    ends = ((max(pl, Fraction(0)), max(rl, Fraction(0))), (ph, rh))
+    low, high = (2 * p * r / (p + r) if p + r else Fraction(0) for p, r in ends)
     return low, high
 
 
 def _mean(values: Sequence[Printed], weights: Sequence[int], convention: str) -> Interval:
     """The weighted mean of numbers that were printed by one convention."""
     bounds = [value.window(convention).bounds for value in values]
-    low, high = (
-        sum(w * b[end] for w, b in zip(weights, bounds, strict=True)) / Fraction(sum(weights))
-        for end in (0, 1)
-    )
-    return low, high
+    ends = zip(*bounds, strict=True)
+    sums = [sum(w * end for w, end in zip(weights, each, strict=True)) for each in ends]
+    return sums[0] / Fraction(sum(weights)), sums[1] / Fraction(sum(weights))
 
 
 def _f1_rows(item: Table) -> Iterator[Finding]:
@@ -63,47 +61,41 @@ def _f1_rows(item: Table) -> Iterator[Finding]:
         if p and r and f1 and p.value + r.value:
             mean, (low, high) = harmonic(p, r), hull(f1)
             if mean[1] < low or mean[0] > high:
-                wrong.append(f"{name}: F1 {f1} against {percent(mean[0])}–{percent(mean[1])}")
+                wrong.append(say("f1-row", name=name, f1=f1, low=mean[0], high=mean[1]))
     if wrong:
-        text = f": F1 is not 2PR/(P + R) for {'; '.join(wrong)}."
-        yield item.finding("f1", "impossible", text, rows=wrong)
+        yield item.finding("f1", "impossible", "f1", rows=wrong)
 
 
 def _averages(
     item: Table, names: Sequence[str], kind: str, weights: Sequence[int]
 ) -> Iterator[Finding]:
     """Whether a printed row of averages averages the rows above it: plain, or by support."""
-    row = next((r for r in item.rows if r.lower() in names), None)
+    row = next((r for r in item.rows if r.lower() in names), "")
     mean = "mean" if kind == "average" else "mean by support"
     for metric in ("precision", "recall", "f1"):
-        value = item.printed(row, metric) if row else None
+        value = item.printed(row, metric)
         column = [c[metric] for c in item.classes.values() if metric in c]
         if value is None or len(column) != len(weights):
             continue
         means = {c: _mean(column, weights, c) for c in CONVENTIONS}
         low, high = means["rounded"]
-        data: dict[str, object] = {
-            "printed": value.text, "mean_low": float(low), "mean_high": float(high),
-        }  # fmt: skip
+        data = {"printed": value.text, "mean_low": float(low), "mean_high": float(high)}
         what = f"{kind} {'F1' if metric == 'f1' else metric} {value}"
+        name, words = f"{kind}-{metric}", {"what": what, "mean": mean}
         if any(agrees(value, means[c], (c,)) for c in CONVENTIONS):
-            text = f": {what} is the {mean} of its rows."
-            yield item.finding(f"{kind}-{metric}", "consistent", text, **data)
+            yield item.finding(name, "consistent", "average", words, **data)
             continue
-        between = f"{percent(low, 3)}–{percent(high, 3)}"
-        text = f": the {what} is not the {mean} of its rows, {between}."
-        data["equals"] = others = _equals(item, row, metric, value)
-        if others:
-            text += f" It does equal {' and '.join(others)}."
+        others = _equals(item, row, metric, value)
         # "Average" may mean several things; a mean weighted by the printed supports only one.
-        level = "notice" if kind == "average" else "impossible"
-        yield item.finding(f"{kind}-{metric}", level, text, **data)
+        level: Level = "notice" if kind == "average" else "impossible"
+        sentences = "not-average average-equals" if others else "not-average"
+        yield item.finding(name, level, sentences, words, **data, equals=others)
 
 
 def _equals(item: Table, row: str, metric: str, value: Printed) -> list[str]:
     """Name what an average that is none of its rows equals instead."""
     others = []
-    p, r = item.printed(row, "precision"), item.printed(row, "recall")
+    p, r = (item.printed(row, metric) for metric in ("precision", "recall"))
     if metric == "f1" and p and r and agrees(value, harmonic(p, r)):
         others.append("the harmonic mean of the average precision and recall")
     if item.accuracy and agrees(value, hull(item.accuracy)):
@@ -121,20 +113,12 @@ def _supports(item: Table, known: Granularity | None) -> tuple[Margins | None, F
         try:
             recovered = margins(item.classes, n, item.accuracy, supports)
         except TooCoarse:
-            text = (
-                f": with N = {n} the printed digits leave too many confusion margins "
-                "to enumerate; supports cannot be decided. One more decimal, or the supports, "
-                "would do."
-            )
-            return None, item.finding("supports", "undecided", text, n=n)
+            return None, item.finding("supports", "undecided", "too-coarse", n=n)
         if recovered:
             return recovered, _recovered(item, recovered, why)
-    text = (
-        f": no confusion matrix with N = {' or '.join(map(str, sizes))} ({why}) "
-        "prints these precisions, recalls and F1-scores"
-    )
-    text += f" with accuracy {item.accuracy}." if item.accuracy else "."
-    return None, item.finding("supports", "impossible", text, n=list(sizes))
+    sentences = "no-matrix with-accuracy full-stop" if item.accuracy else "no-matrix full-stop"
+    words = {"why": why, "accuracy": item.accuracy}
+    return None, item.finding("supports", "impossible", sentences, words, n=list(sizes))
 
 
 def _sizes(item: Table, known: Granularity | None) -> tuple[tuple[int, ...], str]:
@@ -151,40 +135,24 @@ def _sizes(item: Table, known: Granularity | None) -> tuple[tuple[int, ...], str
 
 def _recovered(item: Table, found: Margins, why: str) -> Finding:
     """Say which confusion margins print the report."""
-    tables = ("supports", "predicted", "hits")
-    data = {
-        "n": found.n,
-        "solutions": found.solutions,
-        "correct": list(found.correct),
-        "convention": found.convention,
-        **{t: {name: list(v) for name, v in getattr(found, t).items()} for t in tables},
-    }
+    data: dict[str, Any] = {"n": found.n, "solutions": found.solutions}
+    data |= {"correct": list(found.correct), "convention": found.convention}
+    for counts in ("supports", "predicted", "hits"):
+        data[counts] = {name: list(v) for name, v in getattr(found, counts).items()}
     certain = [f"{name} {s[0]}" for name, s in found.supports.items() if len(s) == 1]
+    ends = list(dict.fromkeys((found.correct[0], found.correct[-1])))
+    words = {"why": why, "certain": certain, "ends": ends}
     if found.unique:
-        text = (
-            f": exactly one set of integer counts with N = {found.n} ({why}) prints this "
-            f"table: {found.correct[0]} correct, supports {', '.join(certain)}."
-        )
-        return item.finding("supports", "identified", text, **data)
-    correct = "–".join(map(str, dict.fromkeys((found.correct[0], found.correct[-1]))))
-    text = (
-        f": {found.solutions:,} sets of integer counts with N = {found.n} ({why}) print this "
-        f"table, with {correct} correct clips"
-    )
-    text += f"; supports certain for {', '.join(certain)}." if certain else "."
-    return item.finding("supports", "consistent", text, **data)
+        return item.finding("supports", "identified", "one-matrix", words, **data)
+    sentences = "matrices certain" if certain else "matrices full-stop"
+    return item.finding("supports", "consistent", sentences, words, **data)
 
 
 def _scan(item: Table, n_max: int = 1000, work: int = 20_000) -> Finding:
     """Look for the sizes at which any confusion matrix prints this report."""
     digits = min(v.decimals + 2 * v.percent for row in item.classes.values() for v in row.values())
     if digits < SCAN_DIGITS:
-        text = (
-            f": with {digits} digits of a fraction, classes of a hundred clips or more "
-            "print any row, so the supports cannot be decided. Four digits (97.56 %) would do, "
-            "or the supports themselves."
-        )
-        return item.finding("supports", "undecided", text, digits=digits)
+        return item.finding("supports", "undecided", "few-digits", digits=digits)
     feasible: list[int] = []
     last = 0
     try:
@@ -198,41 +166,23 @@ def _scan(item: Table, n_max: int = 1000, work: int = 20_000) -> Finding:
                 break
     except TooCoarse:
         pass
-    text = (
-        f": no test set of up to {last} clips prints these precisions, recalls and "
-        "F1-scores; beyond that the digits no longer decide."
-    )
-    if feasible:
-        text = (
-            ": the size of the test set is not known and the table alone does not decide "
-            f"it: {len(feasible)} sizes up to {last} print it, the smallest {feasible[0]}. "
-            "State '# n:' or '# accuracy:', or add accuracies on the same clips."
-        )
-    return item.finding("supports", "undecided", text, sizes=feasible, searched_to=last)
+    sentence, words = "size-unknown" if feasible else "no-size", {"count": len(feasible)}
+    return item.finding("supports", "undecided", sentence, words, sizes=feasible, searched_to=last)
 
 
 def _feasible(item: Table) -> Finding:
     """Whether any mixture of classes reconciles rows and accuracy, whatever the supports."""
     bounds = accuracy_bounds(item.classes)
     if bounds is None:
-        text = (
-            ": no class sizes at all reconcile these precisions and recalls: clips "
-            "and predictions cannot both sum to the test set."
-        )
-        return item.finding("accuracy", "impossible", text)
+        return item.finding("accuracy", "impossible", "no-class-sizes")
     low, high = bounds
-    between, level = f"{percent(low)} and {percent(high)}", "consistent"
-    if item.accuracy is None:
-        text = f": accuracy lies between {between}."
-    elif hull(item.accuracy)[1] < low - 1e-7 or hull(item.accuracy)[0] > high + 1e-7:
-        level = "impossible"
-        text = (
-            f": whatever the class sizes, these rows give an accuracy between {between}, "
-            f"not {item.accuracy}."
-        )
-    else:
-        text = f": {item.accuracy} lies within {percent(low)}–{percent(high)}."
-    return item.finding("accuracy", level, text, low=low, high=high)
+    level: Level = "consistent"
+    stated, sentence = item.accuracy, "accuracy-between"
+    if stated:
+        possible = hull(stated)[1] >= low - 1e-7 and hull(stated)[0] <= high + 1e-7
+        level = "consistent" if possible else "impossible"
+        sentence = "accuracy-within" if possible else "accuracy-outside"
+    return item.finding("accuracy", level, sentence, {"accuracy": stated}, low=low, high=high)
 
 
 def _accuracy_by_population(item: Table, reading: str, counts: Mapping[str, int]) -> Finding:
@@ -240,37 +190,33 @@ def _accuracy_by_population(item: Table, reading: str, counts: Mapping[str, int]
     weights = [counts[name.lower()] for name in item.classes]
     recalls = [row["recall"] for row in item.classes.values()]
     total = sum(weights)
-    centre = sum(w * r.value for w, r in zip(weights, recalls, strict=True)) / total
+    hits = sum((w * r.value for w, r in zip(weights, recalls, strict=True)), Fraction(0))
+    centre = hits / total
     means = {c: _mean(recalls, weights, c) for c in CONVENTIONS}
     low, high = means["rounded"]
-    data: dict[str, object] = {
+    data: dict[str, Any] = {
         "reading": reading, "implied": float(centre), "low": float(low), "high": float(high),
     }  # fmt: skip
-    text = (
-        f": the recalls of a stratified test set from {reading} imply an accuracy "
-        f"of {percent(centre, 1)} ({percent(low, 1)} to {percent(high, 1)} with rounding)"
-    )
     name, stated = f"accuracy-{slug(reading)}", item.accuracy
     if stated is None:
-        return item.finding(name, "notice", text + ".", **data)
+        return item.finding(name, "notice", "implied full-stop", **data)
     # A stratified draw may miss each class by half a clip.
     spread = max(abs(recall.value - centre) for recall in recalls)
-    slack = Fraction(len(recalls), 2) / (item.share * total) * spread if item.share < 1 else 0
+    missed = Fraction(len(recalls), 2) / (item.share * total) * spread
+    slack = missed if item.share < 1 else Fraction(0)
     windows = {c: stated.window(c).bounds for c in CONVENTIONS}
     gap = min(
         max(windows[c][0] - slack - means[c][1], means[c][0] - slack - windows[c][1])
         for c in CONVENTIONS
     )
+    words, sentences = {"stated": stated}, "implied implied-impossible"
     if gap <= 0:
-        return item.finding(name, "consistent", f"{text}; the stated {stated} is possible.", **data)
-    text += f": the stated {stated} is impossible."
+        return item.finding(name, "consistent", "implied implied-possible", words, **data)
     if item.share < 1:
-        data["standard_deviations"] = z = _deviations(weights, recalls, float(item.share), gap)
-        text += (
-            " A draw without stratification would have to miss the class proportions by "
-            f"{z:.1f} standard deviations."
-        )
-    return item.finding(name, "impossible", text, **data)
+        z = _deviations(weights, recalls, float(item.share), gap)
+        data["standard_deviations"] = z
+        sentences += " deviations"
+    return item.finding(name, "impossible", sentences, words, **data)
 
 
 def _deviations(
@@ -293,16 +239,15 @@ def _stratified(item: Table, recovered: Margins) -> Iterator[Finding]:
         off = {}
         for name, supports in recovered.supports.items():
             expected = Fraction(recovered.n * counts[name.lower()], total)
-            nearest = min(supports, key=lambda s, expected=expected: abs(s - expected))
+            distances = [abs(support - expected) for support in supports]
+            nearest = supports[distances.index(min(distances))]
             if abs(nearest - expected) >= 2:  # rounding moves a stratum by less than one clip
                 off[name] = [nearest, float(expected)]
-        text = f": the supports are a stratified share of {reading}."
-        if off:
-            listing = ", ".join(f"{k} {n} instead of {e:.1f}" for k, (n, e) in off.items())
-            text = f": the test set is no stratified share of {reading}: {listing} clips."
+        listing = [f"{k} {n} instead of {e:.1f}" for k, (n, e) in off.items()]
         name = "stratified" + ("" if reading == "corpus" else f"-{slug(reading)}")
-        level = "impossible" if off else "consistent"
-        yield item.finding(name, level, text, reading=reading, off=off)
+        level: Level = "impossible" if off else "consistent"
+        sentence = "not-stratified" if off else "stratified"
+        yield item.finding(name, level, sentence, {"listing": listing}, reading=reading, off=off)
 
 
 def _whole_groups(item: Table, recovered: Margins) -> Iterator[Finding]:
@@ -318,8 +263,7 @@ def _whole_groups(item: Table, recovered: Margins) -> Iterator[Finding]:
         fitting = [t // s for t, s in zip(target, step, strict=True) if s]
         times = range(min([group.get("max", SUMS), *fitting]) + 1 if fitting else 1)
         if len(reachable) * len(times) > SUMS:
-            text = ": there are too many ways to add up speakers; add 'max=' to '# group'."
-            yield item.finding("speakers", "undecided", text)
+            yield item.finding("speakers", "undecided", "speakers-undecided")
             return
         sums = {
             tuple(a + n * b for a, b in zip(start, step, strict=True))
@@ -328,12 +272,9 @@ def _whole_groups(item: Table, recovered: Margins) -> Iterator[Finding]:
         }
         reachable = {s for s in sums if all(a <= b for a, b in zip(s, target, strict=True))}
     if target in reachable:
-        text = ": the supports are those of whole speakers."
-        yield item.finding("speakers", "consistent", text)
+        yield item.finding("speakers", "consistent", "speakers")
     else:
-        text = ": no number of whole speakers has these supports: the split is not "
-        text += "speaker-independent."
-        yield item.finding("speakers", "impossible", text, supports=list(target))
+        yield item.finding("speakers", "impossible", "no-speakers", supports=list(target))
 
 
 def _f1_average(item: Table, recovered: Margins) -> Iterator[Finding]:
@@ -343,24 +284,16 @@ def _f1_average(item: Table, recovered: Margins) -> Iterator[Finding]:
     if value is None or not recovered.unique:
         return
     supports = [s[0] for s in recovered.supports.values()]
-    f1 = [
-        Fraction(2 * hits[0], max(support + predicted[0], 1))
-        for support, predicted, hits in zip(
-            supports, recovered.predicted.values(), recovered.hits.values(), strict=True
-        )
-    ]
-    averages = {
-        "macro": sum(f1) / len(f1),
-        "weighted": sum(s * f for s, f in zip(supports, f1, strict=True)) / Fraction(recovered.n),
-    }
+    counts = zip(supports, recovered.predicted.values(), recovered.hits.values(), strict=True)
+    f1 = [Fraction(2 * hits[0], max(n + predicted[0], 1)) for n, predicted, hits in counts]
+    weighted = sum((s * f for s, f in zip(supports, f1, strict=True)), Fraction(0)) / recovered.n
+    averages = {"macro": sum(f1, Fraction(0)) / len(f1), "weighted": weighted}
     fits = [name for name, exact in averages.items() if agrees(value, (exact, exact))]
-    accuracy = recovered.correct[0] / recovered.n
-    text = (
-        f": from the recovered counts, macro F1 is {percent(averages['macro'], 3)}, weighted F1 "
-        f"{percent(averages['weighted'], 3)}, accuracy {percent(accuracy, 3)}; printed as "
-        f"average F1: {value}"
+    data: dict[str, Any] = {name: float(exact) for name, exact in averages.items()}
+    data["accuracy"] = recovered.correct[0] / recovered.n
+    level: Level = "consistent" if fits else "notice"
+    sentence = "f1-fits" if fits else "f1-neither"
+    words = {"value": value, "fits": fits}
+    yield item.finding(
+        "f1-average", level, f"f1-average {sentence}", words, printed=value.text, **data
     )
-    text += f" ({' and '.join(fits)})." if fits else ", which is neither average."
-    data = {name: float(exact) for name, exact in averages.items()}
-    level = "consistent" if fits else "notice"
-    yield item.finding("f1-average", level, text, printed=value.text, **data, accuracy=accuracy)

@@ -1,11 +1,12 @@
 """What an audit hands back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, get_args
 
 from emolib.audit.printed import AuditError
 
-LEVELS = ("impossible", "identified", "notice", "consistent", "undecided")
+Level = Literal["impossible", "identified", "notice", "consistent", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,13 @@ class Finding:
     """
 
     id: str
-    level: str
+    level: Level
     text: str
-    data: Mapping[str, object] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict:
         """The finding as plain data."""
-        return {"id": self.id, "level": self.level, "text": self.text, "data": dict(self.data)}
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,12 @@ class AuditReport:
         """The report as a pandas table: id, level, text."""
         import pandas as pd
 
-        return pd.DataFrame(
-            [(f.id, f.level, f.text) for f in self.findings], columns=["id", "level", "text"]
-        )
+        return pd.DataFrame(self.to_dict()["findings"], columns=["id", "level", "text"])
 
     def __str__(self) -> str:
         """Findings by level, what is impossible first."""
         lines = [self.title, "=" * len(self.title)]
-        for level in LEVELS:
+        for level in get_args(Level):
             for finding in self.at(level):
                 lines += ["", f"[{level}] {finding.id}", f"    {finding.text}"]
         return "\n".join(lines)

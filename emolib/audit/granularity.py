@@ -71,9 +71,7 @@ def granularity(values: Iterable[Printed], n_max: int = N_MAX) -> Granularity:
     for convention in CONVENTIONS:
         fits = np.ones(n_max, dtype=bool)
         for value in distinct:
-            w = value.window(convention)
-            first = -(-w.low * sizes // w.scale)
-            last = -(-w.high * sizes // w.scale) - 1 if w.open else w.high * sizes // w.scale
+            first, last = value.window(convention).ends(sizes)
             fits &= last >= np.maximum(first, 0)
         by_convention[convention] = {int(n) for n in sizes[fits]}
     found = tuple(sorted(set().union(*by_convention.values())))
@@ -126,10 +124,10 @@ def difference(first: Printed, second: Printed, n: int) -> Difference | None:
     """Compare two printed accuracies on `n` clips; None if either is no k/n."""
     from emolib.evaluation import mcnemar, wilson
 
-    counts = [count_of(value, n) for value in (first, second)]
-    if None in counts:
+    one, other = count_of(first, n), count_of(second, n)
+    if one is None or other is None:
         return None
-    a, b = (count for count, _ in counts)
+    a, b = one[0], other[0]
     # Discordant clips: at least the net change; at most all errors that need not be shared.
     shared = max(0, n - a - b)
     p_best, p_worst = mcnemar(abs(b - a), 0), mcnemar(n - a - shared, n - b - shared)

@@ -78,18 +78,17 @@ def class_options(
                     limit = range(n + 1) if p or f else (support,)
                     found += [(0, support, predicted) for predicted in limit]
                 continue
+            candidates: Iterable[int] = (support,)
             if p:
-                candidates: Iterable[int] = p.denominators(hits, n)
+                candidates = p.denominators(hits, n)
             elif f:
-                candidates = (
-                    d - support for d in f.denominators(2 * hits, 2 * n) if d - support >= hits
-                )
-            else:
-                candidates = (support,)
-            for predicted in candidates:
-                # F1 = 2·hits / (support + predicted)
-                if f is None or f.holds(2 * hits, support + predicted):
-                    found.append((hits, support, predicted))
+                sums = f.denominators(2 * hits, 2 * n)
+                candidates = (both - support for both in sums if both - support >= hits)
+            found += [
+                (hits, support, predicted)
+                for predicted in candidates  # F1 = 2·hits / (support + predicted)
+                if f is None or f.holds(2 * hits, support + predicted)
+            ]
         if len(found) > WORK // 10:
             raise TooCoarse
     return found
@@ -125,7 +124,7 @@ def combine(
     if not correct or any(not options[name] for name in names):
         return 0, used, set()
     # What the classes still to come must and can add, to drop partial sums that cannot finish.
-    ahead = [((0, 0), (0, 0), (0, 0))]
+    ahead: list[tuple[tuple[int, int], ...]] = [((0, 0), (0, 0), (0, 0))]
     for name in reversed(names):
         columns = zip(ahead[-1], zip(*options[name], strict=True), strict=True)
         ahead.append(tuple((least + min(c), most + max(c)) for (least, most), c in columns))
@@ -210,9 +209,8 @@ def margins(
             hits, support, predicted = (
                 {name: tuple(sorted({o[i] for o in used[name]})) for name in rows} for i in range(3)
             )
-            return Margins(
-                n, solutions, tuple(sorted(totals)), support, predicted, hits, convention
-            )
+            correct_clips = tuple(sorted(totals))
+            return Margins(n, solutions, correct_clips, support, predicted, hits, convention)
     return None
 
 

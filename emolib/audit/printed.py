@@ -3,10 +3,12 @@
 import ast
 import operator
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
+from emolib.audit.wording import say
 from emolib.errors import EmolibError
 
 CONVENTIONS = ("rounded", "truncated")
@@ -28,10 +30,14 @@ class Window:
     scale: int
     open: bool = False
 
+    def ends(self, n: Any) -> tuple[Any, Any]:
+        """The first and the last whole k with k/n in the window, for one n or an array of them."""
+        first, last = -(-self.low * n // self.scale), self.high * n // self.scale
+        return first, -(-self.high * n // self.scale) - 1 if self.open else last
+
     def numerators(self, n: int) -> range:
         """Whole k with k/n in the window."""
-        first = -(-self.low * n // self.scale)
-        last = -(-self.high * n // self.scale) - 1 if self.open else self.high * n // self.scale
+        first, last = self.ends(n)
         return range(max(first, 0), min(last, n) + 1)
 
     def denominators(self, k: int, limit: int) -> range:
@@ -73,10 +79,7 @@ class Printed:
         marked = clean.endswith("%")
         clean = clean.rstrip("% ")
         if not re.fullmatch(r"[-+]?[0-9]{1,18}(\.[0-9]{1,9})?", clean):
-            raise ValueError(
-                f"{text[:40]!r} is not a number as printed. "
-                "Type numbers exactly as printed; leave missing ones empty"
-            )
+            raise ValueError(say("no-number", text=text[:40]))
         return cls(clean, True if marked else bool(percent))
 
     @property
@@ -116,11 +119,14 @@ def percent(value: float | Fraction, decimals: int = 2) -> str:
 
 def hull(value: Printed) -> tuple[Fraction, Fraction]:
     """Everything that prints as `value`, rounded or truncated."""
-    bounds = [value.window(convention).bounds for convention in CONVENTIONS]
-    return min(b[0] for b in bounds), max(b[1] for b in bounds)
+    lows, highs = zip(*(value.window(c).bounds for c in CONVENTIONS), strict=True)
+    return min(lows), max(highs)
 
 
 Interval = tuple[Fraction, Fraction]
+_OPERATORS: Mapping[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+}  # fmt: skip
 LONGEST = 1000  # characters of an expression, and binary digits of a power
 
 
@@ -156,10 +162,7 @@ def evaluate(expression: str, printed: Mapping[str, str] | None = None) -> tuple
         return float(_interval(tree.body, exact)[0]), _interval(tree.body, rounded)
     except (ValueError, ArithmeticError, SyntaxError, RecursionError, MemoryError) as error:
         reason = getattr(error, "msg", None) or error
-        raise AuditError(
-            f"The expression {expression[:80]!r} cannot be evaluated: {reason}. Write arithmetic "
-            "such as 100 * (1 - {0.06} / {108.00})."
-        ) from None
+        raise AuditError(say("no-arithmetic", text=expression[:80], reason=reason)) from None
 
 
 def _interval(node: ast.AST, names: Mapping[str, Interval]) -> Interval:
@@ -181,15 +184,11 @@ def _interval(node: ast.AST, names: Mapping[str, Interval]) -> Interval:
             return min(ends), max(ends)
         case ast.BinOp(left=left, op=op, right=right):
             a, b = _interval(left, names), _interval(right, names)
-            functions = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul}
-            if isinstance(op, ast.Div):
-                if b[0] <= 0 <= b[1]:
-                    raise AuditError("Division by a number that may be zero")
-                ends = [x / y for x in a for y in b]
-            elif type(op) in functions:
-                ends = [functions[type(op)](x, y) for x in a for y in b]
-            else:
+            if type(op) not in _OPERATORS:
                 raise AuditError(f"{type(op).__name__} is not allowed in printed arithmetic")
+            if isinstance(op, ast.Div) and b[0] <= 0 <= b[1]:
+                raise AuditError("Division by a number that may be zero")
+            ends = [_OPERATORS[type(op)](x, y) for x in a for y in b]
             return min(ends), max(ends)
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             a, b = _interval(left, names), _interval(right, names)
@@ -199,12 +198,12 @@ def _interval(node: ast.AST, names: Mapping[str, Interval]) -> Interval:
                 raise AuditError("Only < <= > >= are allowed in printed arithmetic")
             return Fraction(int(a[0] > b[1])), Fraction(int(a[1] >= b[0]))
         case ast.BoolOp(op=ast.And(), values=values):
-            ends = [_interval(value, names) for value in values]
-            return min(e[0] for e in ends), min(e[1] for e in ends)
+            lows, highs = zip(*(_interval(value, names) for value in values), strict=True)
+            return min(lows), min(highs)
         case ast.Call(func=ast.Name(id="min" | "max" as name), args=args):
             choose = {"min": min, "max": max}[name]
-            ends = [_interval(arg, names) for arg in args]
-            return choose(e[0] for e in ends), choose(e[1] for e in ends)
+            lows, highs = zip(*(_interval(arg, names) for arg in args), strict=True)
+            return choose(lows), choose(highs)
         case ast.Call(func=ast.Name(id="abs"), args=[arg]):
             low, high = _interval(arg, names)
             ends = [abs(low), abs(high)]

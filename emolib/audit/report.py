@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from emolib import paths
 from emolib.audit import classification
-from emolib.audit.findings import AuditReport, Finding
+from emolib.audit.findings import AuditReport, Finding, Level
 from emolib.audit.granularity import Granularity, count_of, difference, granularity
 from emolib.audit.layers import count_layers
 from emolib.audit.printed import AuditError, Printed, agrees, evaluate, percent
 from emolib.audit.tables import Table, is_size, slug
+from emolib.audit.wording import say
 
 DUPLICATED = 1e-4  # chance of as many equal numbers in unrelated tables
 
@@ -36,9 +38,7 @@ def paper(key: str, folder: str | Path | None = None) -> AuditReport:
     files = sorted(folder.glob(f"{key}-*.csv"))
     if not files:
         known = sorted({f.name.partition("-")[0] for f in folder.glob("*-*.csv")})
-        raise AuditError(
-            f"{folder}: no tables {key}-*.csv. Papers with tables there: {', '.join(known)}."
-        )
+        raise AuditError(say("no-tables", folder=folder, key=key, known=known))
     return audit([Table.read(file) for file in files], title=f"Audit of {key}")
 
 
@@ -98,52 +98,29 @@ def _test_set_size(name: str, members: Sequence[Table], fit: Granularity) -> Ite
         for size in alternatives
         if size <= fit.n_max and size not in fit.sizes
     }
-    data: dict[str, object] = {
-        "values": list(fit.values),
-        "sizes": list(fit.sizes[:50]),
-        "convention": fit.convention,
-        "chance": fit.chance,
-        "expected_by_chance": fit.expected,
-        "n_max": fit.n_max,
-        "ruled_out": sorted(ruled_out),
-    }
-    tables = " and ".join(item.title for item in members)
+    data: dict[str, Any] = {"values": list(fit.values), "sizes": list(fit.sizes[:50])}
+    data |= {"convention": fit.convention, "chance": fit.chance, "expected_by_chance": fit.expected}
+    data |= {"n_max": fit.n_max, "ruled_out": sorted(ruled_out)}
+    words: dict[str, object] = {"m": m, "count": len(fit.sizes), "alone_to": n and fit.alone_to}
+    words["tables"] = " and ".join(item.title for item in members)
+    level: Level = "identified" if n else "undecided" if fit.sizes else "notice"
+    sentences = "size-none"
     if n:
-        level, data["n"] = "identified", n
-        text = (
-            f"All {m} different accuracies of {tables} are k/{n}, {fit.convention} "
-            f"(or of its multiples; no other N up to {fit.alone_to} fits). Numbers that came "
-            f"about otherwise, such as means over folds, would all fit with probability "
-            f"{fit.chance:.1e}; {fit.expected:.1e} sizes up to {n} are expected to fit by "
-            f"chance.{_stated_relation(members, n)}"
-        )
-    elif not fit.sizes:
-        level = "notice"
-        text = (
-            f"No N up to {fit.n_max} makes all {m} accuracies of {tables} a k/N: they are "
-            "averages, or come from different test sets."
-        )
-    else:
-        level = "undecided"
-        text = (
-            f"{m} {'accuracy' if m == 1 else 'accuracies'} of {tables} cannot decide the size of "
-            f"the test set: {len(fit.sizes)} sizes up to {fit.n_max} fit, the smallest "
-            f"{fit.sizes[0]}, and {fit.expected:.2g} up to there are expected by chance. Add "
-            "more numbers measured on the same clips, or precision and recall by class."
-        )
-        if ruled_out:
-            listing = ", ".join(f"{size} ({unit})" for size, unit in ruled_out.items())
-            text += f" They do rule out {listing}."
-    yield Finding(f"{name}/test-set-size", level, text, data)
+        data["n"], words["relation"] = n, _stated_relation(members, n)
+        sentences = "size-identified"
+    elif fit.sizes:
+        words["noun"] = "accuracy" if m == 1 else "accuracies"
+        words["listing"] = [f"{size} ({unit})" for size, unit in ruled_out.items()]
+        sentences = "size-undecided size-ruled-out" if ruled_out else "size-undecided"
+    yield Finding(f"{name}/test-set-size", level, say(sentences, **data, **words), data)
 
 
 def _stated_relation(members: Sequence[Table], n: int) -> str:
     """Say which of the stated sizes the size that was found is, and which it is not."""
+    stated = [stated for item in members for stated in item.sizes("").items()]
     sentences = [
-        f" It {'is' if n in alternatives else 'is not'} the number of {unit} "
-        f"({' or '.join(map(str, alternatives))})."
-        for item in members
-        for unit, alternatives in item.sizes("").items()
+        say("size-relation", verb="is" if n in sizes else "is not", unit=unit, alternatives=sizes)
+        for unit, sizes in stated
     ]
     return "".join(dict.fromkeys(sentences))
 
@@ -157,53 +134,41 @@ def _stated_sizes(item: Table) -> Iterator[Finding]:
         for unit, alternatives in item.sizes(row).items():
             possible = ((n, count_of(value, n)) for n in alternatives)
             n, count = next(((n, count) for n, count in possible if count), (0, None))
+            words: dict[str, object] = {"row": row, "value": value, "unit": unit}
+            level: Level = "consistent" if count else "impossible"
             if count:
-                text = (
-                    f", {row}: {value} is {count[0]}/{n} ({count[1]}) if the test set is "
-                    f"counted in {unit}."
-                )
-                data = {"n": n, "correct": count[0], "convention": count[1]}
-                yield item.finding(f"{name}/{unit}", "consistent", text, value=value.text, **data)
-                continue
-            n = alternatives[0]
-            below = math.floor(value.value * n)
-            near = " and ".join(f"{k}/{n} = {percent(k / n)}" for k in (below, below + 1) if k <= n)
-            text = (
-                f", {row}: {value} is impossible for a test set of "
-                f"{' or '.join(map(str, alternatives))} {unit}: the nearest are {near}."
-            )
-            yield item.finding(
-                f"{name}/{unit}", "impossible", text, value=value.text, n=list(alternatives)
-            )
+                sentence = "size-possible"
+                data: dict[str, Any] = {"n": n, "correct": count[0], "convention": count[1]}
+            else:
+                sentence, data = "size-impossible", {"n": list(alternatives)}
+                n = alternatives[0]
+                below = math.floor(value.value * n)
+                near = [k for k in (below, below + 1) if k <= n]
+                words["near"] = [f"{k}/{n} = {percent(k / n)}" for k in near]
+            data = {"value": value.text} | data
+            yield item.finding(f"{name}/{unit}", level, sentence, words, **data)
 
 
 def _methods(item: Table) -> Iterator[Finding]:
     """Averages by method: recall that equals accuracy is weighted, F1 may be a harmonic mean."""
-    weighted, macro, harmonic = [], [], []
-    rows = [
-        r for r in item.rows if not item.directives.get("quoted") or (r, "accuracy") in item.own
-    ]
+    weighted: list[str] = []
+    macro: list[str] = []
+    harmonic = []
+    told = item.directives.get("quoted")
+    rows = [row for row in item.rows if not told or (row, "accuracy") in item.own]
     for row in rows:
-        accuracy, precision, recall, f1 = (
-            item.printed(row, m) for m in ("accuracy", "precision", "recall", "f1")
-        )
+        metrics = ("accuracy", "precision", "recall", "f1")
+        accuracy, precision, recall, f1 = (item.printed(row, metric) for metric in metrics)
         if accuracy and recall:
             (weighted if accuracy.value == recall.value else macro).append(row)
         means = classification.harmonic(precision, recall) if precision and recall else None
         if f1 and means and agrees(f1, means):
             harmonic.append(row)
     if weighted and macro:
-        text = (
-            " compares unlike averages: recall equals accuracy (a mean weighted by "
-            f"support) for {', '.join(weighted)}, but not for {', '.join(macro)}."
-        )
-        yield item.finding("averages", "notice", text, weighted=weighted, macro=macro)
+        sentence = "unlike-averages"
+        yield item.finding("averages", "notice", sentence, weighted=weighted, macro=macro)
     if len(harmonic) == len(rows) > 1:
-        text = (
-            ": every F1 is the harmonic mean of the averaged precision and recall, "
-            "which is not the average of the classes' F1."
-        )
-        yield item.finding("harmonic", "notice", text, rows=harmonic)
+        yield item.finding("harmonic", "notice", "harmonic", rows=harmonic)
 
 
 def _statements(item: Table) -> Iterator[Finding]:
@@ -214,19 +179,11 @@ def _statements(item: Table) -> Iterator[Finding]:
         value, (low, high) = evaluate(expression)
         convention = agrees(printed, (low, high))
         shown, least, most = (f"{float(v):.{printed.decimals + 1}f}" for v in (value, low, high))
-        sentence = f", {row}: printed {text}, recomputed {shown}."
-        if convention == "truncated":
-            sentence = f", {row}: printed {text}, recomputed {shown} (truncated)."
-        elif not convention:
-            sentence = (
-                f", {row}: printed {text}, but {expression} is {shown} "
-                f"({least} to {most} with rounding)."
-            )
-        data = {"value": value, "low": float(low), "high": float(high)}
-        yield item.finding(
-            slug(row), "consistent" if convention else "impossible", sentence,
-            printed=printed.text, expression=expression, **data,
-        )  # fmt: skip
+        words = {"row": row, "text": text, "shown": shown, "least": least, "most": most}
+        data = {"printed": printed.text, "expression": expression, "value": value}
+        data |= {"low": float(low), "high": float(high)}
+        level: Level = "consistent" if convention else "impossible"
+        yield item.finding(slug(row), level, f"statement-{convention or 'wrong'}", words, **data)
 
 
 def _layers(item: Table) -> Iterator[Finding]:
@@ -245,13 +202,12 @@ def _layers(item: Table) -> Iterator[Finding]:
             continue
         printed, factor = item.magnitude(key)
         fits = [name for name, n in options.items() if agrees(printed, (Fraction(n, factor),) * 2)]
-        listing = ", ".join(f"{n:,} {name}" for name, n in options.items())
-        text = f": printed {item.directives[key]} {key}; the layers have {listing}"
-        text += f" – {' or '.join(fits)} prints so." if fits else ": none prints so."
-        level = "consistent" if fits else "impossible"
-        yield item.finding(
-            key, level, text, parameters=parameters, macs=macs, flops=flops, fits=fits
-        )
+        listing = [f"{n:,} {name}" for name, n in options.items()]
+        words = {"text": item.directives[key], "key": key, "listing": listing}
+        data = {"parameters": parameters, "macs": macs, "flops": flops}
+        level: Level = "consistent" if fits else "impossible"
+        end = "layers-fit" if fits else "layers-misfit"
+        yield item.finding(key, level, f"layers {end}", words, **data, fits=fits)
 
 
 _TESTS: Mapping[str, Callable[[Table], Iterator[Finding]]] = {
@@ -264,38 +220,27 @@ _TESTS: Mapping[str, Callable[[Table], Iterator[Finding]]] = {
 def _differences(item: Table, known: Granularity | None) -> Iterator[Finding]:
     """Express the differences of an ablation in clips, with what the test set can resolve."""
     n = known.size if known else None
-    pairs = []
+    if not n or item.kind != "accuracies":
+        return
+    pairs: list[dict[str, Any]] = []
     for column in dict.fromkeys(column for _, column in item.accuracies):
-        for reference, row in item.compared if n and item.kind == "accuracies" else ():
+        for reference, row in item.compared:
             first, second = item.printed(reference, column), item.printed(row, column)
             if first and second and (apart := difference(first, second, n)):
-                pairs.append(
-                    {
-                        "from": reference, "to": row, "column": column,
-                        "points": float(100 * (second.value - first.value)),
-                        "clips": apart.clips, "correct": list(apart.correct),
-                        "p_best": apart.p_best, "p_worst": apart.p_worst,
-                        "intervals": [list(i) for i in apart.intervals],
-                    }
-                )  # fmt: skip
+                pair: dict[str, Any] = {"from": reference, "to": row, "column": column}
+                pair["points"] = float(100 * (second.value - first.value))
+                pair |= {"clips": apart.clips, "correct": list(apart.correct)}
+                pair |= {"p_best": apart.p_best, "p_worst": apart.p_worst}
+                pairs.append(pair | {"intervals": [list(i) for i in apart.intervals]})
     if not pairs:
         return
     sure = sum(p["p_worst"] < 0.05 for p in pairs)
     hopeless = sum(p["p_best"] >= 0.05 for p in pairs)
     label = item.final[0] if item.final else None
-    told = next(
-        (p for p in pairs if label == f"{p['to']} {p['column']}"),
-        max(pairs, key=lambda p: abs(p["clips"])),
-    )
-    text = (
-        f", in clips of N = {n}: {told['to']} against {told['from']} "
-        f"({told['column']}) is {told['points']:+.2f} points = {told['clips']:+d} clips "
-        f"(exact McNemar p between "
-        f"{told['p_best']:.2g} and {told['p_worst']:.2g}, the table cannot say which). Of "
-        f"{len(pairs)} differences {sure} are certainly beyond chance at the 5 % level, "
-        f"{hopeless} certainly not."
-    )
-    yield item.finding("differences", "notice", text, n=n, pairs=pairs)
+    largest = max(pairs, key=lambda pair: abs(pair["clips"]))
+    told = next((pair for pair in pairs if label == f"{pair['to']} {pair['column']}"), largest)
+    words = {"count": len(pairs), "sure": sure, "hopeless": hopeless, "told": told}
+    yield item.finding("differences", "notice", "differences", words, n=n, pairs=pairs)
 
 
 def _duplicates(tables: Sequence[Table]) -> Iterator[Finding]:
@@ -312,14 +257,11 @@ def _duplicates(tables: Sequence[Table]) -> Iterator[Finding]:
         fewer = (expected**j / math.factorial(j) for j in range(len(shared)))
         chance = 1 - sum(math.exp(-expected) * term for term in fewer)
         if chance <= DUPLICATED:
-            text = (
-                f" repeats {len(shared)} of the numbers of {first.title} ({', '.join(shared)}) "
-                f"although the test sets differ ({first.test_set}, {second.test_set}); chance "
-                f"alone: {max(chance, 1e-15):.1e}."
-            )
-            yield second.finding(
-                f"duplicates-{first.name}", "identified", text, values=shared, chance=chance
-            )
+            words = {"count": len(shared), "other": first.title, "least": max(chance, 1e-15)}
+            words["test_sets"] = (first.test_set, second.test_set)
+            data = {"values": shared, "chance": chance}
+            name = f"duplicates-{first.name}"
+            yield second.finding(name, "identified", "duplicates", words, **data)
 
 
 def _own_accuracy(tables: Sequence[Table]) -> Iterator[Finding]:
@@ -330,7 +272,7 @@ def _own_accuracy(tables: Sequence[Table]) -> Iterator[Finding]:
             printed.setdefault(item.test_set, []).append((item, item.final[1]))
     for name, entries in printed.items():
         if len(Counter(value.text for _, value in entries)) > 1:
-            listing = "; ".join(f"{value} in {item.title}" for item, value in entries)
-            text = f"The final model has different accuracies on {name}: {listing}."
+            listing = [f"{value} in {item.title}" for item, value in entries]
+            text = say("own-accuracy", name=name, listing=listing)
             data = {"values": {item.name: value.text for item, value in entries}}
             yield Finding(f"{name}/own-accuracy", "impossible", text, data)

@@ -54,10 +54,10 @@ def report(rng: np.random.Generator, *, coarse: bool = False) -> Simulated:
     supports = {name: round(count / 5) for name, count in population.items()}
     skill = rng.uniform(0.5, 0.99)
     confusion = np.zeros((len(names), len(names)), dtype=int)
-    for i, name in enumerate(names):
+    for i, support in enumerate(supports.values()):
         errors = np.full(len(names), (1 - skill) / (len(names) - 1))
         errors[i] = skill
-        confusion[i] = rng.multinomial(supports[name], errors)
+        confusion[i] = rng.multinomial(support, errors)
     n, hits = int(confusion.sum()), confusion.diagonal()
     accuracy = show(Fraction(int(hits.sum()), n), 0 if coarse else 2, rounding)
     lines = [
@@ -70,19 +70,15 @@ def report(rng: np.random.Generator, *, coarse: bool = False) -> Simulated:
     if not coarse:
         lines.insert(0, f"# n clips: {n}")
     scale = 100 if coarse else 1  # `show` prints percentages
-    columns: list[list[Fraction]] = [[], [], []]
-    for i, name in enumerate(names):
-        predicted = int(confusion[:, i].sum())
-        values = (
-            Fraction(int(hits[i]), predicted) if predicted else Fraction(0),
-            Fraction(int(hits[i]), supports[name]),
-            Fraction(2 * int(hits[i]), predicted + supports[name]),
-        )
-        for column, value in zip(columns, values, strict=True):
-            column.append(value)
+    rows: dict[str, tuple[Fraction, ...]] = {}
+    for name, hit, predicted in zip(names, hits.tolist(), confusion.sum(0).tolist(), strict=True):
+        precision = Fraction(hit, predicted or 1)
+        f1 = Fraction(2 * hit, predicted + supports[name])
+        rows[name] = (precision, Fraction(hit, supports[name]), f1)
+    columns = zip(*rows.values(), strict=True)
+    rows["macro avg"] = tuple(sum(column, Fraction(0)) / len(column) for column in columns)
+    for name, values in rows.items():
         lines.append(",".join((name, *(show(v / scale, 2, rounding) for v in values))))
-    means = (show(sum(c) / len(c) / scale, 2, rounding) for c in columns)
-    lines.append(",".join(("macro avg", *means)))
     return Simulated((Table.parse("\n".join(lines)),), n, supports)
 
 
@@ -104,9 +100,10 @@ def folds(rng: np.random.Generator) -> Simulated:
     total, cells = int(rng.integers(300, 7500)), int(rng.integers(3, 21))
     rounding = ROUNDING[rng.integers(3)]
     sizes = [total // 5 + (i < total % 5) for i in range(5)]
-    values = []
-    for skill in rng.uniform(0.4, 0.98, cells):
-        values.append(sum(Fraction(int(rng.binomial(n, skill)), n) for n in sizes) / 5)
+    values = [
+        sum((Fraction(int(rng.binomial(n, skill)), n) for n in sizes), Fraction(0)) / 5
+        for skill in rng.uniform(0.4, 0.98, cells)
+    ]
     return Simulated((_ladder(values, rounding, "folds"),), total, {})
 
 
@@ -126,11 +123,7 @@ def _ladder(values: list[Fraction], rounding: str, name: str) -> Table:
 
 
 KINDS: dict[str, Callable[[np.random.Generator], Simulated]] = {
-    "report": report,
-    "coarse": coarse,
-    "grid": grid,
-    "folds": folds,
-    "pair": pair,
+    kind.__name__: kind for kind in (report, coarse, grid, folds, pair)
 }
 
 
@@ -138,16 +131,14 @@ def accusations(truth: Simulated, found: AuditReport) -> list[Finding]:
     """The findings that are false: an honest table called impossible, or a wrong size."""
     false = [finding for finding in found.findings if finding.level == "impossible"]
     for finding in found.at("identified"):
+        wrong = True  # duplicated numbers
         if finding.id.endswith("/test-set-size"):
             # A divisor is no error: what is a k/n of it is one of the truth as well.
-            if truth.n is not None and truth.n % finding.data["n"]:
-                false.append(finding)
+            wrong = truth.n is not None and bool(truth.n % finding.data["n"])
         elif finding.id.endswith("/supports"):
             recovered = {name: s[0] for name, s in finding.data["supports"].items()}
-            if recovered != truth.supports:
-                false.append(finding)
-        else:  # duplicated numbers
-            false.append(finding)
+            wrong = recovered != truth.supports
+        false += [finding] if wrong else []
     return false
 
 

@@ -63,27 +63,20 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
-from emolib.audit.findings import Finding
+import yaml
+
+from emolib.audit.findings import Finding, Level
 from emolib.audit.layers import walk
 from emolib.audit.printed import AuditError, Printed, evaluate
+from emolib.audit.wording import say
 
-KINDS = ("report", "methods", "accuracies", "statements", "layers", "numbers")
-METRICS = {
-    "precision": "precision", "prec": "precision", "p": "precision",
-    "recall": "recall", "rec": "recall", "r": "recall", "sensitivity": "recall",
-    "f1": "f1", "f1 score": "f1", "f score": "f1", "f1 measure": "f1",
-    "support": "support",
-    "accuracy": "accuracy", "acc": "accuracy",
-}  # fmt: skip
-PLAIN_COLUMNS = (
-    "n", "statement", "printed", "expression",
-    "branch", "op", "out", "kernel", "stride", "padding", "bias",
-)  # fmt: skip
-MACRO_ROWS = ("average", "macro avg", "macro average", "mean", "avg")
-WEIGHTED_ROWS = ("weighted avg", "weighted average")
-MISSING = ("", "-", "–", "—", "n/a", "na", "nan")
-FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+Words = Mapping[str, object]
+_FORMAT = yaml.safe_load(Path(__file__).with_name("format.yml").read_text(encoding="utf-8"))
+KINDS, DIRECTIVES = _FORMAT["kinds"], _FORMAT["directives"]
+MACRO_ROWS, WEIGHTED_ROWS = _FORMAT["macro_rows"], _FORMAT["weighted_rows"]
+METRICS = {title: name for name, titles in _FORMAT["columns"].items() for title in titles}
 
 
 @dataclass(frozen=True)
@@ -122,13 +115,9 @@ class Table:
         try:
             text = path.read_text(encoding="utf-8-sig")
         except (FileNotFoundError, IsADirectoryError):
-            raise AuditError(
-                f"{path}: no such file. Give a CSV of a printed table. {_FORMAT_IN_SHORT}"
-            ) from None
+            raise AuditError(say("no-file format", path=path)) from None
         except UnicodeDecodeError as error:
-            raise AuditError(
-                f"{path}: not UTF-8 text ({error}). Save the table as UTF-8."
-            ) from None
+            raise AuditError(say("not-text", path=path, error=error)) from None
         return cls.parse(text, path.stem.partition("-")[2] or path.stem, str(path))
 
     @classmethod
@@ -148,7 +137,7 @@ class Table:
             (row, column): value
             for row, (_, values) in rows.items()
             for column, value in zip(columns, values, strict=True)
-            if value.lower() not in MISSING
+            if value.lower() not in _FORMAT["missing"]
         }
         kind = directives.get("kind") or _kind(columns)
         if kind not in KINDS:
@@ -159,13 +148,14 @@ class Table:
 
     def _check(self, where: str, directives: Mapping[str, int], rows: Mapping[str, int]) -> None:
         """Refuse what cannot be audited, while file and line can still be named."""
-        needed = {"statements": ("printed", "expression"), "layers": ("op", "out")}
-        if missing := [c for c in needed.get(self.kind, ()) if c not in self.columns]:
+        needed = _FORMAT["needed"].get(self.kind, ())
+        if missing := [column for column in needed if column not in self.columns]:
             raise AuditError(f"{where}: a table of {self.kind} needs a column {missing[0]!r}.")
         for key, number in directives.items():
             with _at(f"{where}, line {number}: '# {key}: {self.directives[key]}'"):
-                _read(self.directives[key], *_FORMS[_meant(key)])
-                getattr(self, _NAMING.get(_meant(key), "title"))
+                form = DIRECTIVES[_meant(key)]
+                _read(self.directives[key], form)
+                getattr(self, form.get("names", "title"))
         layers = walk(self) if self.kind == "layers" else None
         for row, number in rows.items():
             with _at(f"{where}, line {number}: row {row!r}"):
@@ -183,14 +173,11 @@ class Table:
         for column in (c for c in self.columns if (row, c) in self.cells):
             text = self.cells[row, column]
             if is_size(column) or column == "support":
-                _read(text, *(_SUPPORT if column == "support" else _FORMS["n"]))
+                _read(text, _FORMAT["support"] if column == "support" else DIRECTIVES["n"])
                 continue
-            value = self.printed(row, column)
+            value = Printed.parse(text, self.percent)
             if column in ("precision", "recall", "f1", "accuracy") and not 0 <= value.value <= 1:
-                raise AuditError(
-                    f"column {column!r}: {text} is outside 0–100 %. "
-                    "State '# unit: percent' or '# unit: fraction' above the header."
-                )
+                raise AuditError(say("outside", column=column, text=text))
 
     @property
     def title(self) -> str:
@@ -233,14 +220,12 @@ class Table:
     def classes(self) -> dict[str, dict[str, Printed]]:
         """Class rows of a report, with the metrics printed for each."""
         special = (*MACRO_ROWS, *WEIGHTED_ROWS, "accuracy", "total")
+        rows = [row for row in self.rows if row.lower() not in special]
+        metrics = ("precision", "recall", "f1")
+        cells = {row: {metric: self.printed(row, metric) for metric in metrics} for row in rows}
         return {
-            row: {
-                metric: value
-                for metric in ("precision", "recall", "f1")
-                if (value := self.printed(row, metric)) is not None
-            }
-            for row in self.rows
-            if row.lower() not in special
+            row: {metric: value for metric, value in line.items() if value is not None}
+            for row, line in cells.items()
         }
 
     @property
@@ -251,42 +236,31 @@ class Table:
     @property
     def supports(self) -> dict[str, int] | None:
         """The printed supports by class, None unless every class has one."""
-        texts = [self.cells.get((row, "support")) for row in self.classes]
-        if not texts or None in texts:
+        cells = {row: self.cells.get((row, "support"), "") for row in self.classes}
+        if not cells or not all(cells.values()):
             return None
-        return dict(zip(self.classes, map(_whole, texts), strict=True))
+        return {row: _whole(text) for row, text in cells.items()}
 
     @property
     def accuracy(self) -> Printed | None:
         """The accuracy stated for a report, in the table or above it."""
-        stated = self.directives.get("accuracy")
-        if stated is not None:
-            value = Printed.parse(stated, self.percent)
-            if value.value > 1:
+        if "accuracy" in self.directives:
+            stated = Printed.parse(self.directives["accuracy"], self.percent)
+            if stated.value > 1:
                 raise AuditError("is outside 0–100 %. Write 97.5 % or 0.975.")
-            return value
-        cells = [
-            value
-            for row in self.rows
-            if row.lower() == "accuracy"
-            for column in ("accuracy", "f1", "recall", "precision")
-            if (value := self.printed(row, column))
-        ]
-        return cells[0] if cells else None
+            return stated
+        rows = [row for row in self.rows if row.lower() == "accuracy"]
+        columns = ("accuracy", "f1", "recall", "precision")
+        cells = (self.printed(row, column) for row in rows for column in columns)
+        return next((value for value in cells if value is not None), None)
 
     @property
     def accuracies(self) -> dict[tuple[str, str], Printed]:
         """Every accuracy cell of a methods or accuracies table."""
-        columns = {
-            "methods": ("accuracy",),
-            "accuracies": tuple(c for c in self.columns if not is_size(c)),
-        }.get(self.kind, ())
-        return {
-            (row, column): value
-            for row in self.rows
-            for column in columns
-            if (value := self.printed(row, column)) is not None
-        }
+        shown = [c for c in self.columns if not is_size(c)] if self.kind == "accuracies" else []
+        columns = ["accuracy"] if self.kind == "methods" else shown
+        cells = {(row, c): self.printed(row, c) for row in self.rows for c in columns}
+        return {cell: value for cell, value in cells.items() if value is not None}
 
     @property
     def final(self) -> tuple[str, Printed] | None:
@@ -359,56 +333,29 @@ class Table:
     def magnitude(self, key: str) -> tuple[Printed, int]:
         """A printed count and its unit: ``0.06 M`` gives 0.06 and 1,000,000."""
         number, _, suffix = self.directives[key].partition(" ")
-        return Printed.parse(number), FACTORS[suffix]
+        return Printed.parse(number), _FORMAT["factors"][suffix]
 
-    def finding(self, name: str, level: str, text: str, **data: object) -> Finding:
-        """Return a finding about this table; its text goes on from the table's title."""
-        return Finding(f"{self.name}/{name}", level, self.title + text, data)
-
-
-_FORMAT_IN_SHORT = (
-    "The first column names the row, every other column holds numbers exactly as printed; "
-    "for a classification report the columns are class, precision, recall, f1. "
-    "The full format is described by help(emolib.audit.tables)."
-)
-#: What may stand above the header: how it reads, and what to write.
-_FORMS: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("title", "kind", "test set", "quoted", "final", "baseline"), (".*", "")),
-    **dict.fromkeys(
-        ("population", "group"), (r"([^\s=,]+=\d{1,6}([\s,]+|$))+", "write neutral=96 calm=192 …")
-    ),
-    **dict.fromkeys(
-        ("params", "flops", "macs"), (r"[\d.,]+( [kMG])?", "write 0.06 M, with k, M, G or none")
-    ),
-    "unit": ("(?i)(percent|%|fraction).*", "write percent or fraction"),
-    "accuracy": (r"[~≈]? ?[\d.]+ ?%?", "write 97.5 % or 0.975"),
-    "n": (r"0*[1-9][\d,]{0,6}( ?\| ?0*[1-9][\d,]{0,6})*", "write 1440, or 490|491"),
-    "share": (r"0?\.\d*[1-9]|1", "write 0.2 for a fifth"),
-    "input": (r"[1-9]\d{0,6}(x[1-9]\d{0,6})*", "write 1x64x64"),
-}
-_SUPPORT = (r"\d[\d,]{0,6}", "write a whole number of clips")
-#: Directives that name something in the table, by the property that looks for it.
-_NAMING = {
-    "accuracy": "accuracy",
-    "final": "final",
-    "baseline": "compared",
-    "population": "populations",
-}
+    def finding(
+        self, name: str, level: Level, sentences: str, words: Words | None = None, **data: Any
+    ) -> Finding:
+        """Return a finding about this table; `words` fill its sentences, where the data do not."""
+        text = say(sentences, **{"title": self.title, **data, **(words or {})})
+        return Finding(f"{self.name}/{name}", level, text, data)
 
 
-def _read(text: str, pattern: str, remedy: str) -> None:
+def _read(text: str, form: Mapping[str, str]) -> None:
     """Refuse a text that does not read as it must, and say how to write it."""
-    if not re.fullmatch(pattern, text):
-        raise AuditError(f"{text[:40]!r} cannot be read; {remedy}.")
+    if not re.fullmatch(form["reads"], text):
+        raise AuditError(f"{text[:40]!r} cannot be read; {form.get('write', '')}.")
 
 
 def _whole(text: str) -> int:
     return int(text.replace(",", ""))
 
 
-def _meant(key: str) -> str | None:
-    """Return the directive that a key is: ``n clips`` is ``n``."""
-    return next((d for d in _FORMS if key == d or key.startswith(d + " ")), None)
+def _meant(key: str) -> str:
+    """Return the directive that a key is: ``n clips`` is ``n``; nothing if it is none."""
+    return next((d for d in DIRECTIVES if key == d or key.startswith(d + " ")), "")
 
 
 def _directive(line: str, where: str) -> tuple[str, str] | None:
@@ -417,10 +364,8 @@ def _directive(line: str, where: str) -> tuple[str, str] | None:
     key = " ".join(key.split()).lower()
     if line.lstrip().startswith("##") or not colon:
         return None
-    if _meant(key) is None:
-        raise AuditError(
-            f"{where}: unknown line '# {key}:'. Known: {', '.join(_FORMS)}. Remarks begin with ##."
-        )
+    if not _meant(key):
+        raise AuditError(say("unknown-line", where=where, key=key, known=[*DIRECTIVES]))
     return key, value.strip()
 
 
@@ -432,28 +377,21 @@ def _rows(
     try:
         lines = [(body[reader.line_num - 1][0], cells) for cells in reader]
     except csv.Error as error:
-        raise AuditError(f"{where}: no CSV ({error}). Close every quotation mark.") from None
+        raise AuditError(say("no-csv", where=where, error=error)) from None
     if len(lines) < 2:
-        raise AuditError(f"{where}: no table in it. {_FORMAT_IN_SHORT}")
+        raise AuditError(say("no-table format", where=where))
     header = lines[0][1]
     columns = tuple(_column(title) for title in header[1:])
     if not columns or len(set(columns)) != len(columns):
-        raise AuditError(
-            f"{where}: columns {header} must be two or more with different names, "
-            "separated by commas."
-        )
+        raise AuditError(say("bad-columns", where=where, header=header))
     rows: dict[str, tuple[int, list[str]]] = {}
     for number, line in lines[1:]:
         name, *values = (value.strip() for value in line)
         if len(line) != len(header):
-            raise AuditError(
-                f"{where}, line {number}: row {line} has {len(line)} cells, the header has "
-                f"{len(header)}. Quote cells that hold a comma."
-            )
+            words = {"line": line, "cells": len(line), "width": len(header)}
+            raise AuditError(say("bad-row", where=where, number=number, **words))
         if name in rows:
-            raise AuditError(
-                f"{where}, line {number}: two rows are called {name!r}. Give each its own name."
-            )
+            raise AuditError(say("same-row", where=where, number=number, name=name))
         rows[name] = number, values
     return columns, rows
 
@@ -476,15 +414,14 @@ def _column(title: str) -> str:
     """Bring a column title to its short name: ``F1-Score (%)`` → ``f1``."""
     plain = " ".join(re.sub(r"\(.*?\)|[%.]", " ", title).replace("-", " ").split())
     lower = plain.lower()
-    fixed = lower in PLAIN_COLUMNS or is_size(lower)
+    fixed = lower in _FORMAT["plain"] or is_size(lower)
     return METRICS.get(lower, lower if fixed else plain)
 
 
 def _kind(columns: Sequence[str]) -> str:
     """Tell the kind of a table from its columns."""
-    signs = {"expression": "statements", "op": "layers", "accuracy": "methods",
-             "recall": "report", "precision": "report"}  # fmt: skip
-    return next((kind for column, kind in signs.items() if column in columns), "accuracies")
+    signs = _FORMAT["signs"].items()
+    return next((kind for column, kind in signs if column in columns), "accuracies")
 
 
 def slug(text: str) -> str:

@@ -118,16 +118,14 @@ def provenance(table: pd.DataFrame) -> Table:
         accuracy = result.summary["accuracy"]
         low, high = accuracy.interval
         address = cell(result_address(result.key, result.experiment))
-        rows.append(
-            (
-                f'<span id="{anchor(result.name)}">{cell(result.title)}</span><br>'
-                f'<a href="{address}">{cell(result.name)}</a>',
-                len(result.runs),
-                f"{100 * accuracy.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]",
-                int(settled.get(result.name, 0)),
-                cell(result.provenance_line()),
-            )
-        )
-    columns = ["result", "runs", "accuracy (%)", "claims settled", "provenance"]
-    frame = pd.DataFrame(rows, columns=columns)
+        title = f'<span id="{anchor(result.name)}">{cell(result.title)}</span>'
+        row = {
+            "result": f'{title}<br><a href="{address}">{cell(result.name)}</a>',
+            "runs": len(result.runs),
+            "accuracy (%)": f"{100 * accuracy.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]",
+            "claims settled": int(settled.get(result.name, 0)),
+            "provenance": cell(result.provenance_line()),
+        }
+        rows.append(row)
+    frame = pd.DataFrame(rows)
     return Table(frame, f"{len(frame)} committed results: mean over seeds [95 % interval]")

@@ -106,9 +106,8 @@ def count(key: str, **options):
     """Return the `devices.Cost` of a model built with `options`, for one sample."""
     from emolib import devices, models
 
-    return devices.cost(
-        models.build(key, **options), models.example_inputs(key, batch=1, **options)
-    )
+    inputs = models.example_inputs(key, batch=1, **options)
+    return devices.cost(models.build(key, **options), inputs)
 
 
 # --- room 4: data and split ------------------------------------------------------------------
@@ -131,13 +130,9 @@ def leaks(dataset, splits: Iterable) -> Table:
     """Return, for each split, how many pairs of train and test rows share what."""
     rows = []
     for split in splits:
-        kind = split.kind
-        report = split.check(
-            dataset.manifest,
-            allow_leak=kind if kind in ("segment", "clip") else None,
-            images=dataset.images,
-        )
-        rows.append({"split": kind, **report.counts})
+        leak = split.kind if split.kind in ("segment", "clip") else None
+        report = split.check(dataset.manifest, allow_leak=leak, images=dataset.images)
+        rows.append({"split": split.kind, **report.counts})
     frame = pd.DataFrame(rows).fillna(0)
     return Table(frame, "pairs of training and test rows that share an actor, a clip, …")
 
@@ -161,32 +156,20 @@ def results(key: str, experiments: Sequence[str]) -> Table:
             command = f"emolib train {key} --experiment {name}"
             rows.append({"experiment": f"{name}: <code>{command}</code>"})
             continue
+        row = {"experiment": html.escape(result.title), "runs": str(len(result.runs))}
+        summary, of = result.summary, ""
         if segmented:
-            by_sample = result.summary.get("segment_accuracy", result.summary["accuracy"])
-            clips = result.summary if result.level == "clip" else {}
-            measured = {
-                "accuracy, samples": _summary(by_sample),
-                "accuracy, clips": _summary(clips.get("accuracy")),
-                "UAR, clips": _summary(clips.get("uar")),
-            }
-        else:
-            measured = {
-                "accuracy": _summary(result.summary["accuracy"]),
-                "UAR": _summary(result.summary.get("uar")),
-            }
-        rows.append(
-            {"experiment": html.escape(result.title), "runs": str(len(result.runs))}
-            | measured
-            | {"parameters": f"{result.model.parameters:,}"}
-        )
+            row["accuracy, samples"] = _summary(
+                summary.get("segment_accuracy", summary["accuracy"])
+            )
+            summary, of = (summary if result.level == "clip" else {}), ", clips"
+        row |= {f"accuracy{of}": _summary(summary.get("accuracy"))}
+        row |= {f"UAR{of}": _summary(summary.get("uar"))}
+        rows.append(row | {"parameters": f"{result.model.parameters:,}"})
         notes.append(f"<code>{name}</code>: {html.escape(result.provenance_line())}")
-    frame = pd.DataFrame(rows).fillna("")
-    return Table(
-        frame,
-        "percent: mean over seeds ± sd [95 % interval; actors drawn with replacement, or pictures "
-        "where people have no names]",
-        "<br>".join(notes),
-    )
+    drawn = "actors drawn with replacement, or pictures where people have no names"
+    caption = f"percent: mean over seeds ± sd [95 % interval; {drawn}]"
+    return Table(pd.DataFrame(rows).fillna(""), caption, "<br>".join(notes))
 
 
 def results_frame(key: str, experiments: Sequence[str], metric: str = "accuracy") -> pd.DataFrame:

@@ -11,18 +11,20 @@ import operator
 import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from emolib import audit, evaluation, paths
 from emolib.audit import Printed
+from emolib.audit.findings import Level
 from emolib.claims.verdicts import ClaimError, Outcome, Verdict
 
 if TYPE_CHECKING:
     from emolib.claims.bench import Bench
     from emolib.claims.schema import Claim
+    from emolib.results import Level as ClipLevel
     from emolib.results import Result
 
 Options = dict[str, Any]
@@ -139,12 +141,15 @@ class LayersCheck(Check):
 
     def value(self, bench: "Bench") -> float | tuple[int, ...]:
         """The number or the shape that the check asks for."""
-        for name, build in (("saved_from", self.saved_from), ("over", self.over)):
-            if build is not None:
-                here = self.model_copy(update={name: None}).value(bench)
-                there = self.model_copy(update={name: None, "options": build}).value(bench)
-                return 100 * (1 - here / there) if name == "saved_from" else there / here
-        layers = bench.network.layers(self.options)
+        here = self._built(self.options, bench)
+        other = self.over if self.saved_from is None else self.saved_from
+        if other is None or isinstance(here, tuple):
+            return here
+        there = cast("float", self._built(other, bench))
+        return there / here if self.saved_from is None else 100 * (1 - here / there)
+
+    def _built(self, options: Options, bench: "Bench") -> float | tuple[int, ...]:
+        layers = bench.network.layers(options)
         rows = layers[layers["type"] == self.type]
         if self.layer is not None:
             rows = rows[rows["layer"].str.fullmatch(self.layer)]
@@ -153,10 +158,9 @@ class LayersCheck(Check):
         if self.total:
             return float(rows[self.quantity].sum())
         if self.index >= len(rows):
-            raise ClaimError(
-                f"the model has {len(rows)} layers of type {self.type!r}, so none with index "
-                f"{self.index}; types: {', '.join(sorted(set(layers['type'])))}"
-            )
+            known = ", ".join(sorted(set(layers["type"])))
+            few = f"the model has {len(rows)} layers of type {self.type!r}"
+            raise ClaimError(f"{few}, so none with index {self.index}; types: {known}")
         row = rows.iloc[self.index]
         return tuple(row["output_shape"]) if self.quantity == "shape" else float(row[self.quantity])
 
@@ -230,12 +234,12 @@ class ArithmeticCheck(Check):
             true = audit.agrees(claim.number, interval) or claim.tolerates(value)
             why = f"{readable} = {_number(value)}" + ("" if true else f", not {claim.published}")
             return Verdict(claim, "holds" if true else "impossible", f"{why}.", value)
-        if interval == (0, 1):
+        least, most = interval
+        if least < most:  # false and true
             why = f"Rounding hides whether {readable}."
             return Verdict(claim, "not stated well enough", why)
-        true = interval[0] == 1
-        why = f"{readable} is {'true' if true else 'false'} of the printed numbers."
-        return Verdict(claim, "holds" if true else "impossible", why)
+        why = f"{readable} is {'true' if least else 'false'} of the printed numbers."
+        return Verdict(claim, "holds" if least else "impossible", why)
 
 
 class FormulaCheck(Check):
@@ -254,10 +258,10 @@ class FormulaCheck(Check):
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Evaluate both sides."""
-        if self.counted is None:
+        if self.truth is not None:
             truth, shown = self._evaluated(self.truth)
             source = f"in truth {shown}"
-        else:
+        elif self.counted is not None:
             value = self.counted.value(bench)
             truth = float(value[-1] if isinstance(value, tuple) else value)
             source = f"the rebuilt model has {_number(truth)}"
@@ -273,7 +277,6 @@ class FormulaCheck(Check):
         return value, number if expression == number else f"{expression} = {number}"
 
 
-Level = Literal["impossible", "identified", "notice", "consistent", "undecided"]
 MEANS: Mapping[Level, Outcome] = {
     "impossible": "impossible",
     "consistent": "holds",
@@ -333,7 +336,7 @@ class ResultCheck(Check):
     split: str | None = None
     experiment: str | None = None
     options: Options = {}
-    less: dict[str, Any] | None = None
+    less: dict[Literal["experiment"], str] | None = None
     cls: str | None = Field(default=None, alias="class")
     best: str | None = None
     features: str | None = None
@@ -341,21 +344,20 @@ class ResultCheck(Check):
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Judge by the plainest run that settles the claim; name the nearest others."""
-        runs, others = [], []
-        for result in bench.results:
-            (runs if self._settled_by(result, claim, bench) else others).append(result)
+        runs = [result for result in bench.results if self._settled_by(result, claim, bench)]
+        others = [result for result in bench.results if result not in runs]
         notes = tuple(map(self._mention, self._nearest(others, claim, bench)))
         if self.best:
             return self._best_of(runs, claim) or self._awaits(claim, notes)
-        base = next(
-            (r for r in bench.results if r.experiment == (self.less or {}).get("experiment")), None
-        )
+        named = self.less and self.less["experiment"]
+        base = next((result for result in bench.results if result.experiment == named), None)
         if not runs or (self.less is not None and base is None):
             return self._awaits(claim, notes)
         return self._beside(claim, max(runs, key=_plainest), base, notes)
 
     def _settled_by(self, result: "Result", claim: "Claim", bench: "Bench") -> bool:
         """Whether a result was made as the claim says."""
+        unusual = self._unusual(result.model.options, bench)
         return (
             result.mode == "full"
             and result.corpus == claim.needs.corpus
@@ -364,10 +366,7 @@ class ResultCheck(Check):
             and self.split in (None, result.split.kind)
             and self.experiment in (None, result.experiment)
             and self._has_features(result)
-            and (
-                bool(self.best)
-                or self._unusual(result.model.options, bench) == self._unusual(self.options, bench)
-            )
+            and (bool(self.best) or unusual == self._unusual(self.options, bench))
         )
 
     def _has_features(self, result: "Result") -> bool:
@@ -380,12 +379,8 @@ class ResultCheck(Check):
     def _unusual(self, options: Mapping[str, Any], bench: "Bench") -> Options:
         """The options that make a model another than the paper's own for its data."""
         usual = {"modality", "n_classes", "hidden", "dropout"} - set(self.options)
-        own = bench.network.options
-        return {
-            name: value
-            for name, value in options.items()
-            if name not in usual and not (name in own and own[name] == value)
-        }
+        own = bench.network.options.items()
+        return {k: v for k, v in options.items() if k not in usual and (k, v) not in own}
 
     def _best_of(self, runs: "Iterable[Result]", claim: "Claim") -> Verdict | None:
         """Judge which value of an option is the best, None with fewer than three."""
@@ -425,8 +420,8 @@ class ResultCheck(Check):
         """Mean over seeds and 95 % interval of the metric, of one class if the check names it."""
         if self.cls is None and self.metric in result.summary:
             summary = result.summary[self.metric]
-            return summary.mean, tuple(summary.interval)
-        level = "segment" if self.metric.startswith("segment_") else None
+            return summary.mean, summary.interval
+        level: ClipLevel | None = "segment" if self.metric.startswith("segment_") else None
         column = self.metric.removeprefix("segment_")
         frames = [result.per_class(seed, level) for seed in result.seeds]
         if column not in frames[0].columns:
@@ -449,29 +444,24 @@ class ResultCheck(Check):
 
         def distance(result: "Result") -> tuple[int, ...]:
             built = self._unusual(result.model.options, bench)
+            unmet = [value for name, value in wanted.items() if built.get(name) != value]
             # A part that was trained beforehand is named by the inputs it made.
-            named = json.dumps(result.features)
-            unmet = [
-                value
-                for name, value in wanted.items()
-                if built.get(name) != value
-                and not (isinstance(value, str) and json.dumps(value) in named)
-            ]
+            inputs = json.dumps(result.features)
+            named = [v for v in unmet if isinstance(v, str) and json.dumps(v) in inputs]
             return (
                 result.corpus != claim.needs.corpus,
                 not self._has_features(result),
-                len(unmet),
+                len(unmet) - len(named),
                 len(built.keys() - wanted.keys()),
                 self.split not in (None, result.split.kind),
             )
 
         metrics = {self.metric, self.metric.removeprefix("segment_")}
+        asked = ("full", claim.needs.modality, True)
         usable = [
             result
             for result in results
-            if claim.unit.startswith("%")
-            and result.modality == claim.needs.modality
-            and result.mode == "full"
+            if (result.mode, result.modality, claim.unit.startswith("%")) == asked
             and metrics & {*result.summary}
         ]
         nearest = min(map(distance, usable), default=None)
@@ -486,7 +476,7 @@ class ResultCheck(Check):
     def _awaits(self, claim: "Claim", notes: tuple[str, ...]) -> Verdict:
         modality = claim.needs.modality
         where = [
-            {"both": "audio and video", "all": "all modalities"}.get(modality, modality),
+            {"both": "audio and video", "all": "all modalities"}.get(modality or "", modality),
             self.split and f"split by {self.split}",
             " ".join(f"{k} = {v}" for k, v in self.options.items()),
         ]
@@ -569,10 +559,8 @@ class CorpusCheck(Check):
             raise ClaimError(f"{claim.id}: data/claims/corpora.csv has no fact {self.fact!r}")
         fact = bench.facts.loc[self.fact]
         if not fact["value"]:
-            corpus = fact["corpus"]
-            why = (
-                f"The number of {fact['what']} is {fact['source']}; it takes all of them to count."
-            )
+            corpus, number = fact["corpus"], f"The number of {fact['what']} is {fact['source']}"
+            why = f"{number}; it takes all of them to count."
             command = f"emolib data get {corpus} && emolib data check {corpus}"
             return Verdict(claim, "awaits data", why, settle_with=command)
         value = float(fact["value"])
@@ -586,9 +574,9 @@ class CorpusCheck(Check):
         counted = bench.counted(fact)
         if counted is None:
             return verdict
-        note = "The recordings here are incomplete"
-        if counted == value:
-            note = "Counted in the recordings here"
+        note = "Counted in the recordings here"
+        if counted != value:
+            note = "The recordings here are incomplete"
         return dataclasses.replace(verdict, notes=(f"{note}: {counted:,}.",))
 
 

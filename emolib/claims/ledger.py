@@ -32,11 +32,9 @@ def judge(claim: Claim, bench: Bench | None = None) -> Verdict:
     except ClaimError as error:
         raise error if claim.id in str(error) else ClaimError(f"{claim.id}: {error}") from error
     except Exception as error:
-        raise ClaimError(
-            f"{claim.id}: its {claim.check.kind} check cannot run "
-            f"({type(error).__name__}: {error}). Mend the check in "
-            f"data/claims/{claim.key}.yml or what it calls."
-        ) from error
+        cause = f"its {claim.check.kind} check cannot run ({type(error).__name__}: {error})"
+        remedy = f"Mend the check in data/claims/{claim.key}.yml or what it calls."
+        raise ClaimError(f"{claim.id}: {cause}. {remedy}") from error
 
 
 def evaluate(key: str) -> list[Verdict]:

@@ -92,9 +92,8 @@ class Claim(Frozen):
             If it is a statement.
         """
         if self.printed is None:
-            raise ClaimError(
-                f"{self.id}: published {self.published!r} is no number to compare with"
-            )
+            shown = f"published {self.published!r}"
+            raise ClaimError(f"{self.id}: {shown} is no number to compare with")
         return self.printed
 
     def tolerates(self, value: float) -> bool:

@@ -55,18 +55,8 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """The verdict as one flat row."""
         claim = self.claim
-        return {
-            "id": claim.id,
-            "paper": claim.key,
-            "source": claim.source,
-            "quantity": claim.quantity,
-            "unit": claim.unit,
-            "published": claim.published,
-            "measured": self.measured,
-            "interval": self.interval,
-            "verdict": self.verdict,
-            "why": " ".join((self.why, *self.notes)),
-            "settle_with": self.settle_with,
-            "result": self.result,
-            "own": claim.own,
-        }
+        row = {"id": claim.id, "paper": claim.key}
+        row |= {name: getattr(claim, name) for name in ("source", "quantity", "unit", "published")}
+        row |= {name: getattr(self, name) for name in ("measured", "interval", "verdict")}
+        row |= {"why": " ".join((self.why, *self.notes)), "settle_with": self.settle_with}
+        return row | {"result": self.result, "own": claim.own}
