@@ -200,7 +200,7 @@ def per_class(confusion: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
 
 
 def confusions_by_actor(
-    labels: np.ndarray, predicted: np.ndarray, n_classes: int, actors: Sequence[str]
+    labels: np.ndarray, predicted: np.ndarray, n_classes: int, actors: Sequence[str] | np.ndarray
 ) -> np.ndarray:
     """Return one confusion matrix for each actor, (A, C, C), actors in sorted order."""
     names, which = np.unique(np.asarray(actors), return_inverse=True)
@@ -260,19 +260,14 @@ def bootstrap_by_actor(
     if actors is None or len(set(actors)) < 2:
         # Drawing samples is drawing cells of (label, prediction of every seed).
         columns = np.column_stack([labels, *predicted])
-        cells, counts = np.unique(columns, axis=0, return_counts=True)
-        times = rng.multinomial(len(labels), counts / len(labels), size=draws)  # (B, cells)
-        kinds, observed = cells, counts
-        groups = np.arange(len(kinds))
-        per_seed = [
-            confusions_by_actor(kinds[:, 0], kinds[:, s + 1], n_classes, groups)
-            for s in range(len(predicted))
-        ]
+        cells, observed = np.unique(columns, axis=0, return_counts=True)
+        labels, predicted, groups = cells[:, 0], cells[:, 1:].T, np.arange(len(cells))
     else:
-        per_seed = [confusions_by_actor(labels, row, n_classes, actors) for row in predicted]
-        n_actors = len(per_seed[0])
-        observed = np.ones(n_actors, dtype=int)
-        times = rng.multinomial(n_actors, np.full(n_actors, 1 / n_actors), size=draws)
+        groups = np.asarray(actors)
+        observed = np.ones(len(set(actors)), dtype=int)
+    per_seed = [confusions_by_actor(labels, row, n_classes, groups) for row in predicted]
+    total = observed.sum()
+    times = rng.multinomial(total, observed / total, size=draws)  # (B, groups)
     drawn = [scores(np.tensordot(times, matrices, axes=1)) for matrices in per_seed]
     whole = [scores(np.tensordot(observed, matrices, axes=1)) for matrices in per_seed]
     tail = (1 - level) / 2

@@ -87,17 +87,6 @@ def haar_faces(image: np.ndarray, *, max_side: int = 1024, min_face: float = 24)
     return sorted(faces, key=lambda face: -face.side)
 
 
-def haar_face(image: np.ndarray, **options) -> tuple[int, int, int, int] | None:
-    """Return the box of the largest plausible Haar face: left, top, right, bottom, or None.
-
-    A detection is plausible if its score reaches half the best one's: the cascade's large
-    false alarms (a shirt, a curtain) score far below a face. Options are those of
-    `haar_faces`.
-    """
-    faces = _plausible(haar_faces(image, **options))
-    return tuple(round(edge) for edge in faces[0].box) if faces else None
-
-
 def mtcnn_faces(
     images: np.ndarray | Sequence[np.ndarray],
     *,

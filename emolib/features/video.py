@@ -121,7 +121,7 @@ def probe(path: str | Path) -> VideoInfo:
 
 
 def read_frames(
-    path: str | Path, k: int, *, skip: int = 0, times: Sequence[float] | None = None
+    path: str | Path, k: int, *, skip: int = 0, times: Sequence[float] | np.ndarray | None = None
 ) -> np.ndarray:
     """Read the frames on screen at the centres of k equal segments of a clip.
 
@@ -154,8 +154,8 @@ def read_frames(
         if skip:
             kept = packets.frames[min(skip, len(packets.frames) - 1) :]
             packets = _Packets(kept, packets.keyframes, packets.end, packets.unit)
-        times = frame_times(packets.duration_s, k) if times is None else times
-        wanted = [packets.on_screen(time) for time in times]
+        centres = frame_times(packets.duration_s, k) if times is None else times
+        wanted = [packets.on_screen(time) for time in centres]
         frames, shown = None, {}
         for stamp, frame in _decode_wanted(container, stream, packets, wanted):
             if frames is None:
@@ -173,33 +173,9 @@ def read_frames(
         raise FeatureProblem("no frame can be decoded", _BROKEN, path)
     for i, want in enumerate(wanted):
         if want not in shown:  # listed, but the decoder gave nothing for it
-            frames[i] = frames[shown[min(shown, key=lambda stamp, w=want: abs(stamp - w))][0]]
+            _, nearest = min((abs(stamp - want), stamp) for stamp in shown)
+            frames[i] = frames[shown[nearest][0]]
     return frames
-
-
-def read_all(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield every frame of a clip, one in memory at a time.
-
-    Yields
-    ------
-    tuple
-        Seconds after the first frame, and the frame: uint8, shape (height, width, 3), RGB.
-
-    Raises
-    ------
-    FeatureProblem
-        If the file is missing, damaged, or has no video.
-    """
-    start = None
-    with opened(path) as (container, stream):
-        counted = _untimed(container, stream)
-        for i, frame in enumerate(container.decode(stream)):
-            if counted or frame.time is None:
-                time = i / float(stream.average_rate or 25)
-            else:
-                time = frame.time
-            start = time if start is None else start
-            yield time - start, upright(frame)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ triplet attention, then a frame attention network); B, speech (a 1D CNN over the
 decision-level fusion of both.
 """
 
+import inspect
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -472,12 +473,13 @@ class Lu(nn.Module):
         "both", or one stream alone.
     fusion
         "geometric" mean (eq. 8, adopted by the paper) or "arithmetic" mean (eq. 7).
-    face
-        Options of `FaceNetwork`: tam, tam_position, tam_residual, attention, cheap_kernel, fan.
-    speech, speech_head, kernels, width, convolve, n_mfcc
-        Options of `SpeechNetwork`.
+    n_mfcc
+        Coefficients of the speech.
     dropout
         One rate for all dropout layers; the paper searched 0.1 to 0.5.
+    options
+        Of `SpeechNetwork`: speech, speech_head, kernels, width, convolve; and of `FaceNetwork`:
+        tam, tam_position, tam_residual, attention, cheap_kernel, fan.
     """
 
     def __init__(
@@ -486,32 +488,21 @@ class Lu(nn.Module):
         *,
         modality: str = "both",
         fusion: str = "geometric",
-        speech: str = "S2",
-        speech_head: str = "gap",
-        kernels: Sequence[int] = (5, 7),
-        width: float = 1.0,
-        convolve: str = "coefficients",
         n_mfcc: int = 40,
         dropout: float = 0.2,
-        **face: Any,
+        **options: Any,
     ):
         super().__init__()
         choose("modality", modality, AUDIO_VISUAL)
         choose("fusion", fusion, ("geometric", "arithmetic"))
         self.modality, self.fusion, self.n_mfcc = modality, fusion, n_mfcc
+        own = inspect.signature(SpeechNetwork).parameters
+        speech = {name: value for name, value in options.items() if name in own}
+        face = {name: value for name, value in options.items() if name not in own}
         if modality in ("video", "both"):
             self.visual = FaceNetwork(n_classes, dropout=dropout, **face)
         if modality in ("audio", "both"):
-            self.audio = SpeechNetwork(
-                n_classes,
-                speech=speech,
-                speech_head=speech_head,
-                kernels=kernels,
-                width=width,
-                convolve=convolve,
-                n_mfcc=n_mfcc,
-                dropout=dropout,
-            )
+            self.audio = SpeechNetwork(n_classes, n_mfcc=n_mfcc, dropout=dropout, **speech)
 
     def forward(
         self, audio: Tensor | None = None, video: Tensor | None = None, text: Tensor | None = None
@@ -559,7 +550,7 @@ class Lu(nn.Module):
         return decisions
 
 
-PARTS = (FaceNetwork, ghostnet)  # which `Lu` passes its further options on to
+PARTS = (SpeechNetwork, FaceNetwork, ghostnet)  # which `Lu` passes its further options on to
 
 
 def example_inputs(

@@ -299,18 +299,9 @@ def spectrogram_cnn(
     dropout
         Rate behind every pooling.
     """
-    layers: list[nn.Module] = []
-    c_in = 1
-    for c_out in channels:
-        layers += [
-            nn.Conv2d(c_in, c_out, 3, padding=1),
-            nn.BatchNorm2d(c_out),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Dropout(dropout),
-        ]
-        c_in = c_out
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c_in, n_classes))
+    return custom_cnn(
+        n_classes, channels=channels, convs_per_block=1, pooling="max", dropout=dropout
+    )
 
 
 # --- late fusion ----------------------------------------------------------------------------------
