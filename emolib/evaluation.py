@@ -234,7 +234,7 @@ def bootstrap_by_actor(
     labels: np.ndarray,
     predicted: np.ndarray,
     n_classes: int,
-    actors: Sequence[str] | None = None,
+    actors: Sequence[str] | np.ndarray | None = None,
     *,
     level: float = 0.95,
     draws: int = 2000,
@@ -261,11 +261,10 @@ def bootstrap_by_actor(
         # Drawing samples is drawing cells of (label, prediction of every seed).
         columns = np.column_stack([labels, *predicted])
         cells, observed = np.unique(columns, axis=0, return_counts=True)
-        labels, predicted, groups = cells[:, 0], cells[:, 1:].T, np.arange(len(cells))
+        labels, predicted, actors = cells[:, 0], cells[:, 1:].T, np.arange(len(cells))
     else:
-        groups = np.asarray(actors)
         observed = np.ones(len(set(actors)), dtype=int)
-    per_seed = [confusions_by_actor(labels, row, n_classes, groups) for row in predicted]
+    per_seed = [confusions_by_actor(labels, row, n_classes, actors) for row in predicted]
     total = observed.sum()
     times = rng.multinomial(total, observed / total, size=draws)  # (B, groups)
     drawn = [scores(np.tensordot(times, matrices, axes=1)) for matrices in per_seed]
@@ -341,9 +340,9 @@ def paired_comparison(
     first: np.ndarray,
     second: np.ndarray,
     *,
-    fold_differences: Sequence[float] | None = None,
-    n_train: float | None = None,
-    n_test: float | None = None,
+    fold_differences: Sequence[float] = (),
+    n_train: float = 0,
+    n_test: float = 0,
 ) -> Comparison:
     """Compare two models on the same samples: exact McNemar, and corrected t over folds.
 
@@ -368,7 +367,7 @@ def paired_comparison(
         )
     a, b = first == labels, second == labels
     t, t_p = None, None
-    if fold_differences is not None and len(fold_differences) > 1:
+    if len(fold_differences) > 1:
         t, t_p = corrected_t_test(fold_differences, n_train, n_test)
     only_first, only_second = int((a & ~b).sum()), int((b & ~a).sum())
     return Comparison(

@@ -9,13 +9,22 @@ decision-level fusion of both.
 import inspect
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emolib.models.layers import AUDIO_VISUAL, ModelError, choose, conv_bn, fuse, given, per_frame
+from emolib.models.layers import (
+    AUDIO_VISUAL,
+    ModelError,
+    choose,
+    conv_bn,
+    example_clips,
+    fuse,
+    given,
+    per_frame,
+)
 
 FRAMES, IMAGE = 15, 224  # Section III-A.1
 
@@ -174,13 +183,11 @@ class GhostBottleneck(nn.Module):
     ):
         super().__init__()
         self.expand = GhostModule(c_in, expansion, cheap_kernel=cheap_kernel)
-        shrink = (
-            [nn.Sequential(*conv_bn(expansion, expansion, kernel, stride, groups=expansion))]
-            if stride > 1
-            else []
-        )
-        attend = [attention] if attention else []
-        self.middle = nn.Sequential(*(attend + shrink if attend_first else shrink + attend))
+        middle = [attention] if attention else []
+        if stride > 1:
+            shrink = nn.Sequential(*conv_bn(expansion, expansion, kernel, stride, groups=expansion))
+            middle.insert(len(middle) if attend_first else 0, shrink)
+        self.middle = nn.Sequential(*middle)
         self.project = GhostModule(expansion, c_out, cheap_kernel=cheap_kernel, relu=False)
         self.shortcut = (
             nn.Identity()
@@ -201,7 +208,7 @@ def ghostnet(
     tam_position: str = "after",
     tam_residual: bool = False,
     attention: str = "triplet",
-    cheap_kernel: int | str = 3,
+    cheap_kernel: int | Literal["K"] = 3,
 ) -> nn.Sequential:
     """Return Table I: ``(B, 3, 224, 224)`` → ``(B, 576)``, global average pooling included.
 
@@ -226,7 +233,7 @@ def ghostnet(
                 c_out,
                 kernel=kernel,
                 stride=stride,
-                cheap_kernel=kernel if cheap_kernel == "K" else cheap_kernel,
+                cheap_kernel=cheap_kernel if isinstance(cheap_kernel, int) else kernel,
                 attention=module if attentive else None,
                 attend_first=tam_position == "before",
             )
@@ -563,11 +570,4 @@ def example_inputs(
     size: int = IMAGE,
 ) -> dict[str, Tensor]:
     """Return random inputs: ``audio (B, n_mfcc, steps)``, ``video (B, frames, 3, size, size)``."""
-    inputs = {}
-    if modality in ("audio", "both"):
-        # Clips differ in their mean, or averaging over time and space would leave little of them.
-        inputs["audio"] = torch.randn(batch, n_mfcc, 1) + torch.randn(batch, n_mfcc, steps)
-    if modality in ("video", "both"):
-        colour = torch.rand(batch, 1, 3, 1, 1)
-        inputs["video"] = colour * torch.rand(batch, frames, 3, size, size)
-    return inputs
+    return example_clips(modality, (batch, n_mfcc, steps), (batch, frames, 3, size, size))

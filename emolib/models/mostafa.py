@@ -22,6 +22,7 @@ from emolib.models.layers import (
     ModelError,
     choose,
     conv_bn,
+    example_clips,
     fuse,
     given,
 )
@@ -145,7 +146,7 @@ class ResidualBlock(nn.Module):
             self.body.append(Squeeze(c_out))
         # An inverted block ends linear (its narrow end would lose what a ReLU cuts off).
         self.activate = act() if block == "basic" else nn.Identity()
-        self.shortcut = None
+        self.shortcut: nn.Module | None = None
         if shortcut and stride == 1 and c_in == c_out:
             self.shortcut = nn.Identity()
         elif shortcut:
@@ -242,6 +243,9 @@ class Pretrained(nn.Module):
     dropout
         Rate before the dense layer.
     """
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self, name: str, n_classes: int = 7, *, weights: str | None = None, dropout: float = 0.5
@@ -453,11 +457,7 @@ def example_inputs(
     batch: int = 2, *, modality: str = "both", n_mels: int = 64, steps: int = 128
 ) -> dict[str, Tensor]:
     """Return random inputs: ``audio (B, 1, n_mels, steps)`` and ``video (B, 1, 48, 48)``."""
-    inputs = {}
-    if modality in ("audio", "both"):
-        loudness = torch.randn(batch, 1, 1, 1)
-        inputs["audio"] = loudness + torch.randn(batch, 1, n_mels, steps)
-    if modality in ("video", "both"):
-        brightness = torch.rand(batch, 1, 1, 1)
-        inputs["video"] = 2 * brightness * torch.rand(batch, 1, IMAGE, IMAGE) - 1
+    inputs = example_clips(modality, (batch, 1, n_mels, steps), (batch, 1, IMAGE, IMAGE))
+    if "video" in inputs:
+        inputs["video"] = 2 * inputs["video"] - 1
     return inputs
