@@ -74,7 +74,7 @@ def test_a_clip_without_a_face_is_a_problem(media):
     [
         ({"detector": "hog"}, "known are 'haar', 'mtcnn'"),
         ({"align": True}, "needs detector='mtcnn'"),
-        ({"augment": "blur"}, "known is 'noise="),
+        ({"augment": "blur"}, "known are noise"),
     ],
 )
 def test_options_that_cannot_work_are_refused_at_once(options, message):
