@@ -200,7 +200,7 @@ def per_class(confusion: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
 
 
 def confusions_by_actor(
-    labels: np.ndarray, predicted: np.ndarray, n_classes: int, actors: Sequence[str]
+    labels: np.ndarray, predicted: np.ndarray, n_classes: int, actors: Sequence[str] | np.ndarray
 ) -> np.ndarray:
     """Return one confusion matrix for each actor, (A, C, C), actors in sorted order."""
     names, which = np.unique(np.asarray(actors), return_inverse=True)
@@ -234,7 +234,7 @@ def bootstrap_by_actor(
     labels: np.ndarray,
     predicted: np.ndarray,
     n_classes: int,
-    actors: Sequence[str] | None = None,
+    actors: Sequence[str] | np.ndarray | None = None,
     *,
     level: float = 0.95,
     draws: int = 2000,
@@ -260,19 +260,13 @@ def bootstrap_by_actor(
     if actors is None or len(set(actors)) < 2:
         # Drawing samples is drawing cells of (label, prediction of every seed).
         columns = np.column_stack([labels, *predicted])
-        cells, counts = np.unique(columns, axis=0, return_counts=True)
-        times = rng.multinomial(len(labels), counts / len(labels), size=draws)  # (B, cells)
-        kinds, observed = cells, counts
-        groups = np.arange(len(kinds))
-        per_seed = [
-            confusions_by_actor(kinds[:, 0], kinds[:, s + 1], n_classes, groups)
-            for s in range(len(predicted))
-        ]
+        cells, observed = np.unique(columns, axis=0, return_counts=True)
+        labels, predicted, actors = cells[:, 0], cells[:, 1:].T, np.arange(len(cells))
     else:
-        per_seed = [confusions_by_actor(labels, row, n_classes, actors) for row in predicted]
-        n_actors = len(per_seed[0])
-        observed = np.ones(n_actors, dtype=int)
-        times = rng.multinomial(n_actors, np.full(n_actors, 1 / n_actors), size=draws)
+        observed = np.ones(len(set(actors)), dtype=int)
+    per_seed = [confusions_by_actor(labels, row, n_classes, actors) for row in predicted]
+    total = observed.sum()
+    times = rng.multinomial(total, observed / total, size=draws)  # (B, groups)
     drawn = [scores(np.tensordot(times, matrices, axes=1)) for matrices in per_seed]
     whole = [scores(np.tensordot(observed, matrices, axes=1)) for matrices in per_seed]
     tail = (1 - level) / 2
@@ -346,9 +340,9 @@ def paired_comparison(
     first: np.ndarray,
     second: np.ndarray,
     *,
-    fold_differences: Sequence[float] | None = None,
-    n_train: float | None = None,
-    n_test: float | None = None,
+    fold_differences: Sequence[float] = (),
+    n_train: float = 0,
+    n_test: float = 0,
 ) -> Comparison:
     """Compare two models on the same samples: exact McNemar, and corrected t over folds.
 
@@ -373,7 +367,7 @@ def paired_comparison(
         )
     a, b = first == labels, second == labels
     t, t_p = None, None
-    if fold_differences is not None and len(fold_differences) > 1:
+    if len(fold_differences) > 1:
         t, t_p = corrected_t_test(fold_differences, n_train, n_test)
     only_first, only_second = int((a & ~b).sum()), int((b & ~a).sum())
     return Comparison(

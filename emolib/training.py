@@ -42,6 +42,7 @@ Inputs = dict[str, Tensor]
 Prepare = Callable[[Inputs, torch.Generator | None], Inputs]
 Augment = Callable[[Inputs, torch.Generator], Inputs]
 
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 
 # A checkpoint may be older than the last epoch: replaying those epochs gives the same
@@ -106,7 +107,7 @@ class TrainingRecipe:
     label_smoothing: BelowOne = 0.0
     class_weights: bool = False
     mixup: NonNegativeFloat = 0.0
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Precision = "32-true"
 
     def __post_init__(self) -> None:
         """Refuse what no training could follow, naming what is allowed."""
@@ -224,17 +225,18 @@ def deterministic() -> Iterator[None]:
     """Use algorithms that give the same bits on every run, and restore the settings after."""
     before = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    fill = memory.fill_uninitialized_memory
     benchmark = torch.backends.cudnn.benchmark
     # A few CUDA kernels have no deterministic form: those warn instead of ending the run.
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    memory.fill_uninitialized_memory = False
     torch.backends.cudnn.benchmark = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before, warn_only=warn_only)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+        memory.fill_uninitialized_memory = fill
         torch.backends.cudnn.benchmark = benchmark
 
 
@@ -310,7 +312,7 @@ class _OneDevice:
         nn.utils.clip_grad_norm_(model.parameters(), max_norm, error_if_nonfinite=True)
 
 
-def _fabric(device: str, precision: str) -> "Fabric | _OneDevice":
+def _fabric(device: str, precision: Precision) -> "Fabric | _OneDevice":
     """Return a Fabric on one device, or what does the same in single precision."""
     place = find_device(device)
     if precision == "32-true":
@@ -356,7 +358,7 @@ class _Schedule:
         }
         kind, own = choices[self.name]
         options = own | dict(recipe.scheduler_options)
-        self.scheduler = kind(optimizer, **options) if kind else None
+        self.scheduler: Any = kind(optimizer, **options) if kind else None
 
     def after_step(self) -> None:
         if self.name == "onecycle":
@@ -485,7 +487,7 @@ def fit(
         raise TrainingInterrupted(
             f"training stopped in epoch {state.epoch + 1}: {keeper.how_to_resume()}"
         ) from None
-    if recipe.restore_best:
+    if recipe.restore_best and state.best_weights is not None:
         model.load_state_dict(state.best_weights)
     model.eval()
     history = pd.DataFrame(state.history)
@@ -510,7 +512,7 @@ class _Loop:
         recipe, device = self.recipe, self.fabric.device
         # Channels-last weights make 2D convolutions 1.7 times as fast on CPUs (see
         # tests/benchmarks); one-dimensional layers are untouched.
-        self.model.to(device, memory_format=torch.channels_last)
+        self.model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.train, self.valid = self.train.to(device), self.valid.to(device)
         self.n_classes = self._count_classes()
         self.weight = (
@@ -673,7 +675,8 @@ def predict(
 
 def _random_states(generators: tuple[torch.Generator, ...]) -> dict[str, Any]:
     """Return every random state as tensors and plain numbers (loadable with weights_only)."""
-    name, keys, position, has_gauss, cached = np.random.get_state()  # noqa: NPY002
+    numpy_state: Any = np.random.get_state()  # noqa: NPY002
+    name, keys, position, has_gauss, cached = numpy_state
     states = {
         "python": random.getstate(),
         "numpy": (name, keys.tolist(), position, has_gauss, cached),

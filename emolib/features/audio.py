@@ -13,11 +13,16 @@ from pathlib import Path
 
 import numpy as np
 
-from emolib.features.store import FeatureProblem, FeatureRecipe
+from emolib.features.store import (
+    BROKEN,
+    FeatureProblem,
+    FeatureRecipe,
+    parse_augmentation,
+    refuse_truncated,
+)
 
 #: A clip whose loudest sample is below this (−80 dB of full scale) is silent.
 SILENCE = 1e-4
-_BROKEN = "the file is damaged or was not fetched to its end: fetch it again"
 _BY_SOUNDFILE = {".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3"}
 
 
@@ -66,14 +71,14 @@ def _read(path: str | Path) -> tuple[np.ndarray, int]:
     if not path.is_file():
         raise FeatureProblem("the file does not exist", "check the path", path)
     if path.stat().st_size == 0:
-        raise FeatureProblem("the file is empty", _BROKEN, path)
+        raise FeatureProblem("the file is empty", BROKEN, path)
     by_soundfile = path.suffix.lower() in _BY_SOUNDFILE
     samples, rate = (_read_soundfile if by_soundfile else _read_container)(path)
     if samples.shape[-1] == 0:
-        raise FeatureProblem("the recording has no samples", _BROKEN, path)
+        raise FeatureProblem("the recording has no samples", BROKEN, path)
     peak = float(np.abs(samples).max())
     if not np.isfinite(peak):
-        raise FeatureProblem("some samples are not finite numbers", _BROKEN, path)
+        raise FeatureProblem("some samples are not finite numbers", BROKEN, path)
     if peak < SILENCE:
         raise FeatureProblem(
             f"silent: the loudest sample is {peak:.1e} of full scale",
@@ -92,13 +97,8 @@ def _read_soundfile(path: Path) -> tuple[np.ndarray, int]:
             samples = file.read(dtype="float32", always_2d=True)
             rate = file.samplerate
     except soundfile.LibsndfileError as error:
-        raise FeatureProblem(f"not readable as sound: {error}", _BROKEN, path) from error
-    if len(samples) < declared:
-        raise FeatureProblem(
-            f"truncated: {len(samples) / rate:.2f} s of {declared / rate:.2f} s are there",
-            _BROKEN,
-            path,
-        )
+        raise FeatureProblem(f"not readable as sound: {error}", BROKEN, path) from error
+    refuse_truncated(path, len(samples) / rate, declared / rate, exact=True)
     return np.ascontiguousarray(samples.T), rate
 
 
@@ -132,7 +132,7 @@ def _read_container(path: Path) -> tuple[np.ndarray, int]:
                 )
             stream = container.streams.audio[0]
             rate = stream.rate
-            declared = float(stream.duration * stream.time_base) if stream.duration else 0.0
+            declared = float((stream.duration or 0) * (stream.time_base or 0))
             plain = av.AudioResampler(format="fltp", rate=rate)  # float, a row for each channel
             pieces = [
                 piece.to_ndarray()
@@ -140,15 +140,11 @@ def _read_container(path: Path) -> tuple[np.ndarray, int]:
                 for piece in plain.resample(frame)
             ]
     except av.error.FFmpegError as error:
-        raise FeatureProblem(f"not readable as sound: {error.strerror}", _BROKEN, path) from error
+        raise FeatureProblem(f"not readable as sound: {error.strerror}", BROKEN, path) from error
     if not pieces:
-        raise FeatureProblem("the recording has no samples", _BROKEN, path)
+        raise FeatureProblem("the recording has no samples", BROKEN, path)
     samples = np.concatenate(pieces, axis=1)
-    seconds = samples.shape[1] / rate
-    if declared - seconds > max(0.5, 0.1 * declared):
-        raise FeatureProblem(
-            f"truncated: {seconds:.2f} s of {declared:.2f} s are there", _BROKEN, path
-        )
+    refuse_truncated(path, samples.shape[1] / rate, declared)
     return samples, rate
 
 
@@ -196,11 +192,8 @@ AUGMENTATIONS = {
 
 
 def _parse(augment: str) -> tuple[str, float]:
-    name, _, value = augment.partition("=")
-    if name not in AUGMENTATIONS:
-        known = ", ".join(AUGMENTATIONS)
-        raise ValueError(f"unknown sound augmentation {augment!r}: known are {known}")
-    return name, float(value) if value else AUGMENTATIONS[name][0]
+    known = {name: default for name, (default, _) in AUGMENTATIONS.items()}
+    return parse_augmentation(augment, known, "sound")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from emolib.features import video
-from emolib.features.store import FeatureProblem, FeatureRecipe
+from emolib.features.store import FeatureProblem, FeatureRecipe, parse_augmentation
 
 #: Factor between the levels of MTCNN's image pyramid, and its smallest face at full size.
 _PYRAMID, _SMALLEST = 0.709, 20.0
@@ -87,17 +87,6 @@ def haar_faces(image: np.ndarray, *, max_side: int = 1024, min_face: float = 24)
     return sorted(faces, key=lambda face: -face.side)
 
 
-def haar_face(image: np.ndarray, **options) -> tuple[int, int, int, int] | None:
-    """Return the box of the largest plausible Haar face: left, top, right, bottom, or None.
-
-    A detection is plausible if its score reaches half the best one's: the cascade's large
-    false alarms (a shirt, a curtain) score far below a face. Options are those of
-    `haar_faces`.
-    """
-    faces = _plausible(haar_faces(image, **options))
-    return tuple(round(edge) for edge in faces[0].box) if faces else None
-
-
 def mtcnn_faces(
     images: np.ndarray | Sequence[np.ndarray],
     *,
@@ -142,8 +131,9 @@ def mtcnn_faces(
             faces = []
             if box is not None:
                 for b, p, q in zip(box, probability, point, strict=True):
-                    edges = tuple(float(edge) / scale for edge in b)
-                    faces.append(Face(edges, float(p), np.asarray(q, np.float32) / scale))
+                    left, top, right, bottom = (float(edge) / scale for edge in b)
+                    points_of_face = np.asarray(q, np.float32) / scale
+                    faces.append(Face((left, top, right, bottom), float(p), points_of_face))
             per_image.append(sorted(faces, key=lambda face: -face.side))
     return per_image
 
@@ -216,7 +206,7 @@ def crop(
             raise ValueError("align=True needs the eyes, which only MTCNN finds")
         (x0, y0), (x1, y1) = face.points[:2]
         angle = float(np.degrees(np.arctan2(y1 - y0, x1 - x0)))
-    turn = cv2.getRotationMatrix2D(tuple(map(float, centre)), angle, 1.0)
+    turn: np.ndarray = cv2.getRotationMatrix2D(tuple(map(float, centre)), angle, 1.0)
     # Whole pixels, so that a face that is not turned is copied and not interpolated.
     corner = centre - side / 2
     turn[:, 2] -= corner if align else np.round(corner)
@@ -304,14 +294,13 @@ class FaceFrames(FeatureRecipe):
             One row of a manifest.
         """
         chain = self.follow(frames, row)
-        seen = [i for i, face in enumerate(chain) if face is not None]
-        crops = {i: self._cut(frames[i], chain[i]) for i in seen}
-        nearest = [min(seen, key=lambda j, i=i: abs(j - i)) for i in range(self.frames)]
+        crops = {i: self._cut(frames[i], face) for i, face in enumerate(chain) if face is not None}
+        nearest = [min((abs(j - i), j) for j in crops)[1] for i in range(self.frames)]
         values = np.stack([crops[i] for i in nearest])
         variance = noise_variance(self.augment)
         if variance:
             values = add_image_noise(values, variance, self.generator(row))
-        return values, {"missed_frames": self.frames - len(seen)}
+        return values, {"missed_frames": self.frames - len(crops)}
 
     def follow(self, frames: np.ndarray, row: Mapping) -> list[Face | None]:
         """Return the speaker's face in each frame, (frames, height, width, 3); None where missed.
@@ -346,12 +335,7 @@ class FaceFrames(FeatureRecipe):
 
 def noise_variance(augment: str | None) -> float:
     """Return the variance that an augmentation ``"noise"`` or ``"noise=0.02"`` asks for, or 0."""
-    if augment is None:
-        return 0.0
-    name, _, value = augment.partition("=")
-    if name != "noise":
-        raise ValueError(f"unknown image augmentation {augment!r}: known is 'noise=<variance>'")
-    return float(value or 0.01)
+    return parse_augmentation(augment, {"noise": 0.01}, "image")[1] if augment is not None else 0.0
 
 
 def _plausible(faces: Sequence[Face]) -> list[Face]:
@@ -377,7 +361,7 @@ def _shrunk(image: np.ndarray, max_side: int | None) -> tuple[np.ndarray, float]
 def _haar(_thread: int):
     import cv2
 
-    path = f"{cv2.data.haarcascades}haarcascade_frontalface_default.xml"
+    path = f"{cv2.data.haarcascades}haarcascade_frontalface_default.xml"  # type: ignore[attr-defined]
     cascade = cv2.CascadeClassifier(path)
     if cascade.empty():
         raise FileNotFoundError(f"{path}: the cascade is missing: reinstall OpenCV")
@@ -410,8 +394,8 @@ def _without_compiler() -> Iterator[None]:
             del sys.modules[name]
         return getattr(import_module(name), wanted)
 
-    stand_in.__getattr__ = ask
-    stand_in.is_compile_supported = lambda device: ask("is_compile_supported")(device)
+    vars(stand_in)["__getattr__"] = ask
+    vars(stand_in)["is_compile_supported"] = lambda device: ask("is_compile_supported")(device)
     sys.modules.setdefault(name, stand_in)
     try:
         yield

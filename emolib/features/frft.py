@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,7 +69,8 @@ def eigenbasis(n: int) -> tuple[np.ndarray, np.ndarray]:
     if n % 2 and n_odd:
         odd_diagonal[-1] -= 1
 
-    vectors, index = np.zeros((n, n)), np.empty(n, dtype=np.int64)
+    vectors: np.ndarray = np.zeros((n, n))
+    index: np.ndarray = np.empty(n, dtype=np.int64)
     m = np.arange(1, n_odd + 1)
 
     _, even = eigh_tridiagonal(even_diagonal, even_side, lapack_driver="stev")
@@ -95,7 +97,7 @@ def eigenbasis(n: int) -> tuple[np.ndarray, np.ndarray]:
     return vectors, index
 
 
-def dfrft(x: np.ndarray | Tensor, order: float | np.ndarray | Tensor) -> np.ndarray | Tensor:
+def dfrft(x: Any, order: Any) -> Any:
     """Return the discrete fractional Fourier transform over the last axis.
 
     Order 0 gives `x`, 1 its unitary DFT (``np.fft.fft(x, norm="ortho")``), 2 its reversal
@@ -130,82 +132,68 @@ def dfrft(x: np.ndarray | Tensor, order: float | np.ndarray | Tensor) -> np.ndar
     >>> dfrft(x, 2).real.round(6)
     array([1., 5., 4., 3., 2.])
     """
+    x, order = _precise(x, order)
+    return _out_of_basis(*_into_basis(x), order)
+
+
+def _precise(x: Any, order: Any) -> tuple[Any, Any]:
+    """Return samples of single or double precision, real or complex, and the order in double."""
     if isinstance(x, Tensor):
-        return _dfrft_torch(x, order)
-    order = np.asarray(order.detach().cpu() if isinstance(order, Tensor) else order, np.float64)
-    coefficients, vectors, index = _into_basis(np.asarray(x), order)
-    return _out_of_basis(coefficients, order, vectors, index)
-
-
-def _into_basis(x: np.ndarray, order: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the coefficients of `x` in the eigenbasis, the basis, and its indices."""
+        x = x.to(torch.promote_types(x.dtype, torch.float32))
+        return x, torch.as_tensor(order, dtype=torch.float64, device=x.device)  # with its gradient
+    x = np.asarray(x)
     if x.dtype not in (np.float32, np.complex64):
         x = x.astype(np.complex128 if np.iscomplexobj(x) else np.float64, copy=False)
-    _check(x.shape, bool(np.isfinite(x).all()), bool(np.isfinite(order).all()))
-    vectors, index = eigenbasis(x.shape[-1])
-    vectors = vectors.astype(x.real.dtype, copy=False)
-    return _times(x, vectors), vectors, index
+    return x, np.asarray(order.detach().cpu() if isinstance(order, Tensor) else order, np.float64)
 
 
-def _out_of_basis(
-    coefficients: np.ndarray, order: np.ndarray, vectors: np.ndarray, index: np.ndarray
-) -> np.ndarray:
-    """Raise the eigenvalues to the power of `order`, and return to samples."""
-    # Phases in double precision also for single-precision samples: k·p runs into the hundreds.
-    turns = np.remainder(order[..., None] * index, 4.0)  # (..., N)
-    phases = np.exp(-0.5j * np.pi * turns)
-    phases = phases.astype(np.result_type(coefficients.dtype, np.complex64))
-    return _times(coefficients * phases, vectors.T)
-
-
-def _times(x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Multiply by a real matrix without casting it to complex, which would double the work."""
-    return x.real @ matrix + 1j * (x.imag @ matrix) if np.iscomplexobj(x) else x @ matrix
-
-
-@lru_cache(maxsize=32)
-def _eigenbasis_torch(n: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    vectors, index = eigenbasis(n)
-    return (
-        torch.tensor(vectors, dtype=dtype, device=device),
-        torch.tensor(index, dtype=torch.float64, device=device),
-    )
-
-
-def _dfrft_torch(x: Tensor, order: float | Tensor) -> Tensor:
-    if not (x.is_floating_point() or x.is_complex()):
-        x = x.to(torch.get_default_dtype())
-    if isinstance(order, Tensor):
-        order = order.to(x.device, torch.float64)  # keeps its gradient
-    else:
-        order = torch.tensor(order, dtype=torch.float64, device=x.device)
-    _check(tuple(x.shape), bool(x.isfinite().all()), bool(order.isfinite().all()))
-    real = torch.float64 if x.dtype in (torch.float64, torch.complex128) else torch.float32
-    vectors, index = _eigenbasis_torch(x.shape[-1], real, x.device)
-    angle = torch.remainder(order.unsqueeze(-1) * index, 4.0) * (torch.pi / 2)  # (..., N)
-    cosine, sine = angle.cos().to(real), angle.sin().to(real)
-    if x.is_complex():
-        a, b = x.real.to(real) @ vectors, x.imag.to(real) @ vectors
-        real_part, imaginary_part = a * cosine + b * sine, b * cosine - a * sine
-    else:
-        a = x.to(real) @ vectors
-        real_part, imaginary_part = a * cosine, -a * sine
-    return torch.complex(real_part @ vectors.T, imaginary_part @ vectors.T)
-
-
-def _check(shape: Sequence[int], samples_are_finite: bool, order_is_finite: bool) -> None:
-    if not shape or shape[-1] == 0:
+def _into_basis(x: Any) -> tuple[Any, Any, Any]:
+    """Return the coefficients of `x` in the eigenbasis, the basis, and its indices."""
+    if not x.shape or x.shape[-1] == 0:
         raise ValueError(
-            f"samples of shape {tuple(shape)}: the last axis, which is transformed, needs at "
+            f"samples of shape {tuple(x.shape)}: the last axis, which is transformed, needs at "
             "least one sample"
         )
-    if not samples_are_finite:
+    if not _library(x).isfinite(x).all():
         raise ValueError(
             "samples that are NaN or infinite would spread over the whole transform: "
             "repair or leave out the recording"
         )
-    if not order_is_finite:
+    vectors: Any
+    index: Any
+    vectors, index = eigenbasis(x.shape[-1])
+    if isinstance(x, Tensor):
+        vectors, index = (x.new_tensor(values, dtype=x.real.dtype) for values in (vectors, index))
+    else:
+        vectors = vectors.astype(x.real.dtype, copy=False)
+    return _times(x, vectors), vectors, index
+
+
+def _out_of_basis(coefficients: Any, vectors: Any, index: Any, order: Any) -> Any:
+    """Raise the eigenvalues to the power of `order`, and return to samples."""
+    library = _library(coefficients)
+    if not library.isfinite(order).all():
         raise ValueError("the order is NaN or infinite: give a number, 0 ≤ p < 4")
+    # Phases in double precision also for single-precision samples: k·p runs into the hundreds.
+    turns = library.remainder(order[..., None] * index, 4.0)  # (..., N)
+    phases = library.exp(-0.5j * np.pi * turns)
+    if isinstance(phases, Tensor):
+        phases = phases.to(torch.promote_types(coefficients.dtype, torch.complex64))
+    else:
+        phases = phases.astype(np.result_type(coefficients.dtype, np.complex64))
+    return _times(coefficients * phases, vectors.T)
+
+
+def _library(x: np.ndarray | Tensor) -> Any:
+    """Return the library that computes with `x`; both name what the transform needs alike."""
+    return torch if isinstance(x, Tensor) else np
+
+
+def _times(x: Any, matrix: Any) -> Any:
+    """Multiply by a real matrix without casting it to complex, which would double the work."""
+    real = x.real @ matrix
+    is_complex = x.is_complex() if isinstance(x, Tensor) else np.iscomplexobj(x)
+    return real + 1j * (x.imag @ matrix) if is_complex else real
 
 
 class FractionalFourier(nn.Module):
@@ -273,14 +261,11 @@ def best_order(x: np.ndarray, orders: Sequence[float]) -> np.ndarray:
     ndarray
         ``(...)``, float64.
     """
-    orders = np.asarray(orders, dtype=np.float64)
-    x = np.asarray(x)
+    x, candidates = _precise(np.asarray(x), orders)
     # Orders add, so all transforms start from one step into the eigenbasis.
-    coefficients, vectors, index = _into_basis(x, orders)
-    concentrated = np.stack(
-        [concentration(_out_of_basis(coefficients, order, vectors, index)) for order in orders]
-    )  # (orders, ...)
-    return orders[concentrated.argmax(axis=0)]
+    within = _into_basis(x)
+    concentrated = [concentration(_out_of_basis(*within, order)) for order in candidates]
+    return candidates[np.argmax(concentrated, axis=0)]
 
 
 def plane(x: np.ndarray, points: int = 48) -> np.ndarray:
@@ -447,12 +432,6 @@ class FrftMfcc(Mfcc):
 
         static = super().coefficients(samples, rate)
         mode = "interp" if static.shape[1] >= 9 else "nearest"  # 9 frames make one difference
-        return np.concatenate(
-            [
-                static,
-                *(
-                    librosa.feature.delta(static, order=d + 1, mode=mode)
-                    for d in range(self.deltas)
-                ),
-            ]
-        )
+        orders = range(1, self.deltas + 1)
+        deltas = [librosa.feature.delta(static, order=order, mode=mode) for order in orders]
+        return np.concatenate([static, *deltas])

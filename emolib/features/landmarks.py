@@ -18,16 +18,8 @@ _MODEL = "shape_predictor_68_face_landmarks.dat"
 
 #: A mean face in a Haar crop, as fractions of its side, (68, 2): dlib's landmarks on 156 frames
 #: of eight people, averaged by person, then with their mirror image. Right is the speaker's.
-TEMPLATE = (
-    np.loadtxt(
-        Path(__file__).with_name("mean_face.csv"),
-        np.float32,
-        delimiter=",",
-        skiprows=1,
-        usecols=(2, 3),
-    )
-    / 1000
-)
+_MEAN_FACE = Path(__file__).with_name("mean_face.csv")
+TEMPLATE = np.loadtxt(_MEAN_FACE, np.float32, delimiter=",", skiprows=1, usecols=(2, 3)) / 1000
 
 #: region -> groups of landmarks, each outlined by its convex hull; `_outlines` adds those that
 #: lie between landmarks.
@@ -39,14 +31,7 @@ _HULLS = {
 }
 #: How far a region reaches beyond its landmarks, as a fraction of the distance of the eyes:
 #: landmarks run along the lids and in the middle of a brow.
-_REACH = {
-    "eyes": 0.10,
-    "eyebrows": 0.08,
-    "mouth": 0.08,
-    "nose": 0.06,
-    "cheeks": 0.0,
-    "forehead": 0.0,
-}
+_REACH = {"eyes": 0.10, "eyebrows": 0.08, "mouth": 0.08, "nose": 0.06}
 
 
 #: dlib was trained on boxes from the brows to the chin, which lie inside a Haar box by this
@@ -140,11 +125,11 @@ def region_masks(points: np.ndarray, size: int = 64) -> dict[str, np.ndarray]:
     taken = np.zeros((size, size), bool)
     masks = {}
     for region in REGIONS:
-        mask = np.zeros((size, size), np.uint8)
+        mask: np.ndarray = np.zeros((size, size), np.uint8)
         for outline in _outlines(region, points):
             hull = np.rint(cv2.convexHull(outline) * 16).astype(np.int32)
             cv2.fillConvexPoly(mask, hull, 1, shift=4)  # in sixteenths of a pixel
-        reach = round(_REACH[region] * apart)
+        reach = round(_REACH.get(region, 0.0) * apart)
         if reach:
             disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
             mask = cv2.dilate(mask, disc)

@@ -67,6 +67,30 @@ class FeatureProblem(EmolibError, ValueError):
         return f"{file}{self.cause} ({self.remedy})"
 
 
+#: What to do about a file that cannot be read to its end.
+BROKEN = "the file is damaged or was not fetched to its end: fetch it again"
+
+
+def refuse_truncated(
+    path: str | Path, seconds: float, declared: float, *, exact: bool = False
+) -> None:
+    """Refuse a file that holds clearly less than its header declares, or `exact` less at all."""
+    if declared - seconds > (0.0 if exact else max(0.5, 0.1 * declared)):
+        cause = f"truncated: {seconds:.2f} s of {declared:.2f} s are there"
+        raise FeatureProblem(cause, BROKEN, path)
+
+
+def parse_augmentation(
+    augment: str, defaults: Mapping[str, float], medium: str
+) -> tuple[str, float]:
+    """Return name and value of ``"name"`` or ``"name=value"``, given each name's default."""
+    name, _, value = augment.partition("=")
+    if name not in defaults:
+        known = ", ".join(defaults)
+        raise ValueError(f"unknown {medium} augmentation {augment!r}: known are {known}")
+    return name, float(value) if value else defaults[name]
+
+
 @dataclass(frozen=True)
 class FeatureRecipe:
     """How one clip becomes one array; the base of every recipe.

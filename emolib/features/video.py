@@ -9,16 +9,15 @@ that decoding the whole clip gives.
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from emolib.features.store import FeatureProblem
-
-_BROKEN = "the file is damaged or was not fetched to its end: fetch it again"
+from emolib.features.store import BROKEN, FeatureProblem, refuse_truncated
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def probe(path: str | Path) -> VideoInfo:
 
 
 def read_frames(
-    path: str | Path, k: int, *, skip: int = 0, times: Sequence[float] | None = None
+    path: str | Path, k: int, *, skip: int = 0, times: Sequence[float] | np.ndarray | None = None
 ) -> np.ndarray:
     """Read the frames on screen at the centres of k equal segments of a clip.
 
@@ -154,8 +153,8 @@ def read_frames(
         if skip:
             kept = packets.frames[min(skip, len(packets.frames) - 1) :]
             packets = _Packets(kept, packets.keyframes, packets.end, packets.unit)
-        times = frame_times(packets.duration_s, k) if times is None else times
-        wanted = [packets.on_screen(time) for time in times]
+        centres = frame_times(packets.duration_s, k) if times is None else times
+        wanted = [packets.on_screen(time) for time in centres]
         frames, shown = None, {}
         for stamp, frame in _decode_wanted(container, stream, packets, wanted):
             if frames is None:
@@ -170,36 +169,12 @@ def read_frames(
             shown[stamp] = [i for i, want in enumerate(wanted) if want == stamp]
             frames[shown[stamp]] = frame
     if frames is None:
-        raise FeatureProblem("no frame can be decoded", _BROKEN, path)
+        raise FeatureProblem("no frame can be decoded", BROKEN, path)
     for i, want in enumerate(wanted):
         if want not in shown:  # listed, but the decoder gave nothing for it
-            frames[i] = frames[shown[min(shown, key=lambda stamp, w=want: abs(stamp - w))][0]]
+            _, nearest = min((abs(stamp - want), stamp) for stamp in shown)
+            frames[i] = frames[shown[nearest][0]]
     return frames
-
-
-def read_all(path: str | Path) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield every frame of a clip, one in memory at a time.
-
-    Yields
-    ------
-    tuple
-        Seconds after the first frame, and the frame: uint8, shape (height, width, 3), RGB.
-
-    Raises
-    ------
-    FeatureProblem
-        If the file is missing, damaged, or has no video.
-    """
-    start = None
-    with opened(path) as (container, stream):
-        counted = _untimed(container, stream)
-        for i, frame in enumerate(container.decode(stream)):
-            if counted or frame.time is None:
-                time = i / float(stream.average_rate or 25)
-            else:
-                time = frame.time
-            start = time if start is None else start
-            yield time - start, upright(frame)
 
 
 @contextmanager
@@ -218,7 +193,7 @@ def opened(path: str | Path) -> Iterator[tuple]:
     try:
         container = av.open(str(path))
     except av.error.FFmpegError as error:
-        raise FeatureProblem(f"not a readable video: {error.strerror}", _BROKEN, path) from error
+        raise FeatureProblem(f"not a readable video: {error.strerror}", BROKEN, path) from error
     with container:
         if not container.streams.video:
             raise FeatureProblem(
@@ -233,7 +208,7 @@ def opened(path: str | Path) -> Iterator[tuple]:
         try:
             yield container, stream
         except av.error.FFmpegError as error:
-            raise FeatureProblem(f"decoding fails: {error.strerror}", _BROKEN, path) from error
+            raise FeatureProblem(f"decoding fails: {error.strerror}", BROKEN, path) from error
 
 
 def _allowed_threads() -> int:
@@ -264,7 +239,7 @@ def _list_packets(path, container, stream) -> _Packets:
         stamps.append(packet.pts)
         end = max(end, packet.pts + (packet.duration or step))
     if not stamps or not keyframes:
-        raise FeatureProblem("the video stream has no frames", _BROKEN, path)
+        raise FeatureProblem("the video stream has no frames", BROKEN, path)
     packets = _Packets(sorted(set(stamps)), sorted(keyframes), end, float(stream.time_base))
     _check_complete(path, container, stream, packets)
     return packets
@@ -275,7 +250,7 @@ def _count_frames(path, container, stream) -> _Packets:
     container.seek(0)
     n = sum(1 for _ in container.decode(stream))
     if n == 0:
-        raise FeatureProblem("the video stream has no frames", _BROKEN, path)
+        raise FeatureProblem("the video stream has no frames", BROKEN, path)
     packets = _Packets(range(n), (), n, 1 / float(stream.average_rate or 25))
     _check_complete(path, container, stream, packets)
     return packets
@@ -283,17 +258,9 @@ def _count_frames(path, container, stream) -> _Packets:
 
 def _check_complete(path, container, stream, packets: _Packets) -> None:
     """Refuse a file that holds clearly less than its header declares."""
-    declared = float(stream.duration * stream.time_base) if stream.duration else None
-    if declared is None and container.duration:
-        declared = container.duration / 1e6
-    if declared is None:
-        return
-    missing = declared - packets.duration_s
+    declared = float((stream.duration or 0) * (stream.time_base or 0))
     # Sound may outlast the picture, and rates are rounded: only a large gap is a cut.
-    if missing > 0.5 and missing > 0.1 * declared:
-        raise FeatureProblem(
-            f"truncated: {packets.duration_s:.2f} s of {declared:.2f} s are there", _BROKEN, path
-        )
+    refuse_truncated(path, packets.duration_s, declared or (container.duration or 0) / 1e6)
 
 
 def _decode_wanted(
@@ -303,9 +270,7 @@ def _decode_wanted(
     missing = set(wanted)
     if not packets.keyframes:
         container.seek(0)
-        for position, frame in enumerate(container.decode(stream)):
-            if position in missing:
-                yield position, upright(frame)
+        yield from _pick(enumerate(container.decode(stream)), missing)
         return
 
     groups: dict[int, set[int]] = {}
@@ -325,20 +290,22 @@ def _decode_wanted(
             frames = packet.decode()
             if not ahead and packet.size:
                 frames += context.decode(None)  # drained: no need to wait for what follows
-            for frame in frames:
-                if frame.pts in missing:
-                    missing.discard(frame.pts)
-                    yield frame.pts, upright(frame)
+            yield from _pick(((frame.pts, frame) for frame in frames), missing)
             if not ahead:
                 break
 
     if missing:  # a container with a poor index, or time stamps that only the decoder knows
         container.seek(0)
         context.skip_frame = "DEFAULT"
-        for frame in container.decode(stream):
-            if frame.pts in missing:
-                missing.discard(frame.pts)
-                yield frame.pts, upright(frame)
+        yield from _pick(((frame.pts, frame) for frame in container.decode(stream)), missing)
+
+
+def _pick(frames: Iterable[tuple[int, Any]], missing: set[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the stamped frames that are still missing, upright, and strike them off."""
+    for stamp, frame in frames:
+        if stamp in missing:
+            missing.discard(stamp)
+            yield stamp, upright(frame)
 
 
 def upright(frame) -> np.ndarray:

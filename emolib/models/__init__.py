@@ -98,9 +98,7 @@ def example_inputs(key: str, batch: int = 2, **options: Any) -> "dict[str, Tenso
     """
     function = _module(key).example_inputs
     parameters = inspect.signature(function).parameters
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        options = {name: value for name, value in options.items() if name in parameters}
-    return function(batch=batch, **options)
+    return function(batch=batch, **{name: options[name] for name in options if name in parameters})
 
 
 def designs(key: str) -> dict[str, dict]:

@@ -8,7 +8,7 @@ shows: standard convolutions with max pooling, LSTM and a deeper transformer, of
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -308,16 +308,9 @@ class Layer(nn.Module):
         super().__init__()
         self.each_other = MultiHead(d_model, heads) if look_at_each_other else None
         self.memory = MultiHead(d_model, heads) if look_at_memory else None
+        looks = {"each_other": look_at_each_other, "memory": look_at_memory, "feed": True}
         self.norms = nn.ModuleDict(
-            {
-                name: nn.LayerNorm(d_model)
-                for name, used in (
-                    ("each_other", look_at_each_other),
-                    ("memory", look_at_memory),
-                    ("feed", True),
-                )
-                if used
-            }
+            {name: nn.LayerNorm(d_model) for name, used in looks.items() if used}
         )
         self.feed = nn.Sequential(nn.Linear(d_model, d_ff), nn.GELU(), nn.Linear(d_ff, d_model))
         self.dropout = nn.Dropout(dropout)
@@ -329,7 +322,7 @@ class Layer(nn.Module):
 
         `present` ``(B, S)`` says which tokens of `memory`, or of `x` without it, there are.
         """
-        weights = None
+        weights = x.new_zeros(0)
         if self.each_other is not None:
             tokens = self.norms["each_other"](x)
             among = present if self.memory is None else present.new_ones(x.shape[:2])
@@ -474,14 +467,14 @@ class Ishtiaq(nn.Module):
         recurrent = recurrent or own["recurrent"]
         self.modality, self.modality_dropout = modality, modality_dropout
         self.colours, self.modalities = colours, MODALITIES[modality]
-        temporal = {"recurrent": recurrent, "pooling": pooling}
+        temporal: dict[str, Any] = {"recurrent": recurrent, "pooling": pooling}
         visual = temporal | {
             "convolution": convolution,
             "activation": activation,
             "downsample": downsample,
             "stem": stem or convolution,
         }
-        encoders = {
+        encoders: dict[str, Callable[[], nn.Module]] = {
             "audio": partial(AudioEncoder, d_model, **visual),
             "video": partial(VideoEncoder, d_model, colours=colours, **visual),
             "text": partial(TextEncoder, d_model, n_words=n_words, **temporal),
@@ -536,8 +529,8 @@ class Ishtiaq(nn.Module):
             "video": (None, self.colours, None, None),
             "text": (None,),
         }
-        tensors = {name: tensors.get(name) for name in self.modalities}
-        inputs = given(self.modality, shapes, **tensors)
+        known: dict[str, Any] = {name: tensors.get(name) for name in self.modalities}
+        inputs = given(self.modality, shapes, **known)
         embeddings = {name: self.encoders[name](value) for name, value in inputs.items()}
         present = self._present(inputs, present)
         if self.fusion is None:

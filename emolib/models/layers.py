@@ -88,6 +88,23 @@ def per_frame(network: nn.Module, video: Tensor) -> Tensor:
     return features.unflatten(0, (batch, frames))  # (B, F, …)
 
 
+def example_clips(
+    modality: str, sound: tuple[int, ...], pictures: tuple[int, ...]
+) -> dict[str, Tensor]:
+    """Return random sound and pictures of these shapes, batch first, for a network of a modality.
+
+    Clips differ in their mean, or averaging over time and space would leave little of them.
+    """
+    draws = {
+        "audio": lambda: torch.randn(*sound[:2], *[1] * (len(sound) - 2)) + torch.randn(sound),
+        "video": lambda: (
+            torch.rand(sound[0], *[1] * (len(pictures) - 4), pictures[-3], 1, 1)
+            * torch.rand(pictures)
+        ),
+    }
+    return {name: draws[name]() for name in MODALITIES[modality]}
+
+
 # Decision-level fusion (lu, eq. 7 and 8; mostafa, late fusion) on log-probabilities (B, C).
 FUSIONS = {
     "geometric": lambda log_p, log_q: F.log_softmax((log_p + log_q) / 2, dim=-1),

@@ -6,15 +6,25 @@ triplet attention, then a frame attention network); B, speech (a 1D CNN over the
 decision-level fusion of both.
 """
 
+import inspect
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emolib.models.layers import AUDIO_VISUAL, ModelError, choose, conv_bn, fuse, given, per_frame
+from emolib.models.layers import (
+    AUDIO_VISUAL,
+    ModelError,
+    choose,
+    conv_bn,
+    example_clips,
+    fuse,
+    given,
+    per_frame,
+)
 
 FRAMES, IMAGE = 15, 224  # Section III-A.1
 
@@ -173,13 +183,11 @@ class GhostBottleneck(nn.Module):
     ):
         super().__init__()
         self.expand = GhostModule(c_in, expansion, cheap_kernel=cheap_kernel)
-        shrink = (
-            [nn.Sequential(*conv_bn(expansion, expansion, kernel, stride, groups=expansion))]
-            if stride > 1
-            else []
-        )
-        attend = [attention] if attention else []
-        self.middle = nn.Sequential(*(attend + shrink if attend_first else shrink + attend))
+        middle = [attention] if attention else []
+        if stride > 1:
+            shrink = nn.Sequential(*conv_bn(expansion, expansion, kernel, stride, groups=expansion))
+            middle.insert(len(middle) if attend_first else 0, shrink)
+        self.middle = nn.Sequential(*middle)
         self.project = GhostModule(expansion, c_out, cheap_kernel=cheap_kernel, relu=False)
         self.shortcut = (
             nn.Identity()
@@ -200,7 +208,7 @@ def ghostnet(
     tam_position: str = "after",
     tam_residual: bool = False,
     attention: str = "triplet",
-    cheap_kernel: int | str = 3,
+    cheap_kernel: int | Literal["K"] = 3,
 ) -> nn.Sequential:
     """Return Table I: ``(B, 3, 224, 224)`` → ``(B, 576)``, global average pooling included.
 
@@ -225,7 +233,7 @@ def ghostnet(
                 c_out,
                 kernel=kernel,
                 stride=stride,
-                cheap_kernel=kernel if cheap_kernel == "K" else cheap_kernel,
+                cheap_kernel=cheap_kernel if isinstance(cheap_kernel, int) else kernel,
                 attention=module if attentive else None,
                 attend_first=tam_position == "before",
             )
@@ -472,12 +480,13 @@ class Lu(nn.Module):
         "both", or one stream alone.
     fusion
         "geometric" mean (eq. 8, adopted by the paper) or "arithmetic" mean (eq. 7).
-    face
-        Options of `FaceNetwork`: tam, tam_position, tam_residual, attention, cheap_kernel, fan.
-    speech, speech_head, kernels, width, convolve, n_mfcc
-        Options of `SpeechNetwork`.
+    n_mfcc
+        Coefficients of the speech.
     dropout
         One rate for all dropout layers; the paper searched 0.1 to 0.5.
+    options
+        Of `SpeechNetwork`: speech, speech_head, kernels, width, convolve; and of `FaceNetwork`:
+        tam, tam_position, tam_residual, attention, cheap_kernel, fan.
     """
 
     def __init__(
@@ -486,32 +495,21 @@ class Lu(nn.Module):
         *,
         modality: str = "both",
         fusion: str = "geometric",
-        speech: str = "S2",
-        speech_head: str = "gap",
-        kernels: Sequence[int] = (5, 7),
-        width: float = 1.0,
-        convolve: str = "coefficients",
         n_mfcc: int = 40,
         dropout: float = 0.2,
-        **face: Any,
+        **options: Any,
     ):
         super().__init__()
         choose("modality", modality, AUDIO_VISUAL)
         choose("fusion", fusion, ("geometric", "arithmetic"))
         self.modality, self.fusion, self.n_mfcc = modality, fusion, n_mfcc
+        own = inspect.signature(SpeechNetwork).parameters
+        speech = {name: value for name, value in options.items() if name in own}
+        face = {name: value for name, value in options.items() if name not in own}
         if modality in ("video", "both"):
             self.visual = FaceNetwork(n_classes, dropout=dropout, **face)
         if modality in ("audio", "both"):
-            self.audio = SpeechNetwork(
-                n_classes,
-                speech=speech,
-                speech_head=speech_head,
-                kernels=kernels,
-                width=width,
-                convolve=convolve,
-                n_mfcc=n_mfcc,
-                dropout=dropout,
-            )
+            self.audio = SpeechNetwork(n_classes, n_mfcc=n_mfcc, dropout=dropout, **speech)
 
     def forward(
         self, audio: Tensor | None = None, video: Tensor | None = None, text: Tensor | None = None
@@ -559,7 +557,7 @@ class Lu(nn.Module):
         return decisions
 
 
-PARTS = (FaceNetwork, ghostnet)  # which `Lu` passes its further options on to
+PARTS = (SpeechNetwork, FaceNetwork, ghostnet)  # which `Lu` passes its further options on to
 
 
 def example_inputs(
@@ -572,11 +570,4 @@ def example_inputs(
     size: int = IMAGE,
 ) -> dict[str, Tensor]:
     """Return random inputs: ``audio (B, n_mfcc, steps)``, ``video (B, frames, 3, size, size)``."""
-    inputs = {}
-    if modality in ("audio", "both"):
-        # Clips differ in their mean, or averaging over time and space would leave little of them.
-        inputs["audio"] = torch.randn(batch, n_mfcc, 1) + torch.randn(batch, n_mfcc, steps)
-    if modality in ("video", "both"):
-        colour = torch.rand(batch, 1, 3, 1, 1)
-        inputs["video"] = colour * torch.rand(batch, frames, 3, size, size)
-    return inputs
+    return example_clips(modality, (batch, n_mfcc, steps), (batch, frames, 3, size, size))

@@ -22,6 +22,7 @@ from emolib.models.layers import (
     ModelError,
     choose,
     conv_bn,
+    example_clips,
     fuse,
     given,
 )
@@ -145,7 +146,7 @@ class ResidualBlock(nn.Module):
             self.body.append(Squeeze(c_out))
         # An inverted block ends linear (its narrow end would lose what a ReLU cuts off).
         self.activate = act() if block == "basic" else nn.Identity()
-        self.shortcut = None
+        self.shortcut: nn.Module | None = None
         if shortcut and stride == 1 and c_in == c_out:
             self.shortcut = nn.Identity()
         elif shortcut:
@@ -243,6 +244,9 @@ class Pretrained(nn.Module):
         Rate before the dense layer.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self, name: str, n_classes: int = 7, *, weights: str | None = None, dropout: float = 0.5
     ):
@@ -299,18 +303,9 @@ def spectrogram_cnn(
     dropout
         Rate behind every pooling.
     """
-    layers: list[nn.Module] = []
-    c_in = 1
-    for c_out in channels:
-        layers += [
-            nn.Conv2d(c_in, c_out, 3, padding=1),
-            nn.BatchNorm2d(c_out),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Dropout(dropout),
-        ]
-        c_in = c_out
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c_in, n_classes))
+    return custom_cnn(
+        n_classes, channels=channels, convs_per_block=1, pooling="max", dropout=dropout
+    )
 
 
 # --- late fusion ----------------------------------------------------------------------------------
@@ -462,11 +457,7 @@ def example_inputs(
     batch: int = 2, *, modality: str = "both", n_mels: int = 64, steps: int = 128
 ) -> dict[str, Tensor]:
     """Return random inputs: ``audio (B, 1, n_mels, steps)`` and ``video (B, 1, 48, 48)``."""
-    inputs = {}
-    if modality in ("audio", "both"):
-        loudness = torch.randn(batch, 1, 1, 1)
-        inputs["audio"] = loudness + torch.randn(batch, 1, n_mels, steps)
-    if modality in ("video", "both"):
-        brightness = torch.rand(batch, 1, 1, 1)
-        inputs["video"] = 2 * brightness * torch.rand(batch, 1, IMAGE, IMAGE) - 1
+    inputs = example_clips(modality, (batch, 1, n_mels, steps), (batch, 1, IMAGE, IMAGE))
+    if "video" in inputs:
+        inputs["video"] = 2 * inputs["video"] - 1
     return inputs

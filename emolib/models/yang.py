@@ -11,7 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emolib.models.layers import AUDIO_VISUAL, attend, choose, given, lose_a_modality, per_frame
+from emolib.models.layers import (
+    AUDIO_VISUAL,
+    ModelError,
+    attend,
+    choose,
+    example_clips,
+    given,
+    lose_a_modality,
+    per_frame,
+)
 
 FUSIONS = ("attention", "concatenation", "intermediate")
 FRAMES, IMAGE = 15, 224
@@ -200,7 +209,8 @@ class Yang(nn.Module):
         choose("spatial", spatial, ("features", *Spatial.WIDTHS))
         self.modality, self.n_mfcc, self.modality_dropout = modality, n_mfcc, modality_dropout
         self.fusion = fusion if modality == "both" else None
-        self.freeze, self.spatial = freeze, None
+        self.freeze = freeze
+        self.spatial: Spatial | None = None
         self.width = Spatial.WIDTHS.get(spatial, spatial_width)
         if modality in ("video", "both"):
             if spatial != "features":
@@ -216,10 +226,8 @@ class Yang(nn.Module):
         elif self.fusion is not None:
             self.joint = conv_blocks(joint, FUSED, residual=residual)
             self.attend = Attention(FUSED[-1]) if self.fusion == "attention" else None
-        width = {
-            None: VISUAL[-1] if modality == "video" else AUDIO[-1],
-            "intermediate": joint,
-        }.get(self.fusion, FUSED[-1])
+        alone = VISUAL[-1] if modality == "video" else AUDIO[-1]
+        width = {None: alone, "intermediate": joint}.get(self.fusion, FUSED[-1])
         self.dropout = nn.Dropout(dropout)
         self.classify = nn.Linear(width, n_classes)
 
@@ -273,65 +281,68 @@ class Yang(nn.Module):
 
         What a network with ``spatial="features"`` takes as its video.
         """
+        if self.spatial is None:
+            raise ModelError("spatial='features' takes the features of a face network: it has none")
         return per_frame(self.spatial, video)
 
     def _run(self, audio: Tensor | None, video: Tensor | None) -> tuple[Tensor, dict[str, Tensor]]:
-        audio, frames = self._inputs(audio, video)
+        inputs = self._inputs(audio, video)
         if self.modality == "audio":
-            return self._predict(self.audio(audio)), {}  # Table II
+            return self._predict(self.audio(inputs["audio"])), {}  # Table II
         if self.modality == "video":
-            return self._predict(self.visual(frames)), {}  # Table I
-        present = self._present(audio, frames)
+            return self._predict(self.visual(inputs["video"])), {}  # Table I
         if self.fusion == "intermediate":
-            return self._fuse_intermediate(audio, frames, present)
-        return self._fuse_features(audio, frames, present)
+            return self._fuse_intermediate(inputs)
+        return self._fuse_features(inputs)
 
-    def _inputs(
-        self, audio: Tensor | None, video: Tensor | None
-    ) -> tuple[Tensor | None, Tensor | None]:
+    def _inputs(self, audio: Tensor | None, video: Tensor | None) -> dict[str, Tensor]:
         """Check what is given and return the MFCC and the frames' features ``(B, 1280, F)``."""
         features = self.spatial is None
         video_shape = (None, self.width) if features else (None, 3, None, None)
         shapes = {"audio": (self.n_mfcc, None), "video": video_shape}
         inputs = given(self.modality, shapes, audio=audio, video=video)
-        frames = inputs.get("video")
-        if frames is not None:
-            frames = frames if features else self.spatial_features(frames)
-            frames = frames.transpose(1, 2)  # (B, 1280, F)
-        return inputs.get("audio"), frames
+        if "video" in inputs:
+            frames = inputs["video"] if features else self.spatial_features(inputs["video"])
+            inputs["video"] = frames.transpose(1, 2)  # (B, 1280, F)
+        return inputs
 
-    def _present(self, audio: Tensor | None, frames: Tensor | None) -> Tensor:
-        """Return which of (audio, video) each sample has, ``(B, 2, 1, 1)``, 0 or 1."""
-        reference = frames if audio is None else audio
-        present = torch.tensor([audio is not None, frames is not None], device=reference.device)
-        present = present.expand(reference.shape[0], 2)
+    def _streams(
+        self, inputs: dict[str, Tensor], **networks: tuple[nn.Module, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Return both streams behind their networks, whose widths are given.
+
+        A missing stream is zeros of the other's length, and so is, in training, one that
+        modality dropout takes from a sample.
+        """
+        reference = next(iter(inputs.values()))
+        present = torch.tensor([name in inputs for name in networks], device=reference.device)
+        present = present.expand(len(reference), 2)
         if self.training and self.modality_dropout:
             present = lose_a_modality(present, self.modality_dropout)
-        return present.to(reference.dtype)[:, :, None, None]
+        there = present.to(reference.dtype)[:, :, None, None]  # (B, 2, 1, 1), 0 or 1
+        streams = {name: networks[name][0](value) for name, value in inputs.items()}
+        length = next(iter(streams.values())).shape[-1]
+        for name, (_, width) in networks.items():
+            streams.setdefault(name, reference.new_zeros(len(reference), width, length))
+        return streams["audio"] * there[:, 0], streams["video"] * there[:, 1]
 
-    def _fuse_features(
-        self, audio: Tensor | None, frames: Tensor | None, present: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        a = None if audio is None else self.audio(audio)  # (B, 64, T/16)
-        v = None if frames is None else self.visual(frames)  # (B, 128, F)
-        a, v = _silent_if_missing(a, v, AUDIO[-1], VISUAL[-1])
+    def _fuse_features(self, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        a, v = self._streams(
+            inputs, audio=(self.audio, AUDIO[-1]), video=(self.visual, VISUAL[-1])
+        )  # (B, 64, T/16), (B, 128, F)
         # The paper concatenates "along the feature dimension" and convolves "along the temporal
         # dimension", which needs sequences of one length: the audio is resampled to the frames.
         a = F.interpolate(a, size=v.shape[-1], mode="linear", align_corners=False)  # (B, 64, F)
-        joint = torch.cat([a * present[:, 0], v * present[:, 1]], dim=1)  # (B, 192, F)
-        joint = self.joint(joint)  # (B, 128, F)
+        joint = self.joint(torch.cat([a, v], dim=1))  # (B, 192, F) → (B, 128, F)
         if self.attend is None:
             return self._predict(joint), {}
         attended, weights = self.attend(joint.transpose(1, 2))  # (B, F, 128), (B, F, F)
         return self._predict(attended.transpose(1, 2)), {"steps": weights}
 
-    def _fuse_intermediate(
-        self, audio: Tensor | None, frames: Tensor | None, present: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        a = None if audio is None else self.audio[:2](audio)  # stage 1: (B, 64, T/4)
-        v = None if frames is None else self.visual[:2](frames)  # (B, 64, F)
-        a, v = _silent_if_missing(a, v, AUDIO[1], VISUAL[1])
-        a, v = a * present[:, 0], v * present[:, 1]
+    def _fuse_intermediate(self, inputs: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        a, v = self._streams(
+            inputs, audio=(self.audio[:2], AUDIO[1]), video=(self.visual[:2], VISUAL[1])
+        )  # stage 1: (B, 64, T/4), (B, 64, F)
         a_steps, v_steps = a.transpose(1, 2), v.transpose(1, 2)
         of_audio, video_to_audio = self.video_attends(v_steps, a_steps)  # (B, F, 64)
         of_video, audio_to_video = self.audio_attends(a_steps, v_steps)  # (B, T/4, 64)
@@ -344,17 +355,6 @@ class Yang(nn.Module):
     def _predict(self, x: Tensor) -> Tensor:
         """Return logits for a sequence ``(B, C, T)``: global average pooling + linear."""
         return self.classify(self.dropout(x.mean(dim=2)))
-
-
-def _silent_if_missing(
-    a: Tensor | None, v: Tensor | None, a_width: int, v_width: int
-) -> tuple[Tensor, Tensor]:
-    """Return both streams, a missing one as zeros of the other's length."""
-    if a is None:
-        a = v.new_zeros(v.shape[0], a_width, v.shape[-1])
-    if v is None:
-        v = a.new_zeros(a.shape[0], v_width, a.shape[-1])
-    return a, v
 
 
 def example_inputs(
@@ -373,13 +373,8 @@ def example_inputs(
     With ``spatial="features"`` the video is ``(B, frames, spatial_width)``. 311 steps are the 3.6 s
     of `emolib.features.frft.FrftMfcc`.
     """
-    inputs = {}
-    if modality in ("audio", "both"):
-        inputs["audio"] = torch.randn(batch, n_mfcc, 1) + torch.randn(batch, n_mfcc, steps)
-    if modality in ("video", "both"):
-        if spatial == "features":
-            inputs["video"] = torch.rand(batch, frames, spatial_width)
-        else:
-            colour = torch.rand(batch, 1, 3, 1, 1)
-            inputs["video"] = colour * torch.rand(batch, frames, 3, size, size)
-    return inputs
+    sound, pictures = (batch, n_mfcc, steps), (batch, frames, 3, size, size)
+    if spatial == "features" and modality != "audio":
+        known = {} if modality == "video" else example_clips("audio", sound, pictures)
+        return known | {"video": torch.rand(batch, frames, spatial_width)}
+    return example_clips(modality, sound, pictures)

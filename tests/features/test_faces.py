@@ -74,7 +74,7 @@ def test_a_clip_without_a_face_is_a_problem(media):
     [
         ({"detector": "hog"}, "known are 'haar', 'mtcnn'"),
         ({"align": True}, "needs detector='mtcnn'"),
-        ({"augment": "blur"}, "known is 'noise="),
+        ({"augment": "blur"}, "known are noise"),
     ],
 )
 def test_options_that_cannot_work_are_refused_at_once(options, message):
@@ -149,12 +149,9 @@ def test_a_clip_without_faces_has_an_empty_track():
     assert faces.track([[], [], []]) == [None, None, None]
 
 
-def test_a_weak_large_detection_is_not_plausible(monkeypatch):
+def test_a_weak_large_detection_is_not_plausible():
     found = [face(0, 0, 200, score=2.0), face(50, 50, 80, score=9.0), face(5, 5, 30, score=8.0)]
-    monkeypatch.setattr(faces, "haar_faces", lambda image, **options: found)
-    assert faces.haar_face(np.zeros((300, 300), np.uint8)) == (50, 50, 130, 130)
-    monkeypatch.setattr(faces, "haar_faces", lambda image, **options: [])
-    assert faces.haar_face(np.zeros((300, 300), np.uint8)) is None
+    assert faces.track([found]) == [found[1]]
 
 
 def test_mtcnn_is_given_all_frames_at_once_and_keeps_its_pyramid(monkeypatch):
@@ -216,9 +213,9 @@ def test_mtcnn_finds_five_faces_and_haar_four_in_the_group(pictures):
 @pytest.mark.realdata
 def test_both_detectors_find_the_one_face_of_a_portrait(pictures):
     portrait = pictures("single_face.jpg")
-    haar = faces.haar_face(portrait)
+    (haar,) = faces.track([faces.haar_faces(portrait)])
     (mtcnn,) = faces.mtcnn_faces([portrait])[0]
-    assert overlap(np.array(haar), np.array(mtcnn.box)) > 0.5
+    assert overlap(np.array(haar.box), np.array(mtcnn.box)) > 0.5
     assert mtcnn.points.shape == (5, 2)
 
 
