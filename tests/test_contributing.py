@@ -133,5 +133,5 @@ def test_a_list_that_was_forgotten_fails_a_test_that_names_the_remedy(file, proj
     walk = walk_throughs()["Add a paper"]
     del walk.edit[file]
     follow(walk, project)
-    with pytest.raises(AssertionError, match=rf"(?s){re.escape(file)}.*CONTRIBUTING|PAPERS"):
+    with pytest.raises(AssertionError, match=rf"(?s){re.escape(file)}.*CONTRIBUTING|registry.csv"):
         run(f"{sys.executable} -m pytest -q tests/test_registry.py", project)

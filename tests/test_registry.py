@@ -8,7 +8,7 @@ import yaml
 from emolib import paths, registry
 
 ADD = "add it (CONTRIBUTING.md, “Add a paper”)"
-LINE = "add a line to PAPERS in emolib/registry.py, or remove the file"
+LINE = "add a row to emolib/registry.csv, or remove the file"
 #: Where a paper's files lie.
 FILES = (
     "emolib/models/{key}.py",
@@ -45,7 +45,7 @@ def test_each_paper_names_the_class_of_its_model(key):
     file = paths.PROJECT / f"emolib/models/{key}.py"
     classes = [node.name for node in ast.parse(file.read_text()).body if hasattr(node, "bases")]
     model = registry.PAPERS[key].model
-    assert model in classes, f"emolib/registry.py names {model}, {file.name} has {classes}"
+    assert model in classes, f"emolib/registry.csv names {model}, {file.name} has {classes}"
 
 
 @pytest.mark.parametrize("folder", ["emolib/models", "data/claims", "notebooks"])
