@@ -406,19 +406,13 @@ def recovered(names: Sequence[str]) -> pd.DataFrame:
         apart = np.array([pair for pair in twin if fold[pair[0]] != fold[pair[1]]], int)
         leaking = np.isin(tested, apart)
         summary = result.summary["accuracy"]
-        rows.append(
-            {
-                "copies": len(twin),
-                "planted": apart.size,
-                "found": result.split.leaks["image"] - plain[1],
-                "test clips with a twin in training (%)": 100 * leaking.mean(),
-                "expected": 100 * np.where(leaking, 1.0, plain[0]).mean(),
-                "measured": 100 * summary.mean,
-                "low": 100 * summary.interval[0],
-                "high": 100 * summary.interval[1],
-            }
-        )
-    return pd.DataFrame(rows)
+        more = result.split.leaks["image"] - plain[1]
+        expected = np.where(leaking, 1.0, plain[0]).mean()
+        shares = (leaking.mean(), expected, summary.mean, *summary.interval)
+        rows.append((len(twin), apart.size, more, *(100 * share for share in shares)))
+    twins = "test clips with a twin in training (%)"
+    columns = ["copies", "planted", "found", twins, "expected", "measured", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 # --- the full runs -------------------------------------------------------------------------
@@ -548,13 +542,9 @@ def compare(first: str, second: str) -> dict[str, float | None]:
     _, _, right, _ = b.pooled()
     seen = (table["n_train"] + table["n_valid"]).mean()
     gain = table["accuracy_second"] - table["accuracy"]
+    counts = {"n_train": seen, "n_test": table["n_test"].mean()}
     outcome = evaluation.paired_comparison(
-        labels,
-        left,
-        right,
-        fold_differences=gain.tolist(),
-        n_train=seen,
-        n_test=table["n_test"].mean(),
+        labels, left, right, fold_differences=gain.tolist(), **counts
     )
     return {
         "only first right": outcome.only_first,

@@ -74,22 +74,15 @@ def orders(metric: str = "uar") -> pd.DataFrame:
         pairs = sorted(set(own) & set(runs[1.0]))
         values = np.array([own[pair].metrics[metric] for pair in pairs])
         gain = values - [runs[1.0][pair].metrics[metric] for pair in pairs]
-        row = {
-            "order": str(order),
-            "seeds": len(shared),
-            "folds": len({fold for _, fold in pairs}),
-            metric: values.mean(),
-            "difference": gain.mean(),
-            "better": "",
-            "p": np.nan,
-        }
+        better, p = "", np.nan
         if order != 1.0:
-            row["better"] = f"{int((gain > 0).sum())} of {len(pairs)}"
-            _, row["p"] = evaluation.corrected_t_test(
-                gain.tolist(), first["train"]["n"], first["test"]["n"]
-            )
-        rows.append(row)
-    table = pd.DataFrame(rows)
+            better = f"{int((gain > 0).sum())} of {len(pairs)}"
+            sizes = (first[part]["n"] for part in ("train", "test"))
+            _, p = evaluation.corrected_t_test(gain.tolist(), *sizes)
+        folds = len({fold for _, fold in pairs})
+        rows.append((str(order), len(shared), folds, values.mean(), gain.mean(), better, p))
+    columns = ["order", "seeds", "folds", metric, "difference", "better", "p"]
+    table = pd.DataFrame(rows, columns=columns)
     return table.assign(p_holm=evaluation.holm(table["p"]))
 
 
