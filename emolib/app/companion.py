@@ -198,10 +198,8 @@ def publish_all(*, seed: int = 0, fold: int = 0) -> list[Path]:
     from emolib.papers import engine, lu
 
     face, voice = PUBLISHED
-    asked = engine.paper("lu").FULL[voice]
-    dataset = lu.load(asked["corpus"], asked["modality"], "full", progress=False)
-    rows = dataset.rows(engine.splits.make(asked["split"], dataset.manifest), fold)["train"]
-    values = dataset.samples.inputs["audio"][rows].double()
+    dataset, split, _ = engine.prepared("lu", voice)
+    values = dataset.samples.inputs["audio"][dataset.rows(split, fold)["train"]].double()
     axes = dataset.standardise["audio"]
     mean, sd = values.mean(axes).tolist(), values.std(axes, correction=0).tolist()
     inputs = {

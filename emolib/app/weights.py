@@ -135,14 +135,11 @@ def publish(
     source = corpora.SOURCES[result.corpus]
     run = next(run for run in result.runs if (run.seed, run.fold) == (seed, fold))
     trained_on = sorted(run.counts["train"]["by_actor"])
+    told = ("title", "experiment", "corpus", "modality", "classes")
     card = {
         "name": f"{key}-{FILES[result.modality]}",
         "paper": key,
-        "title": result.title,
-        "experiment": experiment,
-        "corpus": result.corpus,
-        "modality": result.modality,
-        "classes": result.classes,
+        **{name: getattr(result, name) for name in told},
         "options": result.model.options,
         "parameters": result.model.parameters,
         "input": _input(result.modality),

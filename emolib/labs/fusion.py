@@ -294,16 +294,10 @@ def by_group(labels: np.ndarray, answers: np.ndarray, classes: Sequence[str]) ->
         hits = np.diag(confusion)[inside]
         either = confusion[inside].sum(1) + confusion[:, inside].sum(0)
         block = confusion[np.ix_(inside, inside)].sum()
-        rows.append(
-            {
-                "axis": axis,
-                "group": name,
-                "classes": int(inside.sum()),
-                "mean F1": float(np.mean(2 * hits / np.maximum(either, 1))),
-                "group F1": float(2 * block / max(either.sum(), 1)),
-            }
-        )
-    return pd.DataFrame(rows)
+        mean = float(np.mean(2 * hits / np.maximum(either, 1)))
+        together = float(2 * block / max(either.sum(), 1))
+        rows.append((axis, name, int(inside.sum()), mean, together))
+    return pd.DataFrame(rows, columns=["axis", "group", "classes", "mean F1", "group F1"])
 
 
 # --- which mean, when one modality goes bad ------------------------------------------------
@@ -569,23 +563,16 @@ def _omissions(
         limited[:, emotion] = 0
         right = answers == truth
         with_all = limited.argmax(1) == truth
-        compared = evaluation.mcnemar(
+        p = evaluation.mcnemar(
             int((with_all & ~right & rest).sum()), int((right & ~with_all & rest).sum())
         )
-        rows.append(
-            {
-                "omitted": names[emotion],
-                "clips": int((~rest).sum()),
-                "as trained": float((right & rest).mean() - everything),
-                "others": float(right[rest].mean()),
-                "others, all trained": float(with_all[rest].mean()),
-                "change": float(right[rest].mean() - with_all[rest].mean()),
-                "p": compared,
-            }
-        )
-    table = pd.DataFrame(rows)
-    table["p_holm"] = evaluation.holm(table["p"])
-    return table
+        lost = (right & rest).mean() - everything
+        shares = (lost, right[rest].mean(), with_all[rest].mean())
+        rows.append((names[emotion], int((~rest).sum()), *map(float, shares), p))
+    columns = ["omitted", "clips", "as trained", "others", "others, all trained", "p"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(5, "change", table["others"] - table["others, all trained"])
+    return table.assign(p_holm=evaluation.holm(table["p"]))
 
 
 def voices_without(prefix: str = "audio-without", reference: str = "audio-actor") -> pd.DataFrame:

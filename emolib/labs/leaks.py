@@ -21,7 +21,13 @@ from emolib.features.audio import MelSpectrogram
 from emolib.labs.learners import LEARNERS, Plain
 from emolib.papers import ding, engine
 from emolib.papers.dataset import Dataset, as_stored
-from emolib.papers.experiment import LEAKING, Experiment, ExperimentError, choose, command
+from emolib.papers.experiment import (
+    Experiment,
+    ExperimentError,
+    choose,
+    command,
+    experiments_beside,
+)
 from emolib.papers.streams import classes, resized
 from emolib.training import Samples, TrainingRecipe
 
@@ -400,19 +406,13 @@ def recovered(names: Sequence[str]) -> pd.DataFrame:
         apart = np.array([pair for pair in twin if fold[pair[0]] != fold[pair[1]]], int)
         leaking = np.isin(tested, apart)
         summary = result.summary["accuracy"]
-        rows.append(
-            {
-                "copies": len(twin),
-                "planted": apart.size,
-                "found": result.split.leaks["image"] - plain[1],
-                "test clips with a twin in training (%)": 100 * leaking.mean(),
-                "expected": 100 * np.where(leaking, 1.0, plain[0]).mean(),
-                "measured": 100 * summary.mean,
-                "low": 100 * summary.interval[0],
-                "high": 100 * summary.interval[1],
-            }
-        )
-    return pd.DataFrame(rows)
+        more = result.split.leaks["image"] - plain[1]
+        expected = np.where(leaking, 1.0, plain[0]).mean()
+        shares = (leaking.mean(), expected, summary.mean, *summary.interval)
+        rows.append((len(twin), apart.size, more, *(100 * share for share in shares)))
+    twins = "test clips with a twin in training (%)"
+    columns = ["copies", "planted", "found", twins, "expected", "measured", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 # --- the full runs -------------------------------------------------------------------------
@@ -444,101 +444,14 @@ def learner(experiment: Experiment, mode: str, device: str) -> engine.Learner:
     return Plain(name, experiment.modality, **options)
 
 
-RUNGS = ("segment", "clip", "actor")
 DOSES = (0, 1, 2, 4, 8, 15, 29)
 TWINS = (0, 5, 10, 20, 40)  # per cent of the clips that show a planted copy
 
-
-def _rungs(
-    name: str, experiment: Experiment, kinds: Sequence[str] = RUNGS
-) -> dict[str, Experiment]:
-    """Return an experiment under splits of several kinds, each leak named."""
-    leaks = {kind: kind if kind in LEAKING else None for kind in kinds}
-    return {
-        f"{name}-{kind}": replace(experiment, split=kind, allow_leak=leak)
-        for kind, leak in leaks.items()
-    }
-
-
-_BOTH = Experiment("ravdess", "both", seeds=(0,))
-_SIXTHS = replace(_BOTH, data={"segments": 6})
-_OWN = replace(_BOTH, data={"normalise": "speaker"}, note="each speaker standardised alone")
-_FACES = Experiment("ckplus", "video", seeds=(0,), data={"inputs": "faces"})
-_ACROSS = replace(_FACES, corpus="ckplus+fer2013", split="corpus")
-
-_KNOWN_OR_NEW = RUNGS[1:]  # the actors
-_NUMBERS = {
-    **_rungs("audio", replace(_BOTH, modality="audio"), _KNOWN_OR_NEW),
-    **_rungs("video", replace(_BOTH, modality="video"), _KNOWN_OR_NEW),
-    **_rungs("early", replace(_BOTH, options={"fusion": "early"}), _KNOWN_OR_NEW),
-}
-_MEANS = {
-    **_rungs("arithmetic", replace(_BOTH, options={"fusion": "arithmetic"}), _KNOWN_OR_NEW),
-    **_rungs("geometric", replace(_BOTH, options={"fusion": "geometric"}), _KNOWN_OR_NEW),
-}
-#: What is dealt by segment too.
-_SEGMENTS = {
-    **_rungs("segments", replace(_SIXTHS, modality="audio", note="six samples a clip")),
-    **_rungs("pixels", replace(_FACES, note="pixels").changed(data={"size": 48})),
-    **_rungs(
-        "early", replace(_SIXTHS, note="six samples share the action units of a clip"), RUNGS[:1]
-    ),
-}
-#: The emotions that CK+ and FER2013 share: other people, the other corpus, and back.
-_SHARED = {
-    "shared-actor": _FACES.changed(data={"shared": True}, note="the six emotions of FER2013"),
-    "shared-corpus": replace(_ACROSS, split_options={"test": "fer2013"}, note="tested on FER2013"),
-    "shared-corpus-back": replace(_ACROSS, split_options={"test": "ckplus"}, note="tested on CK+"),
-}
-_SHARED_PIXELS = {name: one.changed(data={"size": 48}) for name, one in _SHARED.items()}
-_OWN_SCALE = {
-    "audio-actor-speaker": replace(_OWN, modality="audio"),
-    "video-actor-speaker": replace(_OWN, modality="video"),
-    "early-actor-speaker": _OWN,
-}
-_TWINS = {
-    f"twins-{percent:02}": Experiment(
-        "paired",
-        "video",
-        seeds=(0,),
-        data={"inputs": "twins", "share": percent / 100},
-        allow_leak="image" if percent else None,
-        note=f"{percent} % planted twins",
-    )
-    for percent in TWINS
-}
-_DOSES = {
-    f"dose-{dose:02}": replace(
-        _BOTH,
-        split="clip" if dose else "actor",
-        split_options={"dose": dose},
-        allow_leak="clip" if dose else None,
-        note=f"{dose} clips of each tester",
-    )
-    for dose in DOSES
-}
-_VOICES = Experiment("ravdess", "audio", data={"inputs": "voices"}, note="20 epochs")
-
-
-def _learnt(learner: str, tasks: Mapping[str, Experiment], **fields: Any) -> dict[str, Experiment]:
-    """Return what one learner is asked."""
-    return {
-        f"{learner}-{name}": task.changed(options={"learner": learner}, **fields)
-        for name, task in tasks.items()
-    }
-
-
 #: One cycle of a higher rate instead of the papers' hundreds of epochs: 66 runs on some hundred
 #: faces, and 33 on 1,440 voices, have to end within minutes on one core.
-_DING = TrainingRecipe(lr=4e-3, eps=1e-7, batch_size=32, max_epochs=30, scheduler="onecycle")
-_LU = TrainingRecipe(lr=2e-3, batch_size=64, max_epochs=20, scheduler="onecycle")
-FULL: dict[str, Experiment] = {
-    **_learnt("neighbour", _SEGMENTS | _NUMBERS | _SHARED_PIXELS | _TWINS),
-    **_learnt("svm", _SEGMENTS | _NUMBERS | _MEANS | _SHARED_PIXELS | _OWN_SCALE | _DOSES),
-    **_learnt("mlp", _NUMBERS | _MEANS, seeds=(0, 1, 2)),
-    **_learnt("ding", _rungs("faces", _FACES) | _SHARED, seeds=(0, 1, 2), recipe=_DING),
-    **_learnt("lu", _rungs("audio", _VOICES, _KNOWN_OR_NEW), recipe=_LU),
-}
+DING = TrainingRecipe(lr=4e-3, eps=1e-7, batch_size=32, max_epochs=30, scheduler="onecycle")
+LU = TrainingRecipe(lr=2e-3, batch_size=64, max_epochs=20, scheduler="onecycle")
+FULL: dict[str, Experiment] = experiments_beside(__file__, DING=DING, LU=LU)
 
 
 # --- reading them --------------------------------------------------------------------------
@@ -629,13 +542,9 @@ def compare(first: str, second: str) -> dict[str, float | None]:
     _, _, right, _ = b.pooled()
     seen = (table["n_train"] + table["n_valid"]).mean()
     gain = table["accuracy_second"] - table["accuracy"]
+    counts = {"n_train": seen, "n_test": table["n_test"].mean()}
     outcome = evaluation.paired_comparison(
-        labels,
-        left,
-        right,
-        fold_differences=gain.tolist(),
-        n_train=seen,
-        n_test=table["n_test"].mean(),
+        labels, left, right, fold_differences=gain.tolist(), **counts
     )
     return {
         "only first right": outcome.only_first,

@@ -74,22 +74,15 @@ def orders(metric: str = "uar") -> pd.DataFrame:
         pairs = sorted(set(own) & set(runs[1.0]))
         values = np.array([own[pair].metrics[metric] for pair in pairs])
         gain = values - [runs[1.0][pair].metrics[metric] for pair in pairs]
-        row = {
-            "order": str(order),
-            "seeds": len(shared),
-            "folds": len({fold for _, fold in pairs}),
-            metric: values.mean(),
-            "difference": gain.mean(),
-            "better": "",
-            "p": np.nan,
-        }
+        better, p = "", np.nan
         if order != 1.0:
-            row["better"] = f"{int((gain > 0).sum())} of {len(pairs)}"
-            _, row["p"] = evaluation.corrected_t_test(
-                gain.tolist(), first["train"]["n"], first["test"]["n"]
-            )
-        rows.append(row)
-    table = pd.DataFrame(rows)
+            better = f"{int((gain > 0).sum())} of {len(pairs)}"
+            sizes = (first[part]["n"] for part in ("train", "test"))
+            _, p = evaluation.corrected_t_test(gain.tolist(), *sizes)
+        folds = len({fold for _, fold in pairs})
+        rows.append((str(order), len(shared), folds, values.mean(), gain.mean(), better, p))
+    columns = ["order", "seeds", "folds", metric, "difference", "better", "p"]
+    table = pd.DataFrame(rows, columns=columns)
     return table.assign(p_holm=evaluation.holm(table["p"]))
 
 
@@ -192,18 +185,11 @@ def look_alikes(
         tested = evaluation.paired_comparison(
             labels[shown], left_out[:, shown].mean(0), left_in[:, shown].mean(0)
         )
-        table.append(
-            {
-                "test pictures": name,
-                "pictures": int(shown.sum()),
-                "seeds": len(seeds),
-                "left out": accuracy[0],
-                "left in": accuracy[1],
-                "difference": accuracy[1] - accuracy[0],
-                "p": tested.mcnemar_p,
-            }
-        )
-    return pd.DataFrame(table)
+        table.append((name, int(shown.sum()), len(seeds), *accuracy, tested.mcnemar_p))
+    columns = ["test pictures", "pictures", "seeds", "left out", "left in", "p"]
+    compared = pd.DataFrame(table, columns=columns)
+    compared.insert(5, "difference", compared["left in"] - compared["left out"])
+    return compared
 
 
 def remembering(names: Iterable[str] = LOOKERS) -> pd.DataFrame:
@@ -238,17 +224,10 @@ def remembering(names: Iterable[str] = LOOKERS) -> pd.DataFrame:
             ]
         )  # (seeds, pictures)
         for kind, shown in (("with a look-alike", known), ("without", ~known)):
-            table.append(
-                {
-                    "experiment": name,
-                    "epochs": result.recipe["max_epochs"],
-                    "seeds": len(result.seeds),
-                    "validation pictures": kind,
-                    "pictures": int(shown.sum()),
-                    "accuracy": float(right[:, shown].mean()),
-                }
-            )
-    return pd.DataFrame(table)
+            asked = (name, result.recipe["max_epochs"], len(result.seeds), kind)
+            table.append((*asked, int(shown.sum()), float(right[:, shown].mean())))
+    columns = ["experiment", "epochs", "seeds", "validation pictures", "pictures", "accuracy"]
+    return pd.DataFrame(table, columns=columns)
 
 
 def _answers(result: results.Result, seeds: Sequence[int], ids: np.ndarray) -> np.ndarray:
@@ -389,20 +368,15 @@ def _judged(
             judged = evaluation.evaluate(
                 labels, mean[:, :count].mean(axis=1), dataset.classes, actors=actors
             )
+            names = " ".join(map(str, seeds))
             rows.append(
-                {
-                    "experiment": result.experiment,
-                    "networks": len(seeds),
-                    "seeds": " ".join(map(str, seeds)),
-                    "parameters": len(seeds) * result.model.parameters,
-                    "versions": count,
-                    "uar": judged.uar,
-                    "low": judged.uar_interval[0],
-                    "high": judged.uar_interval[1],
-                    "accuracy": judged.accuracy,
-                }
+                (len(seeds), names, count, judged.uar, *judged.uar_interval, judged.accuracy)
             )
-    return pd.DataFrame(rows)
+    columns = ["networks", "seeds", "versions", "uar", "low", "high", "accuracy"]
+    table = pd.DataFrame(rows, columns=columns)
+    table.insert(0, "experiment", result.experiment)
+    table.insert(3, "parameters", table["networks"] * result.model.parameters)
+    return table
 
 
 # --- Ishtiaq: what the heavy design costs -----------------------------------------------------
@@ -445,6 +419,9 @@ def light_and_heavy(batch: int = BATCH, runs: int = 5) -> pd.DataFrame:
 # --- Lu: torch and onnxruntime -----------------------------------------------------------------
 
 
+TIMES = ("median_ms", "fastest_ms", "processor_ms")
+
+
 def face_times(threads: Sequence[int] = (1, 2), *, runs: int = 10) -> pd.DataFrame:
     """Measure the facial network on one clip of the paper, 15 frames of 224×224, two ways.
 
@@ -466,19 +443,11 @@ def face_times(threads: Sequence[int] = (1, 2), *, runs: int = 10) -> pd.DataFra
             eager = devices.latency(model, clip, runs=runs, threads=n)
             exported = export.latency(file, clip, runs=runs, threads=n)
             for runtime, measured in (("torch", eager), ("onnxruntime", exported)):
-                rows.append(
-                    {
-                        "threads": n,
-                        "runtime": runtime,
-                        "median_ms": measured.median_ms,
-                        "fastest_ms": measured.fastest_ms,
-                        "processor_ms": measured.processor_ms,
-                        "times as fast": eager.processor_ms / measured.processor_ms,
-                        "largest difference": difference if runtime == "onnxruntime" else 0.0,
-                        "processor": results.device_name("cpu"),
-                    }
-                )
-    return pd.DataFrame(rows)
+                times = [getattr(measured, name) for name in TIMES]
+                faster = eager.processor_ms / measured.processor_ms
+                rows.append((n, runtime, *times, faster, 0.0 if measured is eager else difference))
+    columns = ["threads", "runtime", *TIMES, "times as fast", "largest difference"]
+    return pd.DataFrame(rows, columns=columns).assign(processor=results.device_name("cpu"))
 
 
 # --- the tables of the book --------------------------------------------------------------------

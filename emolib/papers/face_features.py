@@ -144,11 +144,7 @@ def _train(
         **options,
     )
     best = fitted.history.iloc[fitted.best_epoch - 1]
+    weights = {name: values.cpu() for name, values in fitted.model.state_dict().items()}
+    accuracy = round(float(best["valid_accuracy"]), 4)
     with paths.atomic(file) as temporary:
-        torch.save(
-            {
-                "weights": {k: v.cpu() for k, v in fitted.model.state_dict().items()},
-                "valid_accuracy": round(float(best["valid_accuracy"]), 4),
-            },
-            temporary,
-        )
+        torch.save({"weights": weights, "valid_accuracy": accuracy}, temporary)

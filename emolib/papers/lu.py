@@ -88,11 +88,9 @@ def declare(
                 streams.altered(partial(mfcc_recipe, steps=steps), altered),
                 form=partial(as_sequence, steps=steps),
                 standardise=(0, 1, 3),
-                describe=lambda about: {
-                    "mfcc": N_MFCC,
-                    "steps": steps or 1,
-                    "digests": about["versions"],
-                },
+                describe=lambda about: (
+                    {"mfcc": N_MFCC, "steps": steps or 1, "digests": about["versions"]}
+                ),
             ),
             "video": Stream(
                 {"original": face_recipe(frames, size, detector)},

@@ -17,6 +17,7 @@ paper leaves open is an option of `declare`, or of `TrainingRecipe`:
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -124,6 +125,7 @@ def declare(
     if not 0 < share <= 1:
         raise ExperimentError(f"share={share} must lie above 0 and not above 1")
     altered = ALTERED_SOUND if WAVEFORM in augmentation and request.mode == "full" else ()
+    which: dict[str, Any] = {"share": share, "without_twins": without_twins}
     return Declaration(
         streams={
             "audio": Stream(
@@ -135,13 +137,8 @@ def declare(
         augment=augment.augmenter(
             [one for name, one in AUGMENTATIONS.items() if name in augmentation]
         ),
-        options={
-            "share": share,
-            "without_twins": without_twins,
-            "augmentation": list(augmentation),
-            "level": level,
-        },
-        select=partial(_thinned, request=request, share=share, without_twins=without_twins),
+        options=which | {"augmentation": list(augmentation), "level": level},
+        select=partial(_thinned, request=request, **which),
     )
 
 

@@ -97,9 +97,7 @@ def declare(
     return Declaration(
         streams={
             "audio": Stream(
-                {"original": sound},
-                standardise=(0, 2),
-                describe=partial(_named, recipe=sound),
+                {"original": sound}, standardise=(0, 2), describe=partial(_named, recipe=sound)
             ),
             "video": video,
         },
