@@ -366,19 +366,12 @@ def paired_comparison(
             "have predicted the same samples"
         )
     a, b = first == labels, second == labels
-    t, t_p = None, None
+    t: tuple[float | None, float | None] = (None, None)
     if len(fold_differences) > 1:
-        t, t_p = corrected_t_test(fold_differences, n_train, n_test)
-    only_first, only_second = int((a & ~b).sum()), int((b & ~a).sum())
-    return Comparison(
-        n=len(labels),
-        only_first=only_first,
-        only_second=only_second,
-        difference=float(b.mean() - a.mean()),
-        mcnemar_p=mcnemar(only_first, only_second),
-        t=t,
-        t_p=t_p,
-    )
+        t = corrected_t_test(fold_differences, n_train, n_test)
+    discordant = int((a & ~b).sum()), int((b & ~a).sum())
+    difference = float(b.mean() - a.mean())
+    return Comparison(len(labels), *discordant, difference, mcnemar(*discordant), *t)
 
 
 def holm(pvalues: Sequence[float]) -> np.ndarray:

@@ -347,16 +347,13 @@ class _Schedule:
     def __init__(self, optimizer: Optimizer, recipe: TrainingRecipe, steps: int):
         self.name = recipe.scheduler
         kinds = torch.optim.lr_scheduler
+        total = recipe.max_epochs * steps
         choices: dict[str | None, tuple[Any, dict[str, Any]]] = {
-            None: (None, {}),
             "cosine": (kinds.CosineAnnealingLR, {"T_max": recipe.max_epochs}),
             "plateau": (kinds.ReduceLROnPlateau, {}),
-            "onecycle": (
-                kinds.OneCycleLR,
-                {"max_lr": recipe.lr, "epochs": recipe.max_epochs, "steps_per_epoch": steps},
-            ),
+            "onecycle": (kinds.OneCycleLR, {"max_lr": recipe.lr, "total_steps": total}),
         }
-        kind, own = choices[self.name]
+        kind, own = choices.get(self.name, (None, {}))
         options = own | dict(recipe.scheduler_options)
         self.scheduler: Any = kind(optimizer, **options) if kind else None
 
@@ -676,28 +673,24 @@ def predict(
 def _random_states(generators: tuple[torch.Generator, ...]) -> dict[str, Any]:
     """Return every random state as tensors and plain numbers (loadable with weights_only)."""
     numpy_state: Any = np.random.get_state()  # noqa: NPY002
-    name, keys, position, has_gauss, cached = numpy_state
-    states = {
+    name, keys, *rest = numpy_state
+    return {
         "python": random.getstate(),
-        "numpy": (name, keys.tolist(), position, has_gauss, cached),
+        "numpy": (name, keys.tolist(), *rest),
         "torch": torch.get_rng_state(),
         "generators": [generator.get_state() for generator in generators],
+        "cuda": torch.cuda.get_rng_state_all(),  # empty without a GPU
     }
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state_all()
-    return states
 
 
 def _set_random_states(states: Mapping[str, Any], generators: tuple[torch.Generator, ...]) -> None:
-    version, numbers, gauss = states["python"]
-    random.setstate((version, tuple(numbers), gauss))
-    name, keys, position, has_gauss, cached = states["numpy"]
-    np.random.set_state((name, np.array(keys, np.uint32), position, has_gauss, cached))  # noqa: NPY002
+    random.setstate(states["python"])
+    np.random.set_state(states["numpy"])  # noqa: NPY002
     torch.set_rng_state(states["torch"])
     for generator, saved in zip(generators, states["generators"], strict=True):
         generator.set_state(saved)
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(states["cuda"])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(states.get("cuda", ()))
 
 
 class _Keeper:

@@ -419,11 +419,8 @@ class FrftMfcc(Mfcc):
         frames = self.windowed_frames(samples)
         order = self.order if self.order is not None else best_order(frames, self.orders)
         spectrum = dfrft(frames, order) * np.sqrt(np.float32(self.n_fft))  # the DFT's own scale
-        power = (
-            folded_power(spectrum)
-            if self.folded
-            else np.abs(spectrum[:, : self.n_fft // 2 + 1]) ** 2
-        )
+        half = spectrum[:, : self.n_fft // 2 + 1]
+        power = folded_power(spectrum) if self.folded else np.abs(half) ** 2
         return _mel_filters(rate, self.n_fft, self.n_mels) @ power.T
 
     def coefficients(self, samples: np.ndarray, rate: int) -> np.ndarray:

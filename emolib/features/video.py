@@ -217,20 +217,27 @@ def _allowed_threads() -> int:
     return int(first) if first.strip().isdigit() else 0
 
 
-def _untimed(container, stream) -> bool:
-    """Tell whether a container stores no presentation times although frames are reordered."""
-    return container.format.name in ("avi", "h264", "hevc") and stream.codec_context.has_b_frames
-
-
 def _list_packets(path, container, stream) -> _Packets:
     """List the time stamps of all frames by reading the packets without decoding them."""
+    packets = _timed_packets(container, stream) or _count_frames(container, stream)
+    if not packets.frames:
+        raise FeatureProblem("the video stream has no frames", BROKEN, path)
+    declared = float((stream.duration or 0) * (stream.time_base or 0))
+    # Sound may outlast the picture, and rates are rounded: only a large gap is a cut.
+    refuse_truncated(path, packets.duration_s, declared or (container.duration or 0) / 1e6)
+    return packets
+
+
+def _timed_packets(container, stream) -> _Packets | None:
+    """Return the packets by their time stamps, or None where a packet of the stream has none."""
+    # These containers store no presentation times although frames are reordered.
+    if container.format.name in ("avi", "h264", "hevc") and stream.codec_context.has_b_frames:
+        return None
     stamps, keyframes, end = [], [], 0
     step = round(1 / (stream.average_rate or 25) / stream.time_base)
-    if _untimed(container, stream):
-        return _count_frames(path, container, stream)
     for packet in container.demux(stream):
         if packet.size and packet.pts is None:
-            return _count_frames(path, container, stream)
+            return None
         if packet.is_keyframe and packet.size:
             keyframes.append(packet.pts)
         # Packets before an edit list's start are decoded but never shown.
@@ -238,29 +245,15 @@ def _list_packets(path, container, stream) -> _Packets:
             continue
         stamps.append(packet.pts)
         end = max(end, packet.pts + (packet.duration or step))
-    if not stamps or not keyframes:
-        raise FeatureProblem("the video stream has no frames", BROKEN, path)
-    packets = _Packets(sorted(set(stamps)), sorted(keyframes), end, float(stream.time_base))
-    _check_complete(path, container, stream, packets)
-    return packets
+    shown = sorted(set(stamps)) if keyframes else []
+    return _Packets(shown, sorted(keyframes), end, float(stream.time_base))
 
 
-def _count_frames(path, container, stream) -> _Packets:
+def _count_frames(container, stream) -> _Packets:
     """Count the frames by decoding them; only their order tells their time."""
     container.seek(0)
     n = sum(1 for _ in container.decode(stream))
-    if n == 0:
-        raise FeatureProblem("the video stream has no frames", BROKEN, path)
-    packets = _Packets(range(n), (), n, 1 / float(stream.average_rate or 25))
-    _check_complete(path, container, stream, packets)
-    return packets
-
-
-def _check_complete(path, container, stream, packets: _Packets) -> None:
-    """Refuse a file that holds clearly less than its header declares."""
-    declared = float((stream.duration or 0) * (stream.time_base or 0))
-    # Sound may outlast the picture, and rates are rounded: only a large gap is a cut.
-    refuse_truncated(path, packets.duration_s, declared or (container.duration or 0) / 1e6)
+    return _Packets(range(n), (), n, 1 / float(stream.average_rate or 25))
 
 
 def _decode_wanted(

@@ -5,6 +5,9 @@ sixth, averaged over time. Section III of the paper, top to bottom; the numbers 
 layers of its Fig. 3.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -14,45 +17,37 @@ IMAGE = 64  # pixels on a side (Section III-A)
 _P: dict[str, int | str] = {"valid": 0, "same": "same"}  # P of eq. 6
 
 
-def spatial_network(kernel: int, padding: str, dropout: float) -> nn.Sequential:
-    """Return III-A, spatial modelling: a face ``(B, 1, 64, 64)`` → Z_spatial ``(B, 2304)``.
+def branch(
+    convolution: type[nn.Module],
+    pooling: type[nn.Module],
+    channels: Sequence[int],
+    kernel: int,
+    padding: str,
+    dropout: float,
+) -> nn.Sequential:
+    """Return III-A, spatial modelling, or III-B, temporal features, flattened to ``(B, width)``.
 
     Each convolution is paired with a ReLU (eq. 5) and halved by max pooling (eq. 6, whose
-    quotient has to be rounded down).
+    quotient has to be rounded down). The 1D kernel slides over the cepstral index: the MFCC were
+    averaged over time before, so no time is left to convolve over.
+
+    =====================  =======================  ========================
+    layer                  III-A: face              III-B: MFCC
+    =====================  =======================  ========================
+    input                  #1: (B, 1, 64, 64)       #9: (B, 1, 40)
+    convolution            #2: (B, 16, 62, 62)      #10: (B, 16, 36)
+    pooling                #3: (B, 16, 31, 31)      #11: (B, 16, 18)
+    convolution            #4: (B, 32, 29, 29)      #12: (B, 32, 14)
+    pooling                #5: (B, 32, 14, 14)      #13: (B, 32, 7)
+    convolution            #6: (B, 64, 12, 12)
+    pooling                #7: (B, 64, 6, 6)
+    dropout, flattening    #8: Z_spatial (B, 2304)  #14: Z_temporal (B, 224)
+    =====================  =======================  ========================
     """
-    pad = _P[padding]
-    return nn.Sequential(  # (B, 1, 64, 64)                                        #1
-        nn.Conv2d(1, 16, kernel, padding=pad),  # (B, 16, 62, 62)                  #2
-        nn.ReLU(),
-        nn.MaxPool2d(2),  # (B, 16, 31, 31)                                        #3
-        nn.Conv2d(16, 32, kernel, padding=pad),  # (B, 32, 29, 29)                 #4
-        nn.ReLU(),
-        nn.MaxPool2d(2),  # (B, 32, 14, 14)                                        #5
-        nn.Conv2d(32, 64, kernel, padding=pad),  # (B, 64, 12, 12)                 #6
-        nn.ReLU(),
-        nn.MaxPool2d(2),  # (B, 64, 6, 6)                                          #7
-        nn.Dropout(dropout),  # Fig. 3: before layer #8
-        nn.Flatten(),  # (B, 2304)                                                 #8
-    )
-
-
-def temporal_network(kernel: int, padding: str, dropout: float) -> nn.Sequential:
-    """Return III-B, temporal features: MFCC ``(B, 1, 40)`` → Z_temporal ``(B, 224)``.
-
-    The 1D kernel slides over the cepstral index: the MFCC were averaged over time before, so no
-    time is left to convolve over.
-    """
-    pad = _P[padding]
-    return nn.Sequential(  # (B, 1, 40)                                            #9
-        nn.Conv1d(1, 16, kernel, padding=pad),  # (B, 16, 36)                      #10
-        nn.ReLU(),
-        nn.MaxPool1d(2),  # (B, 16, 18)                                            #11
-        nn.Conv1d(16, 32, kernel, padding=pad),  # (B, 32, 14)                     #12
-        nn.ReLU(),
-        nn.MaxPool1d(2),  # (B, 32, 7)                                             #13
-        nn.Dropout(dropout),  # Fig. 3: before layer #14
-        nn.Flatten(),  # (B, 224)                                                  #14
-    )
+    layers: list[nn.Module] = []
+    for c_in, c_out in pairwise((1, *channels)):
+        layers += [convolution(c_in, c_out, kernel, padding=_P[padding]), nn.ReLU(), pooling(2)]
+    return nn.Sequential(*layers, nn.Dropout(dropout), nn.Flatten())
 
 
 class Ding(nn.Module):
@@ -100,10 +95,12 @@ class Ding(nn.Module):
         self.n_mfcc = n_mfcc
         width = 0  # of Z_concat
         if modality in ("video", "both"):
-            self.spatial = spatial_network(video_kernel, padding, dropout)
+            own = (video_kernel, padding, dropout)
+            self.spatial = branch(nn.Conv2d, nn.MaxPool2d, (16, 32, 64), *own)
             width += 64 * _side_after(IMAGE, video_kernel, padding, 3, "video_kernel") ** 2
         if modality in ("audio", "both"):
-            self.temporal = temporal_network(audio_kernel, padding, dropout)
+            own = (audio_kernel, padding, dropout)
+            self.temporal = branch(nn.Conv1d, nn.MaxPool1d, (16, 32), *own)
             width += 32 * _side_after(n_mfcc, audio_kernel, padding, 2, "audio_kernel")
         # III-C, interplay.
         self.fusion = nn.Sequential(  # (B, 2528)                                      #15

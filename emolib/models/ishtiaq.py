@@ -10,6 +10,7 @@ shows: standard convolutions with max pooling, LSTM and a deeper transformer, of
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,22 +42,7 @@ FRAMES, IMAGE = 6, 64
 # --- words ----------------------------------------------------------------------------------------
 
 # Every sentence that actors of RAVDESS (first two) and CREMA-D say.
-SENTENCES = (
-    "Kids are talking by the door",
-    "Dogs are sitting by the door",
-    "It's eleven o'clock",
-    "That is exactly what happened",
-    "I'm on my way to the meeting",
-    "I wonder what this is about",
-    "The airplane is almost full",
-    "Maybe tomorrow it will be cold",
-    "I would like a new alarm clock",
-    "I think I have a doctor's appointment",
-    "Don't forget a jacket",
-    "I think I've seen this before",
-    "The surface is slick",
-    "We'll stop in a couple of minutes",
-)
+SENTENCES = tuple(Path(__file__).with_name("sentences.txt").read_text("utf-8").splitlines())
 PAD, UNKNOWN = 0, 1
 
 

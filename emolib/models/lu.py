@@ -9,6 +9,8 @@ decision-level fusion of both.
 import inspect
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -28,20 +30,10 @@ from emolib.models.layers import (
 
 FRAMES, IMAGE = 15, 224  # Section III-A.1
 
-# Table I, one row per G-bneck: kernel, expansion, attention marked, stride, output channels.
-TABLE_I = (
-    (3, 16, True, 2, 16),  # 56²
-    (3, 72, False, 2, 24),  # 28²
-    (3, 88, False, 1, 24),
-    (3, 96, True, 2, 40),  # 14²
-    (5, 240, True, 1, 40),
-    (5, 240, True, 1, 40),
-    (5, 120, True, 1, 48),
-    (5, 144, True, 1, 48),
-    (5, 288, True, 2, 96),  # 7²
-    (3, 576, True, 1, 96),
-    (3, 576, True, 1, 96),
-)
+# Table I, one row per G-bneck: kernel, expansion, attention marked, stride, output channels. The
+# maps behind the rows of stride 2 have 56², 28², 14² and 7² pixels.
+_, *_ROWS = Path(__file__).with_name("lu_table_1.csv").read_text().splitlines()
+TABLE_I = tuple(tuple(map(int, row.split(","))) for row in _ROWS)
 STEM, HEAD = 16, 576  # channels of Table I's first and last row
 
 # The facial networks of the ablation in Tables VII and VIII; F4 is the paper's choice.
@@ -189,13 +181,10 @@ class GhostBottleneck(nn.Module):
             middle.insert(len(middle) if attend_first else 0, shrink)
         self.middle = nn.Sequential(*middle)
         self.project = GhostModule(expansion, c_out, cheap_kernel=cheap_kernel, relu=False)
-        self.shortcut = (
-            nn.Identity()
-            if c_in == c_out and stride == 1
-            else nn.Sequential(
-                *conv_bn(c_in, c_in, kernel, stride, groups=c_in), *conv_bn(c_in, c_out, 1)
-            )
-        )
+        self.shortcut: nn.Module = nn.Identity()
+        if c_in != c_out or stride > 1:
+            spatial = conv_bn(c_in, c_in, kernel, stride, groups=c_in)
+            self.shortcut = nn.Sequential(*spatial, *conv_bn(c_in, c_out, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(B, c_out, H/stride, W/stride)`` for ``(B, c_in, H, W)``."""
@@ -358,23 +347,17 @@ class FaceNetwork(nn.Module):
             "alpha", "beta" and "frame" (see `FrameAttention.weights`), each ``(B, F)``.
         """
         triplet: list[dict[str, Tensor]] = []
+        clips = video.shape[:2]
 
         def record(module: TripletAttention, inputs: tuple[Tensor]) -> None:
-            gates = module.maps(inputs[0])  # each (B·F, 1, ·, ·)
-            triplet.append(
-                {
-                    name: gate.squeeze(1).unflatten(0, video.shape[:2])
-                    for name, gate in gates.items()
-                }
-            )
+            gates = module.maps(inputs[0]).items()  # each (B·F, 1, ·, ·)
+            triplet.append({name: gate.squeeze(1).unflatten(0, clips) for name, gate in gates})
 
-        modules = [m for m in self.modules() if isinstance(m, TripletAttention)]
-        hooks = [module.register_forward_pre_hook(record) for module in modules]
-        try:
+        with ExitStack() as hooks:
+            for module in self.modules():
+                if isinstance(module, TripletAttention):
+                    hooks.enter_context(module.register_forward_pre_hook(record))
             frames = self.forward_features(video)
-        finally:
-            for hook in hooks:
-                hook.remove()
         weights = {} if self.temporal is None else self.temporal.weights(frames)
         return {"triplet": triplet, **weights}
 

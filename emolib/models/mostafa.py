@@ -194,6 +194,9 @@ def residual_cnn(
     choose("activation", activation, tuple(ACTIVATIONS))
     channels = STAGES[block][0] if channels is None else channels
     blocks = STAGES[block][1] if blocks is None else blocks
+    residual_block = partial(
+        ResidualBlock, block=block, activation=activation, squeeze=squeeze, shortcut=shortcut
+    )
     act, c_in = ACTIVATIONS[activation], 1
     layers: list[nn.Module] = []
     if separable_stem:
@@ -204,17 +207,7 @@ def residual_cnn(
     for stage, (c_out, repeats) in enumerate(zip(channels, blocks, strict=True)):
         for i in range(repeats):
             stride = 2 if stage > 0 and i == 0 else 1
-            layers.append(
-                ResidualBlock(
-                    c_in,
-                    c_out,
-                    block=block,
-                    stride=stride,
-                    activation=activation,
-                    squeeze=squeeze,
-                    shortcut=shortcut,
-                )
-            )
+            layers.append(residual_block(c_in, c_out, stride=stride))
             c_in = c_out
     return nn.Sequential(
         *layers,
@@ -284,28 +277,11 @@ DESIGNS: dict[str, Callable[..., nn.Module]] = {
 # --- III-B audio-based emotion recognition --------------------------------------------------------
 
 
-def spectrogram_cnn(
-    n_classes: int = 8,
-    *,
-    channels: Sequence[int] = (32, 64, 128, 256),
-    dropout: float = 0.3,
-) -> nn.Sequential:
-    """Return the paper's speech network: mel spectrogram ``(B, 1, n_mels, T)`` → logits.
-
-    "Several Conv2D layers with ReLU activation and pooling layers, dropout and batch
-    normalization": one convolution a block here, with widths like those of the face network.
-
-    Parameters
-    ----------
-    channels
-        Filters of each block; every block halves both axes, so that n_mels and T must be at
-        least 2 to the number of blocks.
-    dropout
-        Rate behind every pooling.
-    """
-    return custom_cnn(
-        n_classes, channels=channels, convs_per_block=1, pooling="max", dropout=dropout
-    )
+# The paper's speech network: mel spectrogram ``(B, 1, n_mels, T)`` → logits. "Several Conv2D layers
+# with ReLU activation and pooling layers, dropout and batch normalization": one convolution a
+# block here, with widths like those of the face network. Every block halves both axes, so that
+# n_mels and T must be at least 2 to the number of blocks.
+spectrogram_cnn = partial(custom_cnn, convs_per_block=1, pooling="max")
 
 
 # --- late fusion ----------------------------------------------------------------------------------
@@ -356,7 +332,7 @@ class Mostafa(nn.Module):
         the order of `audio_classes`; there must be `n_classes` of them. By default both
         networks know the same `n_classes` emotions.
     audio_channels, audio_dropout
-        Options of `spectrogram_cnn`.
+        Filters of the speech network's blocks, and the rate behind each block's pooling.
     image
         Options of the face network's function: `custom_cnn`, `residual_cnn` or `Pretrained`.
     """

@@ -136,9 +136,8 @@ class Attention(nn.Module):
 
     def __init__(self, d: int):
         super().__init__()
-        self.query = nn.Linear(d, d, bias=False)  # eq. 4
-        self.key = nn.Linear(d, d, bias=False)  # eq. 5
-        self.value = nn.Linear(d, d, bias=False)  # eq. 6
+        # eq. 4 to 6
+        self.query, self.key, self.value = (nn.Linear(d, d, bias=False) for _ in range(3))
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return attended steps ``(B, T, d)`` and weights ``(B, T, S)``, whose rows sum to one.
