@@ -148,14 +148,7 @@ def plotly_html(fig, alt: str, *, library: bool, caption: str | None = None) -> 
     alt = _alternative(alt)
     # plotly would draw a random id; one from the content keeps built pages reproducible.
     name = "plotly-" + hashlib.sha256((fig.to_json() + alt).encode()).hexdigest()[:12]
-    body = pio.to_html(
-        fig,
-        full_html=False,
-        include_plotlyjs=library,
-        include_mathjax=False,
-        div_id=name,
-        config={"displaylogo": False, "responsive": True},
-    )
+    body = pio.to_html(fig, include_plotlyjs=library, div_id=name, **_LOOK["plotly"])
     text = html.escape(alt)
     return (
         f'<figure class="emolib-figure" role="group" aria-label="{text}">{body}{_caption(caption)}'
@@ -262,10 +255,8 @@ def intervals(
             xerr=np.nan_to_num(np.asarray(ends, float)).clip(min=0),
             fmt=MODALITY_MARKERS.get(name, "o"),
             color=MODALITY_COLORS.get(name, MODALITY_COLORS["both"]),
-            capsize=3,
-            elinewidth=1.6,
-            markersize=6,
             label=f"{measured} ({name})" if group else measured,
+            **_LOOK["interval"],
         )
     for column, text, marker, color in (
         ("published", "published", "x", PUBLISHED_COLOR),
@@ -663,14 +654,12 @@ def architecture(
     ax = fig.subplots()
     ax.set_axis_off()
     ax.set(xlim=(-0.6, total - 0.4), ylim=(len(branches) - 0.4, -0.6))
-    frame: dict[str, Any] = {"boxstyle": "round,pad=0.35", "facecolor": "white", "linewidth": 1.8}
-    arrow = {"arrowstyle": "-|>", "color": "#555555", "shrinkA": 26, "shrinkB": 26}
+    arrow, layer = _LOOK["arrow"], _LOOK["layer"]
 
     def row(layers: Sequence[tuple[str, str]], first: int, y: float, name: str) -> None:
-        look = frame | {"edgecolor": MODALITY_COLORS.get(name, MODALITY_COLORS["both"])}
+        look = _LOOK["box"] | {"edgecolor": MODALITY_COLORS.get(name, MODALITY_COLORS["both"])}
         for x, text in enumerate(layers, first):
-            place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
-            ax.annotate("\n".join(text), (x, y), **place, bbox=look, zorder=3)
+            ax.annotate("\n".join(text), (x, y), **layer, bbox=look, zorder=3)
             if x > first:
                 ax.annotate("", (x, y), (x - 1, y), zorder=1, arrowprops=arrow)
 
@@ -714,9 +703,9 @@ def roofline(models: pd.DataFrame, boards: pd.DataFrame) -> "Figure":
             ax.plot(intensity, reached, marker, color=PUBLISHED_COLOR, label=str(name))
         else:
             ax.axvline(intensity, color=PUBLISHED_COLOR, linewidth=1)
+            place, within = (intensity, 0.02 + 0.07 * (i % 8)), ("data", "axes fraction")
             look: dict[str, Any] = {"fontsize": 8, "color": PUBLISHED_COLOR}
-            look |= {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-            ax.annotate(str(name), (intensity, 0.02 + 0.07 * (i % 8)), (3, 0), **look)
+            ax.annotate(str(name), place, (3, 0), within, "offset points", **look)
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel="arithmetic intensity (FLOP/byte)", ylabel="attainable (GFLOP/s)")
     ax.grid(which="major")
