@@ -17,29 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Lightness rises in equal steps of 7 (CIE L* 24 to 82) from fearful to happy, so that the nine
-# stay apart in grey; hues were chosen to keep them apart for protan, deutan and tritan readers.
-EMOTION_COLORS = {
-    "neutral": "#919191",
-    "calm": "#11c7f9",
-    "happy": "#ebca31",
-    "sad": "#36467f",
-    "angry": "#ba0000",
-    "fearful": "#5100a0",
-    "disgust": "#598a62",
-    "surprised": "#f975ce",
-    "contempt": "#8a6634",
-}
-MODALITY_COLORS = {"audio": "#0072b2", "video": "#e69f00", "both": "#222222", "text": "#cc79a7"}
-MODALITY_MARKERS = {"audio": "o", "video": "s", "both": "D", "text": "^"}
-PUBLISHED_COLOR = "#c1121f"
-HUMAN_COLOR = "#6b6b6b"
-_SPARE_COLORS = ["#0072b2", "#e69f00", "#222222", "#cc79a7", "#598a62", "#919191"]
-_SPARE_MARKERS = "osD^vP"
+# Colours, markers and names of what is drawn, and how `turn` looks.
+_LOOK = yaml.safe_load(Path(__file__).with_suffix(".yml").read_text(encoding="utf-8"))
+EMOTION_COLORS: dict[str, str] = _LOOK["emotion_colors"]
+MODALITY_COLORS: dict[str, str] = _LOOK["modality_colors"]
+MODALITY_MARKERS: dict[str, str] = _LOOK["modality_markers"]
+PUBLISHED_COLOR: str = _LOOK["published_color"]
+HUMAN_COLOR: str = _LOOK["human_color"]
+_SPARE_COLORS, _SPARE_MARKERS = _LOOK["spare_colors"], _LOOK["spare_markers"]
 
 _STYLE = Path(__file__).with_suffix(".mplstyle")
 
@@ -158,14 +148,7 @@ def plotly_html(fig, alt: str, *, library: bool, caption: str | None = None) -> 
     alt = _alternative(alt)
     # plotly would draw a random id; one from the content keeps built pages reproducible.
     name = "plotly-" + hashlib.sha256((fig.to_json() + alt).encode()).hexdigest()[:12]
-    body = pio.to_html(
-        fig,
-        full_html=False,
-        include_plotlyjs=library,
-        include_mathjax=False,
-        div_id=name,
-        config={"displaylogo": False, "responsive": True},
-    )
+    body = pio.to_html(fig, include_plotlyjs=library, div_id=name, **_LOOK["plotly"])
     text = html.escape(alt)
     return (
         f'<figure class="emolib-figure" role="group" aria-label="{text}">{body}{_caption(caption)}'
@@ -272,10 +255,8 @@ def intervals(
             xerr=np.nan_to_num(np.asarray(ends, float)).clip(min=0),
             fmt=MODALITY_MARKERS.get(name, "o"),
             color=MODALITY_COLORS.get(name, MODALITY_COLORS["both"]),
-            capsize=3,
-            elinewidth=1.6,
-            markersize=6,
             label=f"{measured} ({name})" if group else measured,
+            **_LOOK["interval"],
         )
     for column, text, marker, color in (
         ("published", "published", "x", PUBLISHED_COLOR),
@@ -335,10 +316,8 @@ def turn(
             error_y={"array": above.round(1), "arrayminus": below.round(1)},
             name=str(choice),
             text=part["value"].round(1),
-            textposition="inside",
-            insidetextanchor="start",
-            marker_color=MODALITY_COLORS["audio"],
             visible=choice == choices[0],
+            **_LOOK["turn"]["bar"],
         )
     # Lines that lie close together are named at different ends.
     places = itertools.cycle(("top right", "top left", "bottom right", "bottom left"))
@@ -346,15 +325,8 @@ def turn(
         for name, value in (compared or {}).items():
             line = {"line_dash": dash, "line_color": color, "annotation_text": f"{name} {value:g}"}
             figure.add_hline(value, **line, annotation_position=next(places))
-    figure.update_layout(
-        **_chooser(knob, choices, slider),
-        yaxis={"title": unit, "range": [0, 105]},
-        xaxis={"title": x, "type": "category"},
-        showlegend=False,
-        template="plotly_white",
-        height=420,
-        margin={"l": 60, "r": 20, "t": 70, "b": 50},
-    )
+    figure.update_layout(_LOOK["turn"]["layout"], **_chooser(knob, choices, slider))
+    figure.update_layout(xaxis_title=x, yaxis_title=unit)
     return figure
 
 
@@ -384,7 +356,7 @@ def learning_curves(history: pd.DataFrame, *, best_epoch: int | None = None) -> 
         The epoch whose weights were kept, marked by a vertical line.
     """
     curves = [str(name).partition("_") for name in history]
-    quantities = list(dict.fromkeys(of for part, _, of in curves if part in _PARTS))
+    quantities = list(dict.fromkeys(of for part, _, of in curves if part in _LOOK["parts"]))
     if not quantities:
         raise ValueError(
             f"history has no column train_… or valid_…, only {', '.join(map(str, history))}"
@@ -395,7 +367,7 @@ def learning_curves(history: pd.DataFrame, *, best_epoch: int | None = None) -> 
     alpha, width = (1, 1.8) if len(runs) == 1 else (0.55, 1.1)
     for ax, quantity in zip(axes, quantities, strict=True):
         for (part, (text, line, color)), (number, run) in itertools.product(
-            _PARTS.items(), enumerate(runs)
+            _LOOK["parts"].items(), enumerate(runs)
         ):
             if (values := run.get(f"{part}_{quantity}")) is not None:
                 epochs = run.get("epoch", np.arange(1, len(run) + 1))
@@ -403,21 +375,10 @@ def learning_curves(history: pd.DataFrame, *, best_epoch: int | None = None) -> 
                 ax.plot(epochs, values, line, color=color, alpha=alpha, lw=width, label=label)
         if best_epoch is not None:
             ax.axvline(best_epoch, color=HUMAN_COLOR, linestyle=":", label=f"kept: {best_epoch}")
-        ax.set(xlabel="epoch", ylabel=_UNITS.get(quantity, quantity.replace("_", " ")))
+        ax.set(xlabel="epoch", ylabel=_LOOK["units"].get(quantity, quantity.replace("_", " ")))
         ax.grid()
     axes[0].legend()
     return fig
-
-
-_PARTS = {
-    "train": ("training", "-", MODALITY_COLORS["audio"]),
-    "valid": ("validation", "--", MODALITY_COLORS["video"]),
-}
-_UNITS = {
-    "loss": "cross-entropy (nats)",
-    "accuracy": "accuracy (share)",
-    "uar": "unweighted average recall (share)",
-}
 
 
 @_styled
@@ -693,14 +654,12 @@ def architecture(
     ax = fig.subplots()
     ax.set_axis_off()
     ax.set(xlim=(-0.6, total - 0.4), ylim=(len(branches) - 0.4, -0.6))
-    frame: dict[str, Any] = {"boxstyle": "round,pad=0.35", "facecolor": "white", "linewidth": 1.8}
-    arrow = {"arrowstyle": "-|>", "color": "#555555", "shrinkA": 26, "shrinkB": 26}
+    arrow, layer = _LOOK["arrow"], _LOOK["layer"]
 
     def row(layers: Sequence[tuple[str, str]], first: int, y: float, name: str) -> None:
-        look = frame | {"edgecolor": MODALITY_COLORS.get(name, MODALITY_COLORS["both"])}
+        look = _LOOK["box"] | {"edgecolor": MODALITY_COLORS.get(name, MODALITY_COLORS["both"])}
         for x, text in enumerate(layers, first):
-            place: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 8}
-            ax.annotate("\n".join(text), (x, y), **place, bbox=look, zorder=3)
+            ax.annotate("\n".join(text), (x, y), **layer, bbox=look, zorder=3)
             if x > first:
                 ax.annotate("", (x, y), (x - 1, y), zorder=1, arrowprops=arrow)
 
@@ -744,9 +703,9 @@ def roofline(models: pd.DataFrame, boards: pd.DataFrame) -> "Figure":
             ax.plot(intensity, reached, marker, color=PUBLISHED_COLOR, label=str(name))
         else:
             ax.axvline(intensity, color=PUBLISHED_COLOR, linewidth=1)
+            place, within = (intensity, 0.02 + 0.07 * (i % 8)), ("data", "axes fraction")
             look: dict[str, Any] = {"fontsize": 8, "color": PUBLISHED_COLOR}
-            look |= {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
-            ax.annotate(str(name), (intensity, 0.02 + 0.07 * (i % 8)), (3, 0), **look)
+            ax.annotate(str(name), place, (3, 0), within, "offset points", **look)
     ax.set(xscale="log", yscale="log")
     ax.set(xlabel="arithmetic intensity (FLOP/byte)", ylabel="attainable (GFLOP/s)")
     ax.grid(which="major")

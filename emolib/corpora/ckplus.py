@@ -37,11 +37,8 @@ def parse(path: Path) -> dict[str, str]:
         )
     return {
         "clip_id": path.stem,
-        "corpus": "ckplus",
         "actor": fields["actor"],
         "emotion": emotion,
-        "modality": "image",
-        "channel": "none",
         "sequence": fields["sequence"],
     }
 
@@ -57,7 +54,7 @@ def manifest(root: str | Path | None = None) -> pd.DataFrame:
     """
     folder = locate("ckplus", root)
     found = _pictures(folder)
-    return build(found.numbered(), found.problems, folder)
+    return build(found.numbered("ckplus"), found.problems, folder)
 
 
 def images(root: str | Path | None = None) -> np.ndarray:

@@ -455,18 +455,15 @@ def _here(name: str) -> dict:
     row |= {"where": "", "how": SOURCES[name].how(), "note": ""}
     if name == "synthetic":  # its manifest would make it
         made = sorted(paths.SYNTHETIC.rglob("ravdess/**/01-*.mp4"))
-        names = {path.stem for path in made}
-        fields = [name.split("-") for name in names]
-        return row | {
-            "clips": len(made),
-            "actors": len({field[6] for field in fields}),
-            "emotions": len({field[2] for field in fields}),
-            "where": str(paths.SYNTHETIC) if names else "",
-        }
-    try:
-        manifest = corpora.load(name, **_EVERYTHING.get(name, {}))
-    except CorpusError as error:
-        return row | {"note": str(error)}
+        if not made:
+            return row
+        manifest = pd.DataFrame(map(corpora.CORPORA["ravdess"].parse, made))
+        manifest.attrs = {"problems": [], "root": str(paths.SYNTHETIC)}
+    else:
+        try:
+            manifest = corpora.load(name, **_EVERYTHING.get(name, {}))
+        except CorpusError as error:
+            return row | {"note": str(error)}
     return row | {
         "clips": len(manifest),
         "actors": len(set(manifest["actor"]) - {""}),

@@ -20,6 +20,7 @@ from emolib.corpora import pictures
 from emolib.corpora.manifest import (
     EMOTION_WORDS,
     EMOTIONS,
+    NAMES,
     CorpusError,
     FileProblem,
     build,
@@ -34,10 +35,7 @@ CLASSES = tuple(emotion for emotion in EMOTIONS if emotion not in ("calm", "cont
 CODES = ("angry", "disgust", "fearful", "happy", "sad", "surprised", "neutral")
 USAGES = ("Training", "PublicTest", "PrivateTest")
 #: Columns of ``fer2013new.csv``; the last two are votes for "no idea" and "not a face".
-FERPLUS = (
-    *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
-    *("unknown", "NF"),
-)
+FERPLUS = tuple(NAMES["fer2013"]["votes"])
 
 _PARTS = {"test": "PublicTest", "train": "Training"}
 _TABLES = ("fer2013.csv", "icml_face_data.csv")
@@ -70,7 +68,7 @@ def manifest(root: str | Path | None = None, *, labels: str = "fer2013") -> pd.D
     _check_labels(labels)
     folder = locate("fer2013", root)
     found = _pictures(folder)
-    table, problems = found.numbered(), found.problems
+    table, problems = found.numbered("fer2013"), found.problems
     if labels == "ferplus":
         emotions = _majority(ferplus(folder))
         kept = emotions.notna().to_numpy()
@@ -177,10 +175,7 @@ def _from_table(path: Path) -> pictures.Pictures:
             {
                 "clip_id": [f"fer2013-{row:05}" for row in rows],
                 "path": str(path),
-                "corpus": "fer2013",
                 "emotion": table["emotion"].map(known),
-                "modality": "image",
-                "channel": "none",
                 "usage": table["Usage"],
             }
         ),
@@ -243,9 +238,6 @@ def _parse(path: Path) -> dict[str, str]:
     named = path.stem.split("_")[0]
     return {
         "clip_id": f"fer2013-{part}-{word}-{path.stem}",
-        "corpus": "fer2013",
         "emotion": emotion,
-        "modality": "image",
-        "channel": "none",
         "usage": named if named in USAGES else _PARTS[part],
     }

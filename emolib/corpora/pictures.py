@@ -34,9 +34,10 @@ class Pictures:
     table: pd.DataFrame
     problems: list[dict]
 
-    def numbered(self) -> pd.DataFrame:
-        """Return the table with ``row``, the position of each picture in `pixels`."""
-        return self.table.assign(row=np.arange(len(self.table)))
+    def numbered(self, corpus: str) -> pd.DataFrame:
+        """Return the table as that of a corpus, with ``row``, each picture's place in `pixels`."""
+        kind = {"corpus": corpus, "modality": "image", "channel": "none"}
+        return self.table.assign(**kind, row=np.arange(len(self.table)))
 
 
 def cached(name: str, files: Iterable[Path], make: Callable[[], Pictures]) -> Pictures:

@@ -10,20 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from emolib.corpora.manifest import EMOTIONS, CorpusError, FileProblem, collect, locate, read_name
+from emolib.corpora.manifest import NAMES, CorpusError, FileProblem, collect, locate, read_name
+from emolib.emotions import EMOTIONS
 
 CLASSES = EMOTIONS[:8]
 
 #: Field of the file name → code → value, in the order of the fields.
-CODES: dict[str, dict[str, str]] = {
-    "modality": {"01": "audiovisual", "02": "video", "03": "audio"},
-    "channel": {"01": "speech", "02": "song"},
-    "emotion": {f"{code:02}": emotion for code, emotion in enumerate(CLASSES, start=1)},
-    "intensity": {"01": "normal", "02": "strong"},
-    "statement": {"01": "01", "02": "02"},
-    "repetition": {"01": "01", "02": "02"},
-    "actor": {f"{actor:02}": f"{actor:02}" for actor in range(1, 25)},
-}
+CODES: dict[str, dict[str, str]] = NAMES["ravdess"]["codes"]
 STATEMENTS = {"01": "Kids are talking by the door", "02": "Dogs are sitting by the door"}
 
 #: Published twice: actor 7's two happy "dogs" recordings are the same samples under two names.

@@ -13,7 +13,7 @@ official  the parts that the corpus itself prescribes (FER2013)
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -451,9 +451,9 @@ def make(
     elif kind == "clip":
         table = _by_clip(manifest, generator, n_folds or _FOLDS, valid)
     elif kind == "actor":
-        table = _by_actor(manifest, generator, n_folds)
+        table = pd.concat(_by_actor(manifest, generator, n_folds))
     elif kind == "corpus":
-        table = _by_corpus(manifest, generator, valid, test)
+        table = pd.concat(_by_corpus(manifest, generator, valid, test))
     else:
         table = _officially(manifest, generator, valid, test)
     return Split(kind, corpus, table, seed)
@@ -525,7 +525,7 @@ def _stratified(rows: pd.DataFrame, generator, n_folds: int, valid: float) -> pd
     return pd.concat(tables)
 
 
-def _by_actor(manifest: pd.DataFrame, generator, n_folds: int | None) -> pd.DataFrame:
+def _by_actor(manifest, generator, n_folds: int | None) -> Iterator[pd.DataFrame]:
     actors = _actors(manifest)
     known = [SOURCES[name].actor_folds for name in set(manifest["corpus"]) if name in SOURCES]
     usual = max(known, default=_FOLDS)
@@ -537,21 +537,18 @@ def _by_actor(manifest: pd.DataFrame, generator, n_folds: int | None) -> pd.Data
         )
     fold_of = pd.Series(_deal(actors, [1] * n_folds, generator), index=actors.index)
     mine = fold_of.loc[_person(manifest)].to_numpy()
-    tables = []
     for fold in range(n_folds):
         part = np.select([mine == fold, mine == (fold + 1) % n_folds], ["test", "valid"], "train")
-        tables.append(manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part))
-    return pd.concat(tables)
+        yield manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part)
 
 
-def _by_corpus(manifest, generator, valid: float, test: str | None) -> pd.DataFrame:
+def _by_corpus(manifest, generator, valid: float, test: str | None) -> Iterator[pd.DataFrame]:
     corpora = sorted(manifest["corpus"].unique())
     if len(corpora) < 2 or (test is not None and test not in corpora):
         raise CorpusError(
             f"a split by corpus needs two corpora (and test= one of them), the manifest has "
             f"{', '.join(corpora)}: join manifests with splits.combine(a, b)"
         )
-    tables = []
     for fold, tested in enumerate([test] if test else corpora):
         rest = manifest[manifest["corpus"] != tested]
         if (rest["actor"] != "").all() and len(set(rest["actor"])) > 1:
@@ -561,8 +558,7 @@ def _by_corpus(manifest, generator, valid: float, test: str | None) -> pd.DataFr
             units = _units(rest.assign(unit=unit), "emotion")
         part = pd.Series("test", index=manifest.index)
         part[rest.index] = _some_validate(units, unit, generator, valid)
-        tables.append(manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part))
-    return pd.concat(tables)
+        yield manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part)
 
 
 def _officially(manifest, generator, valid: float, test: str | None) -> pd.DataFrame:

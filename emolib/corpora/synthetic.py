@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from emolib.corpora import ravdess
 from emolib.corpora.manifest import CorpusError, build
-from emolib.synthetic import CLASSES, RATE, WORDS, clip_facts, ensure, person
+from emolib.synthetic import CLASSES, RATE, clip_facts, ensure
 
 __all__ = ["CLASSES", "manifest"]
 
@@ -45,28 +46,15 @@ def manifest(
         silent=modality == "video", n_jobs=n_jobs, progress=progress,
     )  # fmt: skip
     code, suffix = kinds[modality]
+    silent = {"channel": "none", "sample_rate": pd.NA} if modality == "video" else {}
     rows = []
     for stem, facts in clip_facts(actors, statements, full):
         home = folder / "ravdess" / f"Actor_{facts['actor']:02}"
-        rows.append(
-            {
-                "clip_id": f"{code}-{stem}",
-                "path": str(home / f"{code}-{stem}{suffix}"),
-                "corpus": "synthetic",
-                "actor": f"{facts['actor']:02}",
-                "emotion": facts["emotion"],
-                "intensity": facts["intensity"],
-                "statement": str(facts["statement"]),
-                "repetition": str(facts["repetition"]),
-                "modality": modality,
-                "channel": "none" if modality == "video" else "speech",
-                "text": WORDS[facts["statement"] - 1],
-                "duration_s": _duration(home / f"03-{stem}.wav"),
-                "sample_rate": pd.NA if modality == "video" else RATE,
-                "sex": person(facts["actor"], seed).sex,
-                "twin": stem,
-            }
-        )
+        path = home / f"{code}-{stem}{suffix}"
+        row = ravdess.parse(path) | {"path": str(path), "corpus": "synthetic", "twin": stem}
+        row |= {name: str(facts[name]) for name in ("statement", "repetition")}
+        duration = _duration(home / f"03-{stem}.wav")
+        rows.append(row | {"duration_s": duration, "sample_rate": RATE} | silent)
     return build(rows)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -343,22 +344,15 @@ def _write_fer2013(path: Path, seed: int, people: int = 20) -> None:
 
 
 def landmarks(
-    clip_id: str,
-    actors: int = 4,
-    seed: int = 0,
-    root: str | Path | None = None,
-    *,
-    statements: int = 2,
-    full: bool = False,
-    leak: str | None = None,
+    clip_id: str, actors: int = 4, seed: int = 0, root: str | Path | None = None, **others: Any
 ) -> np.ndarray:
     """Return the true 68 points of every frame of a clip, float32 (frames, 68, 2) in pixels.
 
     Points have the order of iBUG and dlib; x runs to the right, y down. The clip must have been
-    rendered (`ensure`); any of its twins may be named (01, 02, 03).
+    rendered (`ensure`, whose `statements`, `full` and `leak` are among the `others`); any of its
+    twins may be named (01, 02, 03).
     """
-    options = _Options(actors, seed, statements, full, leak)
-    path = _folder(options, root) / "landmarks" / f"01{clip_id[2:]}.npz"
+    path = _folder(_Options(actors, seed, **others), root) / "landmarks" / f"01{clip_id[2:]}.npz"
     if not path.exists():
         raise SynthesisError(
             f"{path}: no landmarks of clip {clip_id!r}; render the corpus with "

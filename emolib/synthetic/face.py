@@ -38,16 +38,11 @@ class Face:
         Width and height of the picture in pixels.
     zoom
         Factor on the size of the head (1: the face is 0.39 of the picture's height wide).
+    detail : float
+        Pixels of the canvas for one of the picture.
     """
 
-    def __init__(
-        self,
-        person: Person,
-        size: tuple[int, int] = (480, 360),
-        *,
-        zoom: float = 1.0,
-        detail: float = 1.5,
-    ):
+    def __init__(self, person: Person, size: tuple[int, int], zoom: float = 1.0, detail=1.5):
         self.person, self.size = person, size
         self.unit = 0.183 * size[1] * zoom
         self.k = self.unit * detail
