@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from emolib import audit, paths, registry
@@ -100,7 +100,10 @@ def test_the_true_size_is_always_among_the_candidates(seed):
 def test_the_true_supports_are_always_among_the_solutions(seed):
     truth = simulation.report(np.random.default_rng(seed))
     (table,) = truth.tables
-    found = margins(table.classes, truth.n, table.accuracy)
+    try:
+        found = margins(table.classes, truth.n, table.accuracy)
+    except audit.TooCoarse:  # an answer as well, for few tables: hypothesis draws another one
+        reject()
     assert found is not None
     for name, support in truth.supports.items():
         assert support in found.supports[name]
