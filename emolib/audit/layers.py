@@ -22,18 +22,12 @@ class LayerCount:
     macs: int
 
 
-def count_layers(item: "Table") -> list[LayerCount]:
-    """Count the layers of a printed architecture.
+def count_layers(item: "Table") -> Iterator[LayerCount]:
+    """Count the layers of a printed architecture, one after the other.
 
     Operations: ``conv`` (1D or 2D by its input), ``pool``, ``flatten``, ``gap``, ``dense``,
     ``concat`` (joins all branches; its own branch goes on from there). Shapes are
     channels × height × width, channels × length, or features.
-    """
-    return list(walk(item))
-
-
-def walk(item: "Table") -> Iterator[LayerCount]:
-    """Count one layer after the other.
 
     Raises
     ------
