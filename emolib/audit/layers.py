@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 class LayerCount:
     """Parameters and multiply-accumulates of one printed layer, and its output shape."""
 
-    name: str
-    branch: str
     output: tuple[int, ...]
     parameters: int
     macs: int
@@ -65,7 +63,7 @@ def count_layers(item: "Table") -> Iterator[LayerCount]:
         elif op != "concat":
             raise AuditError(f"unknown op {op!r}. Known: conv, pool, flatten, gap, dense, concat.")
         shapes[branch] = shape
-        yield LayerCount(row, branch, shape, parameters, macs)
+        yield LayerCount(shape, parameters, macs)
 
 
 def _whole(text: str, least: int = 1) -> int:
