@@ -22,8 +22,9 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,6 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
-from torch.utils.hooks import RemovableHandle
 
 from emolib import models, paths, registry
 
@@ -198,17 +198,16 @@ class _Counter(TorchDispatchMode):
         self._stack: list[nn.Module] = []
         self._inside = 0  # how many counted layers we are in: they answer for their operations
         self._seen: set[nn.Module] = set()
-        self._handles: list[RemovableHandle] = []
+        self._hooks = ExitStack()
 
     def __enter__(self):
         for module in self._names:
-            self._handles.append(module.register_forward_pre_hook(self._enter))
-            self._handles.append(module.register_forward_hook(self._leave))
+            self._hooks.enter_context(module.register_forward_pre_hook(self._enter))
+            self._hooks.enter_context(module.register_forward_hook(self._leave))
         return super().__enter__()
 
     def __exit__(self, *error):
-        for handle in self._handles:
-            handle.remove()
+        self._hooks.close()
         return super().__exit__(*error)
 
     def add(self, layer: str, kind: str, output: Tensor, **counts: int) -> None:
@@ -410,16 +409,11 @@ def latency(
     """
     device = next(model.parameters()).device
     inputs = {name: value.to(device) for name, value in inputs.items()}
+    settings: Any = {"runs": runs, "warmup": warmup, "threads": threads, "clock": clock}
+    if device.type == "cuda":
+        settings["wait"] = torch.cuda.synchronize
     with _threads(threads), evaluating(model, fused=True), torch.inference_mode():
-        return timed(
-            lambda: model(**inputs),
-            runs=runs,
-            warmup=warmup,
-            threads=threads,
-            device=str(device),
-            clock=clock,
-            wait=torch.cuda.synchronize if device.type == "cuda" else lambda: None,
-        )
+        return timed(lambda: model(**inputs), device=str(device), **settings)
 
 
 @contextmanager
@@ -506,10 +500,9 @@ def training_step(
         with torch.inference_mode():
             build().eval()(**inputs)
 
+    settings: Any = {"runs": runs, "warmup": 1, "threads": threads, "clock": time.process_time}
     with _threads(threads):
-        step = timed(
-            fresh(), runs=runs, warmup=1, threads=threads, device="cpu", clock=time.process_time
-        )
+        step = timed(fresh(), device="cpu", **settings)
         return step, peak_bytes(trained), peak_bytes(inferred)
 
 

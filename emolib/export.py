@@ -6,7 +6,7 @@ import logging
 import tempfile
 import textwrap
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -75,16 +75,9 @@ def write(
     files = [export(model, inputs, out)]
     if int8:
         files.append(quantize(files[0]))
-    rows = [
-        {
-            "file": str(file),
-            "MB": size_mb(file),
-            "largest difference": parity(model, file, inputs).max_abs_diff,
-            "median ms": latency(file, one).median_ms,
-        }
-        for file in files
-    ]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame({"file": map(str, files), "MB": map(size_mb, files)})
+    table["largest difference"] = [parity(model, file, inputs).max_abs_diff for file in files]
+    return table.assign(**{"median ms": [latency(file, one).median_ms for file in files]})
 
 
 def _network(
@@ -146,33 +139,22 @@ def export(model: nn.Module, inputs: Inputs, path: str | Path) -> Path:
     }
     batch = torch.export.Dim("batch")
     device = _device(model)
+    name, shapes = type(model).__name__, {name: {0: batch} for name in examples}
+    names: Any = {"input_names": [*examples], "output_names": ["logits"]}
+    names |= {"kwargs": examples, "dynamic_shapes": shapes}
     try:
         with _quiet(), devices.evaluating(model):
-            program: Any = torch.onnx.export(
-                model.cpu(),
-                (),
-                kwargs=examples,
-                dynamo=True,
-                dynamic_shapes={name: {0: batch} for name in examples},
-                input_names=list(examples),
-                output_names=["logits"],
-                verbose=False,
-            )
+            program: Any = torch.onnx.export(model.cpu(), (), dynamo=True, verbose=False, **names)
     except Exception as error:
-        raise ExportError(
-            f"{type(model).__name__} cannot be written as ONNX: {_reason(error)}"
-        ) from error
+        raise ExportError(f"{name} cannot be written as ONNX: {_reason(error)}") from error
     finally:
         model.to(device)
     file = program.model_proto
-    fixed = [
-        node.name
-        for node in file.graph.input
-        if not node.type.tensor_type.shape.dim[0].HasField("dim_param")
-    ]
+    first = {node.name: node.type.tensor_type.shape.dim[0] for node in file.graph.input}
+    fixed = [node for node, size in first.items() if not size.HasField("dim_param")]
     if fixed:  # the exporter falls back to the example's size without an error
         raise ExportError(
-            f"{type(model).__name__} fixes the batch size of {', '.join(fixed)}: somewhere it "
+            f"{name} fixes the batch size of {', '.join(fixed)}: somewhere it "
             "takes a Python number of it, as len(tensor) does; use tensor.shape[0]"
         )
     _strip(file)
@@ -205,30 +187,24 @@ def quantize(
     """
     from onnxruntime import quantization as ort
 
-    path = _existing(path)
+    path, eight = _existing(path), ort.QuantType.QInt8
     to = Path(to) if to else path.with_name(f"{path.stem}-int8.onnx")
     with tempfile.TemporaryDirectory() as folder, paths.atomic(to) as temporary, _quiet():
         try:
             if calibration is None:
+                dense = ["MatMul", "Gemm", "GRU", "LSTM"]
                 ort.quantize_dynamic(
-                    str(path),
-                    str(temporary),
-                    op_types_to_quantize=["MatMul", "Gemm", "GRU", "LSTM"],
-                    weight_type=ort.QuantType.QInt8,
+                    str(path), str(temporary), op_types_to_quantize=dense, weight_type=eight
                 )
             else:
                 # Folds normalisation into convolutions; the symbolic kind of shape inference
                 # does not know all operators of recent exporters.
                 prepared = str(Path(folder) / "prepared.onnx")
                 ort.quant_pre_process(str(path), prepared, skip_symbolic_shape=True)
+                samples, pairs = _one_by_one(calibration), ort.QuantFormat.QDQ
+                types = {"weight_type": eight, "activation_type": eight}
                 ort.quantize_static(
-                    prepared,
-                    str(temporary),
-                    _one_by_one(calibration),
-                    quant_format=ort.QuantFormat.QDQ,
-                    per_channel=True,
-                    weight_type=ort.QuantType.QInt8,
-                    activation_type=ort.QuantType.QInt8,
+                    prepared, str(temporary), samples, pairs, per_channel=True, **types
                 )
         except Exception as error:
             raise ExportError(f"{path.name} cannot be quantised: {_reason(error)}") from error
@@ -245,8 +221,7 @@ def size_mb(path: str | Path) -> float:
 
 def run(path: str | Path, inputs: Inputs, *, threads: int = 1) -> np.ndarray:
     """Return the logits ``(B, C)`` that onnxruntime computes from a file."""
-    session = _session(path, threads)
-    return session.run(["logits"], _arrays(session, inputs))[0]
+    return _prepared(path, inputs, threads)()[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,12 +241,8 @@ def parity(model: nn.Module, path: str | Path, inputs: Inputs, *, threads: int =
         expected = model(**placed).cpu().numpy()
     answers = run(path, inputs, threads=threads)
     difference = np.abs(answers - expected)
-    return Parity(
-        max_abs_diff=float(difference.max()),
-        mean_abs_diff=float(difference.mean()),
-        same_answers=float(np.mean(answers.argmax(axis=1) == expected.argmax(axis=1))),
-        samples=len(expected),
-    )
+    same = np.mean(answers.argmax(axis=1) == expected.argmax(axis=1))
+    return Parity(float(difference.max()), float(difference.mean()), float(same), len(expected))
 
 
 def latency(
@@ -288,15 +259,8 @@ def latency(
     runs, warmup, threads
         As for `emolib.devices.latency`.
     """
-    session = _session(path, threads)
-    arrays = _arrays(session, inputs)
-    return devices.timed(
-        lambda: session.run(["logits"], arrays),
-        runs=runs,
-        warmup=warmup,
-        threads=threads,
-        device="onnxruntime cpu",
-    )
+    call, device = _prepared(path, inputs, threads), "onnxruntime cpu"
+    return devices.timed(call, runs=runs, warmup=warmup, threads=threads, device=device)
 
 
 # --- inside --------------------------------------------------------------------------------------
@@ -327,27 +291,25 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
-def _session(path: str | Path, threads: int):
+def _prepared(path: str | Path, inputs: Inputs, threads: int) -> Callable[[], Any]:
+    """Load a file and return what computes its logits on `inputs`."""
     import onnxruntime as ort
 
     path, options = _existing(path), ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         reason = _reason(error)
         raise ExportError(f"{path} is not an ONNX file that can be run: {reason}") from error
-
-
-def _arrays(session, inputs: Inputs) -> dict[str, np.ndarray]:
     wanted = [node.name for node in session.get_inputs()]
     missing = [name for name in wanted if name not in inputs]
     if missing:
-        raise ExportError(
-            f"the file needs {', '.join(wanted)}, but {', '.join(missing)} is not given"
-        )
-    return {name: inputs[name].detach().cpu().numpy() for name in wanted}
+        needed = f"the file needs {', '.join(wanted)}"
+        raise ExportError(f"{needed}, but {', '.join(missing)} is not given")
+    arrays = {name: inputs[name].detach().cpu().numpy() for name in wanted}
+    return partial(session.run, ["logits"], arrays)
 
 
 def _strip(file) -> None:

@@ -87,12 +87,8 @@ class Packed(_Model):
         others[each, best] = -1
         codes[each, best] = np.maximum(codes[each, best], others.max(1) + 1)
         steps = np.diff(np.asarray(rows, dtype=np.int64), prepend=0).astype("<i4")
-        return cls(
-            shape=codes.shape,
-            bits=bits,
-            rows=_compress(steps.tobytes()),
-            codes=_compress(codes.astype(f"<u{bits // 8}").tobytes()),
-        )
+        packed = _compress(codes.astype(f"<u{bits // 8}"))
+        return cls(shape=codes.shape, bits=bits, rows=_compress(steps), codes=packed)
 
     def sample_rows(self) -> np.ndarray:
         """Return the sample numbers (n,)."""
@@ -104,8 +100,8 @@ class Packed(_Model):
         return codes / codes.sum(1, keepdims=True, dtype=np.float64)
 
 
-def _compress(data: bytes) -> str:
-    return base64.b64encode(zlib.compress(data, 9)).decode()
+def _compress(numbers: np.ndarray) -> str:
+    return base64.b64encode(zlib.compress(numbers.tobytes(), 9)).decode()
 
 
 def _expand(text: str) -> bytes:
@@ -235,14 +231,9 @@ class Result(_Model):
     @model_validator(mode="after")
     def _title_tells_the_truth(self) -> "Result":
         """Refuse a title that hides synthetic or paired data, or a leak."""
-        needed = {
-            "synthetic": self.corpus == "synthetic",
-            "paired": self.corpus == "paired",
-            "leak": self.split.allow_leak is not None,
-            "quick": self.mode == "quick",
-        }
-        title = self.title.lower()
-        if missing := [word for word, must in needed.items() if must and word not in title]:
+        needed = {"synthetic", "paired"} & {self.corpus} | {"quick"} & {self.mode}
+        needed |= {"leak"} if self.split.allow_leak is not None else set()
+        if missing := sorted(word for word in needed if word not in self.title.lower()):
             names = f"the title {self.title!r} must name: {', '.join(missing)}"
             raise ValueError(f"{names}; compose it with results.compose_title")
         return self
@@ -259,12 +250,10 @@ class Result(_Model):
 
     def table(self) -> pd.DataFrame:
         """Return one row for each run: seed, fold, metrics, epochs, sample counts."""
+        counts = [{f"n_{part}": n["n"] for part, n in run.counts.items()} for run in self.runs]
         rows = [
-            {"seed": run.seed, "fold": run.fold}
-            | run.metrics
-            | run.history_summary
-            | {f"n_{part}": count["n"] for part, count in run.counts.items()}
-            for run in self.runs
+            {"seed": run.seed, "fold": run.fold, **run.metrics, **run.history_summary, **count}
+            for run, count in zip(self.runs, counts, strict=True)
         ]
         return pd.DataFrame(rows).sort_values(["seed", "fold"], ignore_index=True)
 
@@ -424,14 +413,10 @@ def summarise(
         )
         for name in METRICS:
             values = per_seed[name]
-            summary[prefix + name] = MetricSummary(
-                mean=float(values.mean()),
-                sd=_sd(values),
-                interval=intervals[name][1],
-                n=len(values),
-                per_seed=values.tolist(),
-                fold_sd=_sd([run.metrics[prefix + name] for run in runs]),
-            )
+            fold_sd, span = _sd([run.metrics[prefix + name] for run in runs]), intervals[name][1]
+            numbers = {"mean": float(values.mean()), "sd": _sd(values), "interval": span}
+            numbers |= {"n": len(values), "per_seed": values.tolist(), "fold_sd": fold_sd}
+            summary[prefix + name] = MetricSummary.model_validate(numbers)
     return summary
 
 

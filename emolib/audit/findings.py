@@ -31,10 +31,6 @@ class Finding:
     text: str
     data: Mapping[str, Any] = field(default_factory=dict)
 
-    def to_dict(self) -> dict:
-        """The finding as plain data."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class AuditReport:
@@ -45,11 +41,10 @@ class AuditReport:
 
     def find(self, finding: str) -> Finding:
         """Return the finding with this id."""
-        for candidate in self.findings:
-            if candidate.id == finding:
-                return candidate
-        known = ", ".join(f.id for f in self.findings)
-        raise AuditError(f"{self.title}: no finding {finding!r}. There are: {known}")
+        by_id = {each.id: each for each in self.findings}
+        if finding not in by_id:
+            raise AuditError(f"{self.title}: no finding {finding!r}. There are: {', '.join(by_id)}")
+        return by_id[finding]
 
     def at(self, level: str) -> tuple[Finding, ...]:
         """Return the findings of one level."""
@@ -62,13 +57,13 @@ class AuditReport:
 
     def to_dict(self) -> dict:
         """The report as plain data."""
-        return {"title": self.title, "findings": [f.to_dict() for f in self.findings]}
+        return asdict(self)
 
     def to_frame(self):
         """The report as a pandas table: id, level, text."""
         import pandas as pd
 
-        return pd.DataFrame(self.to_dict()["findings"], columns=["id", "level", "text"])
+        return pd.DataFrame(self.findings, columns=["id", "level", "text"])
 
     def __str__(self) -> str:
         """Findings by level, what is impossible first."""

@@ -15,25 +15,17 @@ if TYPE_CHECKING:
 class LayerCount:
     """Parameters and multiply-accumulates of one printed layer, and its output shape."""
 
-    name: str
-    branch: str
     output: tuple[int, ...]
     parameters: int
     macs: int
 
 
-def count_layers(item: "Table") -> list[LayerCount]:
-    """Count the layers of a printed architecture.
+def count_layers(item: "Table") -> Iterator[LayerCount]:
+    """Count the layers of a printed architecture, one after the other.
 
     Operations: ``conv`` (1D or 2D by its input), ``pool``, ``flatten``, ``gap``, ``dense``,
     ``concat`` (joins all branches; its own branch goes on from there). Shapes are
     channels × height × width, channels × length, or features.
-    """
-    return list(walk(item))
-
-
-def walk(item: "Table") -> Iterator[LayerCount]:
-    """Count one layer after the other.
 
     Raises
     ------
@@ -71,7 +63,7 @@ def walk(item: "Table") -> Iterator[LayerCount]:
         elif op != "concat":
             raise AuditError(f"unknown op {op!r}. Known: conv, pool, flatten, gap, dense, concat.")
         shapes[branch] = shape
-        yield LayerCount(row, branch, shape, parameters, macs)
+        yield LayerCount(shape, parameters, macs)
 
 
 def _whole(text: str, least: int = 1) -> int:

@@ -95,10 +95,7 @@ def class_options(
 
 
 def combine(
-    options: Mapping[str, Sequence[Option]],
-    n: int,
-    correct: range | None = None,
-    work: int = WORK,
+    options: Mapping[str, Sequence[Option]], n: int, correct: range | None = None, work: int = WORK
 ) -> tuple[int, dict[str, set[Option]], set[int]]:
     """Choose one option a class so that supports and predictions sum to n and hits to `correct`.
 
@@ -214,9 +211,7 @@ def margins(
     return None
 
 
-def accuracy_bounds(
-    rows: Mapping[str, Mapping[str, Printed]],
-) -> tuple[float, float] | None:
+def accuracy_bounds(rows: Mapping[str, Mapping[str, Printed]]) -> tuple[float, float] | None:
     """Bound the accuracy that a classification report allows, by linear programming.
 
     The unknowns are each class's share of hits, of clips and of predictions; rounding windows

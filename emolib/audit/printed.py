@@ -112,11 +112,6 @@ class Printed:
         return self.text + (" %" if self.percent else "")
 
 
-def percent(value: float | Fraction, decimals: int = 2) -> str:
-    """Format a fraction of 1 as a percentage."""
-    return f"{100 * float(value):.{decimals}f} %"
-
-
 def hull(value: Printed) -> tuple[Fraction, Fraction]:
     """Everything that prints as `value`, rounded or truncated."""
     lows, highs = zip(*(value.window(c).bounds for c in CONVENTIONS), strict=True)
@@ -201,13 +196,11 @@ def _interval(node: ast.AST, names: Mapping[str, Interval]) -> Interval:
             lows, highs = zip(*(_interval(value, names) for value in values), strict=True)
             return min(lows), min(highs)
         case ast.Call(func=ast.Name(id="min" | "max" as name), args=args):
-            choose = {"min": min, "max": max}[name]
             lows, highs = zip(*(_interval(arg, names) for arg in args), strict=True)
-            return choose(lows), choose(highs)
+            return (min(lows), min(highs)) if name == "min" else (max(lows), max(highs))
         case ast.Call(func=ast.Name(id="abs"), args=[arg]):
             low, high = _interval(arg, names)
-            ends = [abs(low), abs(high)]
-            return (Fraction(0) if low <= 0 <= high else min(ends)), max(ends)
+            return max(low, -high, Fraction(0)), max(-low, high)
     raise AuditError(f"{ast.unparse(node)!r} is not allowed in printed arithmetic")
 
 

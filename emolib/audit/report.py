@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
@@ -13,7 +14,7 @@ from emolib.audit import classification
 from emolib.audit.findings import AuditReport, Finding, Level
 from emolib.audit.granularity import Granularity, count_of, difference, granularity
 from emolib.audit.layers import count_layers
-from emolib.audit.printed import AuditError, Printed, agrees, evaluate, percent
+from emolib.audit.printed import AuditError, Printed, agrees, evaluate
 from emolib.audit.tables import Table, is_size, slug
 from emolib.audit.wording import say
 
@@ -144,7 +145,7 @@ def _stated_sizes(item: Table) -> Iterator[Finding]:
                 n = alternatives[0]
                 below = math.floor(value.value * n)
                 near = [k for k in (below, below + 1) if k <= n]
-                words["near"] = [f"{k}/{n} = {percent(k / n)}" for k in near]
+                words["near"] = [f"{k}/{n} = {100 * (k / n):.2f} %" for k in near]
             data = {"value": value.text} | data
             yield item.finding(f"{name}/{unit}", level, sentence, words, **data)
 
@@ -188,7 +189,7 @@ def _statements(item: Table) -> Iterator[Finding]:
 
 def _layers(item: Table) -> Iterator[Finding]:
     """Compare the parameters and operations that were printed with those of the layers."""
-    counts = count_layers(item)
+    counts = list(count_layers(item))
     parameters = sum(c.parameters for c in counts)
     macs = sum(c.macs for c in counts)
     flops = 2 * macs + sum(math.prod(c.output) for c in counts if c.macs)
@@ -229,9 +230,7 @@ def _differences(item: Table, known: Granularity | None) -> Iterator[Finding]:
             if first and second and (apart := difference(first, second, n)):
                 pair: dict[str, Any] = {"from": reference, "to": row, "column": column}
                 pair["points"] = float(100 * (second.value - first.value))
-                pair |= {"clips": apart.clips, "correct": list(apart.correct)}
-                pair |= {"p_best": apart.p_best, "p_worst": apart.p_worst}
-                pairs.append(pair | {"intervals": [list(i) for i in apart.intervals]})
+                pairs.append(pair | asdict(apart))
     if not pairs:
         return
     sure = sum(p["p_worst"] < 0.05 for p in pairs)

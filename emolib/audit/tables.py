@@ -68,7 +68,7 @@ from typing import Any
 import yaml
 
 from emolib.audit.findings import Finding, Level
-from emolib.audit.layers import walk
+from emolib.audit.layers import count_layers
 from emolib.audit.printed import AuditError, Printed, evaluate
 from emolib.audit.wording import say
 
@@ -156,7 +156,7 @@ class Table:
                 form = DIRECTIVES[_meant(key)]
                 _read(self.directives[key], form)
                 getattr(self, form.get("names", "title"))
-        layers = walk(self) if self.kind == "layers" else None
+        layers = count_layers(self) if self.kind == "layers" else None
         for row, number in rows.items():
             with _at(f"{where}, line {number}: row {row!r}"):
                 if layers:

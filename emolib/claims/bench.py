@@ -13,15 +13,13 @@ import inspect
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from emolib import audit, paths, registry
 from emolib.claims.schema import load
-
-if TYPE_CHECKING:
-    from emolib.results import Result
+from emolib.results import Result, load_all
 
 _LAYER = ["layer", "type", "output_shape", "parameters", "macs"]
 
@@ -114,11 +112,9 @@ class Bench:
         return audit.paper(self.key)
 
     @functools.cached_property
-    def results(self) -> "list[Result]":
+    def results(self) -> list[Result]:
         """Every committed result of the paper."""
-        from emolib import results
-
-        return results.load_all(self.key)
+        return load_all(self.key)
 
     @functools.cached_property
     def facts(self) -> pd.DataFrame:

@@ -20,12 +20,11 @@ from emolib import audit, evaluation, paths
 from emolib.audit import Printed
 from emolib.audit.findings import Level
 from emolib.claims.verdicts import ClaimError, Outcome, Verdict
+from emolib.results import Result, device_name
 
 if TYPE_CHECKING:
     from emolib.claims.bench import Bench
     from emolib.claims.schema import Claim
-    from emolib.results import Level as ClipLevel
-    from emolib.results import Result
 
 Options = dict[str, Any]
 Relation = Literal["=", ">", ">=", "<", "<="]
@@ -421,9 +420,9 @@ class ResultCheck(Check):
         if self.cls is None and self.metric in result.summary:
             summary = result.summary[self.metric]
             return summary.mean, summary.interval
-        level: ClipLevel | None = "segment" if self.metric.startswith("segment_") else None
         column = self.metric.removeprefix("segment_")
-        frames = [result.per_class(seed, level) for seed in result.seeds]
+        segments = column != self.metric
+        frames = [result.per_class(s, "segment" if segments else None) for s in result.seeds]
         if column not in frames[0].columns:
             known = ", ".join([*result.summary, *frames[0].columns])
             raise ClaimError(f"{result.name} has no {self.metric!r}: {known}")
@@ -614,9 +613,7 @@ class DeviceCheck(Check):
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Measure the latency if this is the device."""
-        from emolib import results
-
-        here = results.device_name("cpu")
+        here = device_name("cpu")
         if self.device.lower() not in here.lower():
             why = f"Takes {self.device}; this machine is {here}."
             return Verdict(claim, "awaits data", why, settle_with=self.command)

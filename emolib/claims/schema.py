@@ -98,9 +98,8 @@ class Claim(Frozen):
 
     def tolerates(self, value: float) -> bool:
         """Whether a value differs from the published number by the tolerance at most."""
-        if not self.tolerance:
-            return False
-        return abs(value - float(self.number.value)) <= self.tolerance
+        tolerance = self.tolerance or 0
+        return tolerance > 0 and abs(value - float(self.number.value)) <= tolerance
 
 
 class Ledger(Frozen):
