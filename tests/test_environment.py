@@ -44,7 +44,6 @@ NOT_IMPORTED = {
     "import-linter": "started by `make lint` and tests/test_architecture.py",
     "ipykernel": "the kernel in which papermill runs a notebook",
     "jupyter-book": "started in a process of its own by emolib.book.build",
-    "jupytext": "opens notebooks as text in an editor",
     "face-recognition-models": "holds the landmark model, which is read by its path",
     "mypy": "started by `make lint`",
     "numba": "librosa's: the bounds keep versions out that end the process",
