@@ -11,7 +11,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from emolib import audit, paths, registry
-from emolib.audit import AuditError, Printed, Table, margins, simulation
+from emolib.audit import AuditError, Printed, PrintedTable, margins, simulation
 from emolib.audit.granularity import count_of, granularity
 
 KEYS = tuple(registry.PAPERS)
@@ -254,7 +254,7 @@ def test_a_report_is_plain_data_and_readable(key, reports):
 def test_typed_in_tables_are_csv_to_pandas_too():
     for file in sorted((paths.CLAIMS / "tables").glob("*.csv")):
         frame = pd.read_csv(file, comment="#")
-        assert len(frame) == len(Table.read(file).rows), file
+        assert len(frame) == len(PrintedTable.read(file).rows), file
 
 
 # --- honest tables ---------------------------------------------------------------------------
@@ -275,7 +275,9 @@ def test_a_raised_accuracy_is_caught_in_most_reports():
         (table,) = truth.tables
         raised = min(float(table.accuracy.text) + 1.0, 100.0)
         directives = {**table.directives, "accuracy": f"{raised:.2f} %"}
-        forged = Table("forged", table.kind, table.rows, table.columns, table.cells, directives)
+        forged = PrintedTable(
+            "forged", table.kind, table.rows, table.columns, table.cells, directives
+        )
         caught += bool(audit.audit([forged]).impossible)
     assert caught >= 54
 
@@ -446,7 +448,7 @@ def test_a_mistyped_table_is_audited_or_refused_but_never_a_crash(data):
         typed = st.sampled_from(["(", "9**999999999", "1.5", "0", "-", ",", '"', "|", "9" * 30])
         text = text[:start] + data.draw(typed | st.text(max_size=3)) + text[end:]
     try:
-        report = audit.audit([Table.parse(text, where=file.name)])
+        report = audit.audit([PrintedTable.parse(text, where=file.name)])
     except AuditError as error:
         assert file.name in str(error)
     else:

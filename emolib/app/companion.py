@@ -17,7 +17,7 @@ import numpy as np
 
 from emolib import paths
 from emolib.app.predict import CONFIDENCE, Reading, fuse, in_lines
-from emolib.app.weights import Network, PredictionError, network, publish
+from emolib.app.weights import PredictionError, PublishedNetwork, network, publish
 from emolib.features import audio, video
 from emolib.features.store import FeatureProblem
 
@@ -128,7 +128,7 @@ def _stage(spent: dict[str, float], name: str) -> Iterator[None]:
 
 
 def _look(
-    path: str | Path, eyes: Network, confidence: float, spent: dict[str, float]
+    path: str | Path, eyes: PublishedNetwork, confidence: float, spent: dict[str, float]
 ) -> tuple[Reading | None, int, list[str]]:
     """Return the reading of a clip's faces, how many frames had none, and what there is to note.
 
@@ -172,7 +172,7 @@ def unusual(clip: video.VideoInfo, frames: int) -> list[str]:
 
 
 def _listen(
-    path: str | Path, ears: Network, confidence: float, spent: dict[str, float]
+    path: str | Path, ears: PublishedNetwork, confidence: float, spent: dict[str, float]
 ) -> tuple[Reading | None, str]:
     """Return the reading of a clip's mean MFCC on the scale of the training, or why none."""
     import torch

@@ -22,7 +22,7 @@ from emolib.app.draw import annotate
 from emolib.app.predict import FaceReading, Reading
 from emolib.emotions import EMOTIONS
 from emolib.errors import EmolibError
-from emolib.features.faces import Face
+from emolib.features.faces import FaceBox
 
 FACE_MEMORY_S, VOICE_MEMORY_S = 0.6, 1.5  # time constants of the smoothing
 FORGET_S = 3.0  # a voice that has not been heard for so long is no longer shown
@@ -58,7 +58,7 @@ def smoothed(
 
 @dataclass(eq=False)
 class _Followed:
-    face: Face
+    face: FaceBox
     probabilities: np.ndarray
     at: float
 
@@ -114,7 +114,7 @@ class Session:
         self.followed, self.faces = followed + kept, readings
         return readings
 
-    def _same(self, face: Face, now: float) -> _Followed | None:
+    def _same(self, face: FaceBox, now: float) -> _Followed | None:
         """Take out the remembered face nearest to this one, if it is near enough."""
         near = [
             one

@@ -289,7 +289,7 @@ def _eight_bit(image):
 
 
 def faces_of(image: np.ndarray, detector: str = "mtcnn") -> list:
-    """Return the faces of an RGB picture, the largest first (`features.faces.Face`)."""
+    """Return the faces of an RGB picture, the largest first (`features.faces.FaceBox`)."""
     from emolib.features import faces
 
     if detector == "haar":

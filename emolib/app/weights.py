@@ -25,7 +25,7 @@ class PredictionError(EmolibError, ValueError):
 
 
 @dataclass(frozen=True)
-class Network:
+class PublishedNetwork:
     """A trained network and its card."""
 
     model: "torch.nn.Module"
@@ -46,7 +46,7 @@ class Network:
 
 
 @lru_cache(maxsize=4)
-def network(modality: str, folder: Path = WEIGHTS) -> Network:
+def network(modality: str, folder: Path = WEIGHTS) -> PublishedNetwork:
     """Return the trained network for "video" (faces) or "audio" (voices).
 
     Raises
@@ -69,7 +69,7 @@ def network(modality: str, folder: Path = WEIGHTS) -> Network:
         raise PredictionError(
             f"{file} does not fit the network {card['options']}: take both from one training"
         ) from error
-    return Network(model.eval().to(memory_format=channels_last), card)
+    return PublishedNetwork(model.eval().to(memory_format=channels_last), card)
 
 
 def _card(file: Path) -> dict[str, Any]:

@@ -17,9 +17,9 @@ from emolib.audit.layers import count_layers
 from emolib.audit.margins import Margins, TooCoarse, accuracy_bounds, margins
 from emolib.audit.printed import AuditError, Printed, Window, agrees, evaluate
 from emolib.audit.report import audit, paper, table
-from emolib.audit.tables import Table
+from emolib.audit.tables import PrintedTable
 
 __all__ = ["AuditError", "AuditReport", "Difference", "Finding", "Granularity", "Margins"]
-__all__ += ["Printed", "Table", "TooCoarse", "Window", "accuracy_bounds", "agrees", "audit"]
+__all__ += ["Printed", "PrintedTable", "TooCoarse", "Window", "accuracy_bounds", "agrees", "audit"]
 __all__ += ["count_layers", "count_of", "difference", "evaluate", "granularity", "margins"]
 __all__ += ["paper", "table"]

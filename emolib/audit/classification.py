@@ -9,14 +9,14 @@ from emolib.audit.findings import Finding, Level
 from emolib.audit.granularity import Granularity, count_of
 from emolib.audit.margins import Margins, TooCoarse, accuracy_bounds, margins
 from emolib.audit.printed import CONVENTIONS, Interval, Printed, agrees, hull
-from emolib.audit.tables import MACRO_ROWS, WEIGHTED_ROWS, Table, slug
+from emolib.audit.tables import MACRO_ROWS, WEIGHTED_ROWS, PrintedTable, slug
 from emolib.audit.wording import say
 
 SCAN_DIGITS = 3  # of a fraction; with two, every class of a hundred clips prints every recall
 SUMS = 200_000  # partial sums of whole speakers, beyond which their number decides nothing
 
 
-def examine(item: Table, known: Granularity | None) -> Iterator[Finding]:
+def examine(item: PrintedTable, known: Granularity | None) -> Iterator[Finding]:
     """Test a classification report; `known` is what is known of the size of its test set."""
     yield from _f1_rows(item)
     yield from _averages(item, MACRO_ROWS, "average", [1] * len(item.classes))
@@ -53,7 +53,7 @@ def _mean(values: Sequence[Printed], weights: Sequence[int], convention: str) ->
     return sums[0] / Fraction(sum(weights)), sums[1] / Fraction(sum(weights))
 
 
-def _f1_rows(item: Table) -> Iterator[Finding]:
+def _f1_rows(item: PrintedTable) -> Iterator[Finding]:
     """F1 = 2PR/(P + R) in every class row, within rounding."""
     wrong = []
     for name, row in item.classes.items():
@@ -67,7 +67,7 @@ def _f1_rows(item: Table) -> Iterator[Finding]:
 
 
 def _averages(
-    item: Table, names: Sequence[str], kind: str, weights: Sequence[int]
+    item: PrintedTable, names: Sequence[str], kind: str, weights: Sequence[int]
 ) -> Iterator[Finding]:
     """Whether a printed row of averages averages the rows above it: plain, or by support."""
     row = next((r for r in item.rows if r.lower() in names), "")
@@ -92,7 +92,7 @@ def _averages(
         yield item.finding(name, level, sentences, words, **data, equals=others)
 
 
-def _equals(item: Table, row: str, metric: str, value: Printed) -> list[str]:
+def _equals(item: PrintedTable, row: str, metric: str, value: Printed) -> list[str]:
     """Name what an average that is none of its rows equals instead."""
     others = []
     p, r = (item.printed(row, metric) for metric in ("precision", "recall"))
@@ -103,7 +103,7 @@ def _equals(item: Table, row: str, metric: str, value: Printed) -> list[str]:
     return others
 
 
-def _supports(item: Table, known: Granularity | None) -> tuple[Margins | None, Finding]:
+def _supports(item: PrintedTable, known: Granularity | None) -> tuple[Margins | None, Finding]:
     """Recover the confusion margins when the size of the test set is known."""
     sizes, why = _sizes(item, known)
     if not sizes:
@@ -121,7 +121,7 @@ def _supports(item: Table, known: Granularity | None) -> tuple[Margins | None, F
     return None, item.finding("supports", "impossible", sentences, words, n=list(sizes))
 
 
-def _sizes(item: Table, known: Granularity | None) -> tuple[tuple[int, ...], str]:
+def _sizes(item: PrintedTable, known: Granularity | None) -> tuple[tuple[int, ...], str]:
     """Return the sizes that the test set may have, and how they are known."""
     if item.supports:
         return (sum(item.supports.values()),), "the printed supports sum to it"
@@ -133,7 +133,7 @@ def _sizes(item: Table, known: Granularity | None) -> tuple[tuple[int, ...], str
     return (), ""
 
 
-def _recovered(item: Table, found: Margins, why: str) -> Finding:
+def _recovered(item: PrintedTable, found: Margins, why: str) -> Finding:
     """Say which confusion margins print the report."""
     data: dict[str, Any] = {"n": found.n, "solutions": found.solutions}
     data |= {"correct": list(found.correct), "convention": found.convention}
@@ -148,7 +148,7 @@ def _recovered(item: Table, found: Margins, why: str) -> Finding:
     return item.finding("supports", "consistent", sentences, words, **data)
 
 
-def _scan(item: Table, n_max: int = 1000, work: int = 20_000) -> Finding:
+def _scan(item: PrintedTable, n_max: int = 1000, work: int = 20_000) -> Finding:
     """Look for the sizes at which any confusion matrix prints this report."""
     digits = min(v.decimals + 2 * v.percent for row in item.classes.values() for v in row.values())
     if digits < SCAN_DIGITS:
@@ -170,7 +170,7 @@ def _scan(item: Table, n_max: int = 1000, work: int = 20_000) -> Finding:
     return item.finding("supports", "undecided", sentence, words, sizes=feasible, searched_to=last)
 
 
-def _feasible(item: Table) -> Finding:
+def _feasible(item: PrintedTable) -> Finding:
     """Whether any mixture of classes reconciles rows and accuracy, whatever the supports."""
     bounds = accuracy_bounds(item.classes)
     if bounds is None:
@@ -185,7 +185,7 @@ def _feasible(item: Table) -> Finding:
     return item.finding("accuracy", level, sentence, {"accuracy": stated}, low=low, high=high)
 
 
-def _accuracy_by_population(item: Table, reading: str, counts: Mapping[str, int]) -> Finding:
+def _accuracy_by_population(item: PrintedTable, reading: str, counts: Mapping[str, int]) -> Finding:
     """Accuracy implied by the recalls if the test set is a stratified share of the corpus."""
     weights = [counts[name.lower()] for name in item.classes]
     recalls = [row["recall"] for row in item.classes.values()]
@@ -232,7 +232,7 @@ def _deviations(
     return float(gap) / math.sqrt(variance) if variance > 0 else math.inf
 
 
-def _stratified(item: Table, recovered: Margins) -> Iterator[Finding]:
+def _stratified(item: PrintedTable, recovered: Margins) -> Iterator[Finding]:
     """Whether recovered supports are a stratified share of the corpus."""
     for reading, counts in item.populations.items():
         total = sum(counts[name.lower()] for name in recovered.supports)
@@ -250,7 +250,7 @@ def _stratified(item: Table, recovered: Margins) -> Iterator[Finding]:
         yield item.finding(name, level, sentence, {"listing": listing}, reading=reading, off=off)
 
 
-def _whole_groups(item: Table, recovered: Margins) -> Iterator[Finding]:
+def _whole_groups(item: PrintedTable, recovered: Margins) -> Iterator[Finding]:
     """Whether recovered supports can be the clips of whole speakers."""
     groups = item.counts("group")
     if not groups or any(len(s) > 1 for s in recovered.supports.values()):
@@ -277,7 +277,7 @@ def _whole_groups(item: Table, recovered: Margins) -> Iterator[Finding]:
         yield item.finding("speakers", "impossible", "no-speakers", supports=list(target))
 
 
-def _f1_average(item: Table, recovered: Margins) -> Iterator[Finding]:
+def _f1_average(item: PrintedTable, recovered: Margins) -> Iterator[Finding]:
     """Compare printed averages with weighted ones, once the supports are certain."""
     row = next((r for r in item.rows if r.lower() in (*MACRO_ROWS, *WEIGHTED_ROWS)), None)
     value = item.printed(row, "f1") if row else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from emolib.audit.printed import AuditError
 
 if TYPE_CHECKING:
-    from emolib.audit.tables import Table
+    from emolib.audit.tables import PrintedTable
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class LayerCount:
     macs: int
 
 
-def count_layers(item: "Table") -> Iterator[LayerCount]:
+def count_layers(item: "PrintedTable") -> Iterator[LayerCount]:
     """Count the layers of a printed architecture, one after the other.
 
     Operations: ``conv`` (1D or 2D by its input), ``pool``, ``flatten``, ``gap``, ``dense``,

@@ -15,7 +15,7 @@ from emolib.audit.findings import AuditReport, Finding, Level
 from emolib.audit.granularity import Granularity, count_of, difference, granularity
 from emolib.audit.layers import count_layers
 from emolib.audit.printed import AuditError, Printed, agrees, evaluate
-from emolib.audit.tables import Table, is_size, slug
+from emolib.audit.tables import PrintedTable, is_size, slug
 from emolib.audit.wording import say
 
 DUPLICATED = 1e-4  # chance of as many equal numbers in unrelated tables
@@ -29,7 +29,7 @@ def table(path: str | Path) -> AuditReport:
     AuditError
         If the file is missing or is not in the format of this module.
     """
-    item = Table.read(path)
+    item = PrintedTable.read(path)
     return audit([item], title=f"Audit of {item.title}")
 
 
@@ -40,10 +40,10 @@ def paper(key: str, folder: str | Path | None = None) -> AuditReport:
     if not files:
         known = sorted({f.name.partition("-")[0] for f in folder.glob("*-*.csv")})
         raise AuditError(say("no-tables", folder=folder, key=key, known=known))
-    return audit([Table.read(file) for file in files], title=f"Audit of {key}")
+    return audit([PrintedTable.read(file) for file in files], title=f"Audit of {key}")
 
 
-def audit(tables: Sequence[Table], title: str = "Audit") -> AuditReport:
+def audit(tables: Sequence[PrintedTable], title: str = "Audit") -> AuditReport:
     """Run every test on tables that belong to one paper.
 
     Tables that name the same ``test set`` pool their accuracies; a size found in one of them
@@ -67,9 +67,9 @@ def audit(tables: Sequence[Table], title: str = "Audit") -> AuditReport:
     return AuditReport(title, tuple(findings))
 
 
-def _test_sets(tables: Sequence[Table]) -> dict[str, list[Table]]:
+def _test_sets(tables: Sequence[PrintedTable]) -> dict[str, list[PrintedTable]]:
     """Group the tables that hold own accuracies by the test set they were measured on."""
-    groups: dict[str, list[Table]] = {}
+    groups: dict[str, list[PrintedTable]] = {}
     for item in tables:
         # Rows with their own sizes were measured on different test sets: see _stated_sizes.
         per_row = any(map(is_size, item.columns))
@@ -80,13 +80,15 @@ def _test_sets(tables: Sequence[Table]) -> dict[str, list[Table]]:
     return {name: own[name] or group for name, group in groups.items()}
 
 
-def _accuracies(members: Sequence[Table]) -> list[Printed]:
+def _accuracies(members: Sequence[PrintedTable]) -> list[Printed]:
     """The accuracies that the paper measured on one test set."""
     values = [value for item in members for value in item.own.values()]
     return values + [i.accuracy for i in members if i.kind == "report" and i.accuracy]
 
 
-def _test_set_size(name: str, members: Sequence[Table], fit: Granularity) -> Iterator[Finding]:
+def _test_set_size(
+    name: str, members: Sequence[PrintedTable], fit: Granularity
+) -> Iterator[Finding]:
     """Which N make every accuracy printed for one test set a k/N."""
     m, n = len(fit.values), fit.size
     told = all(item.kind == "report" and (item.supports or item.sizes("")) for item in members)
@@ -116,7 +118,7 @@ def _test_set_size(name: str, members: Sequence[Table], fit: Granularity) -> Ite
     yield Finding(f"{name}/test-set-size", level, say(sentences, **data, **words), data)
 
 
-def _stated_relation(members: Sequence[Table], n: int) -> str:
+def _stated_relation(members: Sequence[PrintedTable], n: int) -> str:
     """Say which of the stated sizes the size that was found is, and which it is not."""
     stated = [stated for item in members for stated in item.sizes("").items()]
     sentences = [
@@ -126,7 +128,7 @@ def _stated_relation(members: Sequence[Table], n: int) -> str:
     return "".join(dict.fromkeys(sentences))
 
 
-def _stated_sizes(item: Table) -> Iterator[Finding]:
+def _stated_sizes(item: PrintedTable) -> Iterator[Finding]:
     """Whether each accuracy is possible for each stated size of the test set."""
     if not any(map(is_size, item.columns)):
         return
@@ -150,7 +152,7 @@ def _stated_sizes(item: Table) -> Iterator[Finding]:
             yield item.finding(f"{name}/{unit}", level, sentence, words, **data)
 
 
-def _methods(item: Table) -> Iterator[Finding]:
+def _methods(item: PrintedTable) -> Iterator[Finding]:
     """Averages by method: recall that equals accuracy is weighted, F1 may be a harmonic mean."""
     weighted: list[str] = []
     macro: list[str] = []
@@ -172,7 +174,7 @@ def _methods(item: Table) -> Iterator[Finding]:
         yield item.finding("harmonic", "notice", "harmonic", rows=harmonic)
 
 
-def _statements(item: Table) -> Iterator[Finding]:
+def _statements(item: PrintedTable) -> Iterator[Finding]:
     """Redo printed arithmetic, carrying rounding along."""
     for row in item.rows:
         text, expression = (item.cells[row, column] for column in ("printed", "expression"))
@@ -187,7 +189,7 @@ def _statements(item: Table) -> Iterator[Finding]:
         yield item.finding(slug(row), level, f"statement-{convention or 'wrong'}", words, **data)
 
 
-def _layers(item: Table) -> Iterator[Finding]:
+def _layers(item: PrintedTable) -> Iterator[Finding]:
     """Compare the parameters and operations that were printed with those of the layers."""
     counts = list(count_layers(item))
     parameters = sum(c.parameters for c in counts)
@@ -211,14 +213,14 @@ def _layers(item: Table) -> Iterator[Finding]:
         yield item.finding(key, level, f"layers {end}", words, **data, fits=fits)
 
 
-_TESTS: Mapping[str, Callable[[Table], Iterator[Finding]]] = {
+_TESTS: Mapping[str, Callable[[PrintedTable], Iterator[Finding]]] = {
     "methods": _methods,
     "statements": _statements,
     "layers": _layers,
 }
 
 
-def _differences(item: Table, known: Granularity | None) -> Iterator[Finding]:
+def _differences(item: PrintedTable, known: Granularity | None) -> Iterator[Finding]:
     """Express the differences of an ablation in clips, with what the test set can resolve."""
     n = known.size if known else None
     if not n or item.kind != "accuracies":
@@ -242,7 +244,7 @@ def _differences(item: Table, known: Granularity | None) -> Iterator[Finding]:
     yield item.finding("differences", "notice", "differences", words, n=n, pairs=pairs)
 
 
-def _duplicates(tables: Sequence[Table]) -> Iterator[Finding]:
+def _duplicates(tables: Sequence[PrintedTable]) -> Iterator[Finding]:
     """Equal accuracies in tables of different test sets, beyond chance."""
     for first, second in combinations([t for t in tables if t.accuracies], 2):
         a, b = ({v for v in t.accuracies.values() if 0 < v.value < 1} for t in (first, second))
@@ -263,9 +265,9 @@ def _duplicates(tables: Sequence[Table]) -> Iterator[Finding]:
             yield second.finding(name, "identified", "duplicates", words, **data)
 
 
-def _own_accuracy(tables: Sequence[Table]) -> Iterator[Finding]:
+def _own_accuracy(tables: Sequence[PrintedTable]) -> Iterator[Finding]:
     """Two different accuracies for the paper's final model on one test set."""
-    printed: dict[str, list[tuple[Table, Printed]]] = {}
+    printed: dict[str, list[tuple[PrintedTable, Printed]]] = {}
     for item in tables:
         if item.final:
             printed.setdefault(item.test_set, []).append((item, item.final[1]))

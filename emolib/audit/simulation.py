@@ -9,7 +9,7 @@ import numpy as np
 
 from emolib.audit.findings import AuditReport, Finding
 from emolib.audit.report import audit
-from emolib.audit.tables import Table
+from emolib.audit.tables import PrintedTable
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 ROUNDING = (ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_DOWN)
@@ -29,7 +29,7 @@ class Simulated:
         Clips of each class, for a classification report.
     """
 
-    tables: tuple[Table, ...]
+    tables: tuple[PrintedTable, ...]
     n: int | None
     supports: dict[str, int]
 
@@ -79,7 +79,7 @@ def report(rng: np.random.Generator, *, coarse: bool = False) -> Simulated:
     rows["macro avg"] = tuple(sum(column, Fraction(0)) / len(column) for column in columns)
     for name, values in rows.items():
         lines.append(",".join((name, *(show(v / scale, 2, rounding) for v in values))))
-    return Simulated((Table.parse("\n".join(lines)),), n, supports)
+    return Simulated((PrintedTable.parse("\n".join(lines)),), n, supports)
 
 
 def coarse(rng: np.random.Generator) -> Simulated:
@@ -111,15 +111,15 @@ def pair(rng: np.random.Generator) -> Simulated:
     """Two ladders measured on two corpora: equal numbers are coincidences."""
     first, second = grid(rng), grid(rng)
     tables = tuple(
-        Table(f"table{i}", t.kind, t.rows, t.columns, t.cells, {"test set": f"corpus {i}"})
+        PrintedTable(f"table{i}", t.kind, t.rows, t.columns, t.cells, {"test set": f"corpus {i}"})
         for i, t in enumerate((*first.tables, *second.tables), start=1)
     )
     return Simulated(tables, None, {})
 
 
-def _ladder(values: list[Fraction], rounding: str, name: str) -> Table:
+def _ladder(values: list[Fraction], rounding: str, name: str) -> PrintedTable:
     rows = [f"model {i},{show(v, 2, rounding)}" for i, v in enumerate(values, start=1)]
-    return Table.parse("\n".join(("# unit: percent", "model,ACC(%)", *rows)), name)
+    return PrintedTable.parse("\n".join(("# unit: percent", "model,ACC(%)", *rows)), name)
 
 
 KINDS: dict[str, Callable[[np.random.Generator], Simulated]] = {

@@ -80,7 +80,7 @@ METRICS = {title: name for name, titles in _FORMAT["columns"].items() for title 
 
 
 @dataclass(frozen=True)
-class Table:
+class PrintedTable:
     """One typed-in table: see the head of this module for the format.
 
     Attributes
@@ -103,7 +103,7 @@ class Table:
     directives: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: str | Path) -> "Table":
+    def read(cls, path: str | Path) -> "PrintedTable":
         """Read a CSV file in the format that the head of this module describes.
 
         Raises
@@ -121,7 +121,7 @@ class Table:
         return cls.parse(text, path.stem.partition("-")[2] or path.stem, str(path))
 
     @classmethod
-    def parse(cls, text: str, name: str = "table", where: str = "table") -> "Table":
+    def parse(cls, text: str, name: str = "table", where: str = "table") -> "PrintedTable":
         """Read a table from the text of a CSV file; `where` is what errors call it."""
         directives: dict[str, str] = {}
         lines: dict[str, int] = {}  # of directives, to be named

@@ -73,7 +73,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Run:
+class Execution:
     """What executing one notebook took: seconds, and the peak of all its processes in MB."""
 
     notebook: str
@@ -190,14 +190,14 @@ def plan(
     return jobs, left_out
 
 
-def finished(job: Job) -> Run | None:
+def finished(job: Job) -> Execution | None:
     """Return the record of an earlier success of exactly this job, or None."""
     record = _record(job)
     if record.get("digest") != job.digest or not job.executed.is_file():
         return None
     if record["executed_sha256"] != paths.sha256(job.executed):
         return None
-    return Run(**record["run"] | {"reused": True})
+    return Execution(**record["run"] | {"reused": True})
 
 
 def _record(job: Job) -> dict:
@@ -221,7 +221,9 @@ def _environment(folder: Path, data: Path | None, threads: int) -> dict[str, str
     return os.environ | variables | ({"EMOLIB_DATA": str(data)} if data else {})
 
 
-def execute(job: Job, *, threads: int, timeout: float, data: Path | None, running: set) -> Run:
+def execute(
+    job: Job, *, threads: int, timeout: float, data: Path | None, running: set
+) -> Execution:
     """Execute one notebook from a clean copy with papermill.
 
     The copy runs in an empty working folder, so that nothing it writes can reach the checkout or
@@ -258,7 +260,7 @@ def execute(job: Job, *, threads: int, timeout: float, data: Path | None, runnin
     outputs = [output for cell in code for output in cell["outputs"]]
     stderr = ["".join(one["text"]) for one in outputs if one.get("name") == "stderr"]
     commit, dirty = results.commit()
-    run = Run(
+    run = Execution(
         notebook=job.notebook.stem,
         corpus=job.corpus,
         cells=len(code),
@@ -352,7 +354,7 @@ def execute_all(
     timeout: float = 1800,
     data: Path | None = None,
     progress: bool = True,
-) -> list[Run]:
+) -> list[Execution]:
     """Execute what has changed, `n_jobs` notebooks at a time; try all before failing.
 
     Raises
@@ -404,19 +406,19 @@ def _last_seconds(job: Job) -> float:
     return _record(job).get("run", {}).get("seconds", float("inf"))
 
 
-def _timings(runs: Sequence[Run]):
+def _timings(runs: Sequence[Execution]):
     import pandas as pd
 
-    return pd.DataFrame(map(asdict, runs), columns=[field.name for field in fields(Run)])
+    return pd.DataFrame(map(asdict, runs), columns=[field.name for field in fields(Execution)])
 
 
-def save_timings(runs: Sequence[Run], path: Path) -> None:
+def save_timings(runs: Sequence[Execution], path: Path) -> None:
     """Keep time and memory per notebook as a table."""
     with paths.atomic(path) as temporary:
         _timings(runs).to_csv(temporary, index=False)
 
 
-def timings_table(runs: Sequence[Run]) -> str:
+def timings_table(runs: Sequence[Execution]) -> str:
     """Return time and memory per notebook as text."""
     table = _timings(runs).drop(columns=["stderr_lines", "commit"])
     table["corpus"] = table["corpus"].replace("", "(default)")

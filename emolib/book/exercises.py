@@ -377,7 +377,7 @@ def _yang_size() -> int:
 @exercise("audit-mostafa-accuracy", tolerance=1e-3)
 def _mostafa_accuracy() -> float:
     """a mean of the recalls with weight 1 for neutral and 2 for every other class, in per cent"""
-    table = audit.Table.read(paths.CLAIMS / "tables" / "mostafa-table2.csv")
+    table = audit.PrintedTable.read(paths.CLAIMS / "tables" / "mostafa-table2.csv")
     clips = table.counts("population")["ravdess speech"]
     recalls = {name.lower(): row["recall"].value for name, row in table.classes.items()}
     return 100 * float(sum(clips[name] * recalls[name] for name in recalls) / sum(clips.values()))

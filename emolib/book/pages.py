@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from emolib import paths, registry
-from emolib.book.execution import Job, Run, files_below, read_notebook, source
+from emolib.book.execution import Execution, Job, files_below, read_notebook, source
 
 BANNER = """\
 :::{{admonition}} Quick mode
@@ -34,7 +34,7 @@ def toc_pages(toc: Path) -> list[str]:
     return list(walk(yaml.safe_load(toc.read_text())))
 
 
-def with_banner(notebook: dict, run: Run, job: Job) -> dict:
+def with_banner(notebook: dict, run: Execution, job: Job) -> dict:
     """Return an executed notebook with the quick-mode banner below its title.
 
     The parameters that papermill injected repeat what the banner says, so their cell is hidden.
@@ -55,7 +55,9 @@ def with_banner(notebook: dict, run: Run, job: Job) -> dict:
     return notebook | {"cells": cells}
 
 
-def stage(folder: Path, jobs: Sequence[Job], runs: Sequence[Run], pages: Sequence[str]) -> None:
+def stage(
+    folder: Path, jobs: Sequence[Job], runs: Sequence[Execution], pages: Sequence[str]
+) -> None:
     """Lay out the sources of the pages: prose, executed notebooks, configuration.
 
     The ledger and the committed results go to ``attached/``, from where they are published as they

@@ -24,7 +24,7 @@ from emolib.results import Result, load_all
 _LAYER = ["layer", "type", "output_shape", "parameters", "macs"]
 
 
-class Network:
+class CountedNetwork:
     """What a paper's network counts, by build, and its options; from the file where it can be.
 
     `asked` holds what was counted or read so far, in the form of the file.
@@ -99,7 +99,7 @@ class Bench:
     def __init__(self, key: str, counts: Mapping[str, Any] | None = None):
         self.key = key
         counts = stored_counts() if counts is None else counts
-        self.network = Network(key, counts.get(key, {}))
+        self.network = CountedNetwork(key, counts.get(key, {}))
 
     def published(self, expression: str) -> dict[str, str]:
         """Return the published values by id, of this paper and of those that braces name."""

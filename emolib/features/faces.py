@@ -31,7 +31,7 @@ _BATCH = 8
 
 
 @dataclass(frozen=True)
-class Face:
+class FaceBox:
     """A detected face.
 
     Parameters
@@ -60,7 +60,7 @@ class Face:
         return np.array([self.box[0] + self.box[2], self.box[1] + self.box[3]]) / 2
 
 
-def haar_faces(image: np.ndarray, *, max_side: int = 1024, min_face: float = 24) -> list[Face]:
+def haar_faces(image: np.ndarray, *, max_side: int = 1024, min_face: float = 24) -> list[FaceBox]:
     """Find all faces with OpenCV's frontal Haar cascade, the largest first.
 
     Parameters
@@ -81,7 +81,7 @@ def haar_faces(image: np.ndarray, *, max_side: int = 1024, min_face: float = 24)
         grey, 1.1, 5, minSize=(smallest, smallest), outputRejectLevels=True
     )
     faces = [
-        Face((x / scale, y / scale, (x + w) / scale, (y + h) / scale), float(score))
+        FaceBox((x / scale, y / scale, (x + w) / scale, (y + h) / scale), float(score))
         for (x, y, w, h), score in zip(boxes, np.ravel(scores), strict=True)
     ]
     return sorted(faces, key=lambda face: -face.side)
@@ -93,7 +93,7 @@ def mtcnn_faces(
     max_side: int | None = 640,
     min_face: float = _SMALLEST,
     device: str = "cpu",
-) -> list[list[Face]]:
+) -> list[list[FaceBox]]:
     """Find all faces of many equally large images at once with MTCNN, the largest first.
 
     Parameters
@@ -110,7 +110,7 @@ def mtcnn_faces(
 
     Returns
     -------
-    list of list of Face
+    list of list of FaceBox
         One list for each image; empty where there is no face.
     """
     smallest = _SMALLEST
@@ -133,12 +133,12 @@ def mtcnn_faces(
                 for b, p, q in zip(box, probability, point, strict=True):
                     left, top, right, bottom = (float(edge) / scale for edge in b)
                     points_of_face = np.asarray(q, np.float32) / scale
-                    faces.append(Face((left, top, right, bottom), float(p), points_of_face))
+                    faces.append(FaceBox((left, top, right, bottom), float(p), points_of_face))
             per_image.append(sorted(faces, key=lambda face: -face.side))
     return per_image
 
 
-def track(candidates: Sequence[Sequence[Face]]) -> list[Face | None]:
+def track(candidates: Sequence[Sequence[FaceBox]]) -> list[FaceBox | None]:
     """Follow the most prominent face of a clip through its frames.
 
     From each detection a chain goes both ways, taking in each frame the candidate nearest to
@@ -151,7 +151,7 @@ def track(candidates: Sequence[Sequence[Face]]) -> list[Face | None]:
     list
         The face in each frame, None where it was not found.
     """
-    best: list[Face | None] = [None] * len(candidates)
+    best: list[FaceBox | None] = [None] * len(candidates)
     chained: set[int] = set()
     for at, faces in enumerate(candidates):
         for start in _plausible(faces):
@@ -162,8 +162,10 @@ def track(candidates: Sequence[Sequence[Face]]) -> list[Face | None]:
     return best
 
 
-def _chain(candidates: Sequence[Sequence[Face]], at: int, start: Face) -> list[Face | None]:
-    chain: list[Face | None] = [None] * len(candidates)
+def _chain(
+    candidates: Sequence[Sequence[FaceBox]], at: int, start: FaceBox
+) -> list[FaceBox | None]:
+    chain: list[FaceBox | None] = [None] * len(candidates)
     chain[at] = start
     for order in (range(at + 1, len(candidates)), range(at - 1, -1, -1)):
         last = start
@@ -175,13 +177,13 @@ def _chain(candidates: Sequence[Sequence[Face]], at: int, start: Face) -> list[F
     return chain
 
 
-def _same_face(one: Face, other: Face) -> bool:
+def _same_face(one: FaceBox, other: FaceBox) -> bool:
     near = math.dist(one.centre, other.centre) <= max(one.side, other.side)
     return near and 0.5 <= other.side / one.side <= 2.0
 
 
 def crop(
-    image: np.ndarray, face: Face, size: int, *, margin: float = 0.0, align: bool = False
+    image: np.ndarray, face: FaceBox, size: int, *, margin: float = 0.0, align: bool = False
 ) -> np.ndarray:
     """Cut a square around a face and bring it to size × size pixels.
 
@@ -302,7 +304,7 @@ class FaceFrames(FeatureRecipe):
             values = add_image_noise(values, variance, self.generator(row))
         return values, {"missed_frames": self.frames - len(crops)}
 
-    def follow(self, frames: np.ndarray, row: Mapping) -> list[Face | None]:
+    def follow(self, frames: np.ndarray, row: Mapping) -> list[FaceBox | None]:
         """Return the speaker's face in each frame, (frames, height, width, 3); None where missed.
 
         Raises
@@ -324,7 +326,7 @@ class FaceFrames(FeatureRecipe):
             )
         return chain
 
-    def _cut(self, frame: np.ndarray, face: Face) -> np.ndarray:
+    def _cut(self, frame: np.ndarray, face: FaceBox) -> np.ndarray:
         import cv2
 
         # Grey before shrinking costs more pixels but is what the paper describes.
@@ -338,7 +340,7 @@ def noise_variance(augment: str | None) -> float:
     return parse_augmentation(augment, {"noise": 0.01}, "image")[1] if augment is not None else 0.0
 
 
-def _plausible(faces: Sequence[Face]) -> list[Face]:
+def _plausible(faces: Sequence[FaceBox]) -> list[FaceBox]:
     """Keep the faces whose score reaches half the best one's, the largest first."""
     best = max((face.probability for face in faces), default=0.0)
     return sorted(

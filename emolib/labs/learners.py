@@ -31,7 +31,7 @@ FUSIONS = ("early", "arithmetic", "geometric")
 
 
 @dataclass(frozen=True)
-class Learner:
+class Classifier:
     """A classifier that is trained in seconds.
 
     Attributes
@@ -52,20 +52,20 @@ class Learner:
     recipe: Mapping[str, Any]
 
 
-LEARNERS: Mapping[str, Learner] = {
-    "neighbour": Learner(
+LEARNERS: Mapping[str, Classifier] = {
+    "neighbour": Classifier(
         "Nearest neighbour",
         lambda seed: KNeighborsClassifier(1),
         lambda model: model.n_samples_fit_ * model.n_features_in_,
         {"classifier": "nearest neighbour, Euclidean"},
     ),
-    "svm": Learner(
+    "svm": Classifier(
         "SVM",
         lambda seed: SVC(C=10, gamma="scale"),
         lambda model: model.support_vectors_.size + model.dual_coef_.size,
         {"classifier": "SVM, RBF kernel", "C": 10, "gamma": "scale"},
     ),
-    "mlp": Learner(
+    "mlp": Classifier(
         "MLP",
         lambda seed: MLPClassifier((64,), alpha=0.01, max_iter=200, random_state=seed),
         lambda model: sum(weights.size for weights in (*model.coefs_, *model.intercepts_)),

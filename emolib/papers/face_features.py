@@ -30,7 +30,7 @@ MEAN, SD = 0.5, 0.25
 
 
 @dataclass(frozen=True)
-class FaceNetwork:
+class PictureNetwork:
     """MobileNetV2 or ShuffleNetV2 without its classifier, as it was left by training.
 
     Parameters
@@ -62,9 +62,9 @@ def normalised(pictures: Tensor) -> Tensor:
     return grey.unsqueeze(-3).expand(*grey.shape[:-2], 3, *grey.shape[-2:])
 
 
-def untrained(name: str, seed: int = 0) -> FaceNetwork:
+def untrained(name: str, seed: int = 0) -> PictureNetwork:
     """Return a network with random weights: it tells faces apart, but nobody told it how."""
-    return FaceNetwork(
+    return PictureNetwork(
         name, _classifier(name, seed).get_submodule("spatial"), {"network": name, "trained": "no"}
     )
 
@@ -78,7 +78,7 @@ def trained(
     recipe: TrainingRecipe = RECIPE,
     device: str = "auto",
     progress: bool = True,
-) -> FaceNetwork:
+) -> PictureNetwork:
     """Return a network trained to name the emotion of single pictures; made once, then stored.
 
     Parameters
@@ -119,7 +119,7 @@ def trained(
         "valid_accuracy": stored["valid_accuracy"],
         "digest": digest,
     }
-    return FaceNetwork(name, model.get_submodule("spatial"), said)
+    return PictureNetwork(name, model.get_submodule("spatial"), said)
 
 
 def _classifier(name: str, seed: int, n_classes: int = 7) -> torch.nn.Module:

@@ -166,7 +166,7 @@ def spare_pictures(root: str | Path | None = None, frames: int = FRAMES, seed: i
 
 def _face_network(
     name: str, request: Request, frames: int, size: int, device: str
-) -> face_features.FaceNetwork:
+) -> face_features.PictureNetwork:
     if request.mode == "quick" or request.corpus != "paired":
         return face_features.untrained(name, request.seed)
     if size != SIZE:

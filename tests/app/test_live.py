@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emolib.app import live, predict, weights
-from emolib.features.faces import Face
+from emolib.features.faces import FaceBox
 
 NAMES = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
@@ -27,7 +27,7 @@ class Stub:
 def session(monkeypatch):
     """A session that sees the faces and probabilities which the test sets."""
     stub = Stub()
-    stub.faces = [Face((100, 100, 200, 200), 1.0)]
+    stub.faces = [FaceBox((100, 100, 200, 200), 1.0)]
     monkeypatch.setattr(predict, "faces_of", lambda image, detector: stub.faces)
     monkeypatch.setattr(
         predict, "face_probabilities", lambda image, found, folder: stub.values[: len(found)]
@@ -63,7 +63,7 @@ def test_one_odd_frame_does_not_change_the_label(session):
 
 def test_two_faces_keep_their_own_memory(session):
     live_session, stub = session
-    stub.faces = [Face((0, 0, 100, 100), 1.0), Face((400, 0, 480, 80), 1.0)]
+    stub.faces = [FaceBox((0, 0, 100, 100), 1.0), FaceBox((400, 0, 480, 80), 1.0)]
     stub.values = np.eye(7)[:2]
     live_session.see(FRAME, 0.0)
     stub.faces = stub.faces[::-1]  # found in the other order

@@ -37,7 +37,9 @@ def test_every_count_that_a_claim_compares_with_is_committed(key, counting, monk
 
 
 def test_a_committed_count_is_what_the_network_counts(counting):
-    stored, live = (bench.Network("ding", counts) for counts in (bench.stored_counts()["ding"], {}))
+    stored, live = (
+        bench.CountedNetwork("ding", counts) for counts in (bench.stored_counts()["ding"], {})
+    )
     assert stored.numbers({}, {}) == live.numbers({}, {}), RENEW
     assert stored.layers({}).equals(live.layers({})), RENEW
     assert stored.options == live.options, RENEW
@@ -47,7 +49,7 @@ def test_a_committed_count_is_what_the_network_counts(counting):
 
 def test_counts_of_other_code_are_not_used(counting):
     old = bench.stored_counts()["ding"] | {"code": "0" * 16}
-    assert bench.Network("ding", old).numbers({}, {})["parameters"] == 66_584
+    assert bench.CountedNetwork("ding", old).numbers({}, {})["parameters"] == 66_584
     assert counting == [("ding", {})]
 
 

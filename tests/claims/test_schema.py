@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emolib import claims, paths, registry
-from emolib.audit import Table
+from emolib.audit import PrintedTable
 from emolib.claims import ClaimError
 
 LEAST = {"ding": 60, "lu": 110, "yang": 30, "mostafa": 45, "ishtiaq": 10}
@@ -65,7 +65,7 @@ def test_every_published_value_stands_in_the_paper(key, papers):
 def test_every_typed_in_number_stands_in_the_paper(key, papers):
     raw = (papers / f"{key}.txt").read_text(encoding="utf-8")
     for file in sorted((paths.CLAIMS / "tables").glob(f"{key}-*.csv")):
-        table = Table.read(file)
+        table = PrintedTable.read(file)
         if table.kind in ("layers", "statements"):
             continue
         for (row, column), printed in table.cells.items():

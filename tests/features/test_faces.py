@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emolib.features import faces
-from emolib.features.faces import Face, FaceFrames
+from emolib.features.faces import FaceBox, FaceFrames
 from emolib.features.store import FeatureProblem
 
 
 def face(x, y, side, score=10.0, points=None):
-    return Face((x, y, x + side, y + side), score, points)
+    return FaceBox((x, y, x + side, y + side), score, points)
 
 
 def overlap(one, other):

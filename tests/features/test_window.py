@@ -64,7 +64,7 @@ def clip(monkeypatch):
         monkeypatch.setattr(
             faces,
             "haar_faces",
-            lambda image, **options: [faces.Face((16, 16, 48, 48), 1.0)] if next(finds) else [],
+            lambda image, **options: [faces.FaceBox((16, 16, 48, 48), 1.0)] if next(finds) else [],
         )
         return asked
 
