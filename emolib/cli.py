@@ -323,7 +323,7 @@ def train(
     experiment: Annotated[Word, Option(help="One declared; what else is given changes it.")] = None,
     corpus: Annotated[Word, Option(help=f"{_CORPUS} (default).")] = None,
     modality: Annotated[Word, Option(help=_MODALITY)] = None,
-    split: Annotated[Word, Option(help="segment, clip, actor (default), corpus, official.")] = None,
+    split: Annotated[Word, Option(help="A kind of split: actor (default), clip, …")] = None,
     seeds: Annotated[Word, Option(help="Seeds, such as 0,1,2; 0 by default.")] = None,
     folds: Annotated[Word, Option(help="Folds, such as 0,1; all by default.")] = None,
     option: Annotated[Words, Option(help="Of the model: fusion=mean (repeatable).")] = None,
@@ -404,6 +404,42 @@ def claims(
     table = claims.table(key)
     shown = ["id", "source", "quantity", "published", "measured", "verdict"]
     _print(as_json, table.to_dict("records"), table[shown])
+
+
+@app.command()
+def settle(
+    claims: Annotated[Words, Argument(help="Claims; all that await data by default.")] = None,
+    budget: Annotated[Word, Option(help="Time there is, such as 8h or 90m.")] = None,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what would be done.")] = False,
+    jobs: Jobs = 1,
+    mode: Mode = "full",
+    as_json: AsJson = False,
+) -> None:
+    """Make the results that claims await, most claims per hour first; resumes after a kill.
+
+    Ends with the verdicts that changed.
+    """
+    from emolib.labs import settle as lab
+
+    hours = lab.hours(budget)
+    plan = lab.plan(claims or ())
+    chosen = lab.within(plan, hours)
+    rows = [job.to_dict() for job in plan]
+    if dry_run or not chosen:
+        _print(as_json, rows, *lab.shown(plan, chosen))
+        return
+    if not as_json:
+        _print(False, None, *lab.shown(plan, chosen))
+    changed = lab.run(
+        plan,
+        budget=hours,
+        mode=mode,
+        n_jobs=jobs,
+        progress=not as_json,
+        tell=lambda line: typer.echo(line, err=True),
+    )
+    line = f"{len(changed)} verdicts changed"
+    _print(as_json, changed.to_dict("records"), line, changed if len(changed) else None)
 
 
 @app.command()

@@ -19,6 +19,8 @@ import pandas as pd
 
 from emolib import audit, paths, registry
 from emolib.claims.schema import load
+from emolib.claims.verdicts import ClaimError
+from emolib.papers.experiment import Experiment, rows_beside
 from emolib.results import Result, load_all
 
 _LAYER = ["layer", "type", "output_shape", "parameters", "macs"]
@@ -121,6 +123,45 @@ class Bench:
         """Published counts of the corpora, by fact; the head of the file says what a row holds."""
         table = pd.read_csv(paths.CLAIMS / "corpora.csv", comment="#", dtype=str)
         return table.fillna("").set_index("fact")
+
+    @functools.cached_property
+    def declared(self) -> dict[str, dict[str, Any]]:
+        """The rows of the experiments that the paper declares, by name: `rows_beside`."""
+        return rows_beside(paths.PACKAGE / "papers" / f"{self.key}.py")
+
+    def experiment(self, name: str) -> Experiment:
+        """Return a declared experiment, without its recipe: that takes PyTorch.
+
+        Raises
+        ------
+        ClaimError
+            If the paper declares none of that name.
+        """
+        if name not in self.declared:
+            raise ClaimError(f"emolib/papers/{self.key}.yml declares no experiment {name!r}")
+        row = self.declared[name]
+        return Experiment(**{field: value for field, value in row.items() if field != "recipe"})
+
+    def macs(self, name: str) -> float:
+        """Return the multiply-accumulates that the network of an experiment takes for a sample."""
+        one = self.experiment(name)
+        # Weights to begin with change no count, and would have to be fetched.
+        options = {option: value for option, value in one.options.items() if option != "weights"}
+        sizes = {side: one.data[side] for side in ("size", "frames") if side in one.data}
+        return self.network.numbers({"modality": one.modality, **options}, sizes)["macs"]
+
+    @functools.cached_property
+    def latency(self) -> pd.DataFrame:
+        """Measured times of a forward pass: claim, device, median_ms."""
+        file = paths.find(paths.RESULTS / self.key / "latency.csv")
+        empty = pd.DataFrame({"claim": [], "device": [], "median_ms": []}, dtype=str)
+        return pd.read_csv(file, dtype={"claim": str, "device": str}) if file.exists() else empty
+
+    def whole(self, fact: pd.Series) -> bool:
+        """Whether all actors of a corpus are in the recordings, so that a count of it counts."""
+        actors = fact.to_dict() | {"where": "", "unique": "actor"}
+        published = self.facts.loc[f"{fact['corpus']}-actors", "value"]
+        return (self.counted(pd.Series(actors)) or 0) >= int(published)
 
     def counted(self, fact: pd.Series) -> int | None:
         """Count a fact in the recordings, None if they are not here or it cannot be counted."""

@@ -20,7 +20,7 @@ from emolib import audit, evaluation, paths
 from emolib.audit import Printed
 from emolib.audit.findings import Level
 from emolib.claims.verdicts import ClaimError, Outcome, Verdict
-from emolib.results import Result, device_name
+from emolib.results import Result
 
 if TYPE_CHECKING:
     from emolib.claims.bench import Bench
@@ -323,23 +323,29 @@ class AuditCheck(Check):
 
 
 class ResultCheck(Check):
-    """Compare with a full run: one named `experiment`, or any that matches the other fields.
+    """Compare with the full run of a declared `experiment`, made as the other fields say.
 
     `less` names an experiment whose metric is taken off. `best` names a model option: the claim
-    is then about the value of that option with the best metric among three or more runs.
-    `features` is a word that the description of the inputs must hold, or not ("!frft").
+    is then about the value of that option with the best metric among the runs of `experiment` and
+    those of `among`, three or more. `features` is a word that the description of the inputs must
+    hold, or not ("!frft").
     """
 
     kind: Literal["result"]
     metric: str = "accuracy"
     split: str | None = None
-    experiment: str | None = None
+    experiment: str
+    among: list[str] = []
     options: Options = {}
     less: dict[Literal["experiment"], str] | None = None
     cls: str | None = Field(default=None, alias="class")
     best: str | None = None
     features: str | None = None
-    command: str | None = None
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """Names of the declared experiments whose results it compares with."""
+        return (self.experiment, *self.among, *(self.less or {}).values())
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Judge by the plainest run that settles the claim; name the nearest others."""
@@ -363,7 +369,7 @@ class ResultCheck(Check):
             and result.corpus not in NOT_A_RECORDING
             and result.modality == claim.needs.modality
             and self.split in (None, result.split.kind)
-            and self.experiment in (None, result.experiment)
+            and result.experiment in (self.experiment, *self.among)
             and self._has_features(result)
             and (bool(self.best) or unusual == self._unusual(self.options, bench))
         )
@@ -481,23 +487,7 @@ class ResultCheck(Check):
         ]
         of = f" ({', '.join(filter(None, where))})" if any(where) else ""
         why = f"There is no full run on {claim.needs.corpus}{of}."
-        command = self.command or self._train_command(claim)
-        return Verdict(claim, "awaits data", why, settle_with=command, notes=notes)
-
-    def _train_command(self, claim: "Claim") -> str:
-        """The command that would make the result that the claim waits for."""
-        from emolib.papers.experiment import LEAKING, Experiment, command
-
-        corpus, split = str(claim.needs.corpus), self.split or "actor"
-        experiment = self.experiment or Experiment(
-            corpus,
-            claim.needs.modality or "both",
-            split,
-            options=self.options,
-            allow_leak=split if split in LEAKING else None,
-        )
-        fetch = [f"emolib data get {name}" for name in corpus.split("+")]
-        return " && ".join((*fetch, command(claim.key, experiment)))
+        return Verdict(claim, "awaits data", why, notes=notes)
 
 
 def _plainest(result: "Result") -> tuple[int, int, str]:
@@ -512,7 +502,7 @@ class StudyCheck(Check):
     """Ask whether a statement is true in every row of a study: a table beside the results.
 
     `rows` (a pandas query) says which rows the claim is about, `says` (an expression of their
-    columns) what must hold in each; `command` makes the table, `data` says what it was made on.
+    columns) what must hold in each; `data` says what the table was made on.
     """
 
     kind: Literal["study"]
@@ -520,14 +510,13 @@ class StudyCheck(Check):
     rows: str | None = None
     says: str
     data: str
-    command: str
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Evaluate the statement row by row."""
         file = paths.find(paths.RESULTS / claim.key / f"{self.table}.csv")
         if not file.exists():
             why = f"The study {self.table} has not been made ({self.data})."
-            return Verdict(claim, "awaits data", why, settle_with=self.command)
+            return Verdict(claim, "awaits data", why)
         table = pd.read_csv(file)
         try:
             rows = table.query(self.rows) if self.rows else table
@@ -558,10 +547,7 @@ class CorpusCheck(Check):
             raise ClaimError(f"{claim.id}: data/claims/corpora.csv has no fact {self.fact!r}")
         fact = bench.facts.loc[self.fact]
         if not fact["value"]:
-            corpus, number = fact["corpus"], f"The number of {fact['what']} is {fact['source']}"
-            why = f"{number}; it takes all of them to count."
-            command = f"emolib data get {corpus} && emolib data check {corpus}"
-            return Verdict(claim, "awaits data", why, settle_with=command)
+            return self._counted_here(claim, fact, bench)
         value = float(fact["value"])
         if self.relation:
             other = bench.facts.loc[self.than]
@@ -577,6 +563,18 @@ class CorpusCheck(Check):
         if counted != value:
             note = "The recordings here are incomplete"
         return dataclasses.replace(verdict, notes=(f"{note}: {counted:,}.",))
+
+
+    def _counted_here(self, claim: "Claim", fact: pd.Series, bench: "Bench") -> Verdict:
+        """Compare with a count of the recordings: nobody has published one."""
+        counted = bench.counted(fact)
+        # Part of a corpus cannot say how many clips the whole has, unless there are more.
+        whole = counted is not None and (counted >= float(claim.number.value) or bench.whole(fact))
+        if counted is not None and whole:
+            return compare(claim, counted, f"the number of {fact['what']} in the recordings here")
+        why = f"The number of {fact['what']} is {fact['source']}; it takes all of them to count."
+        here = (f"Counted in the part that is here: {counted:,}.",) if counted else ()
+        return Verdict(claim, "awaits data", why, notes=here)
 
 
 class UnstatedCheck(Check):
@@ -599,31 +597,41 @@ class QuotedCheck(Check):
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Name the other paper."""
-        why = "Quoted from another paper, not measured in this one."
-        return Verdict(claim, "awaits data", why, settle_with=f"read {self.reference}")
+        why = f"Quoted from {self.reference}, not measured in this paper."
+        return Verdict(claim, "quoted", why)
 
 
 class DeviceCheck(Check):
-    """Time the rebuilt model, which only the named device can settle."""
+    """Compare with how long a forward pass of the rebuilt model took on the named device.
+
+    The times stand in ``latency.csv`` beside the paper's results: ``claim, device, median_ms``.
+    """
 
     kind: Literal["device"]
     device: str
     options: Options = {}
-    command: str
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
-        """Measure the latency if this is the device."""
-        here = device_name("cpu")
-        if self.device.lower() not in here.lower():
-            why = f"Takes {self.device}; this machine is {here}."
-            return Verdict(claim, "awaits data", why, settle_with=self.command)
+        """Read what was measured on the device."""
+        timed = bench.latency
+        rows = timed[
+            (timed["claim"] == claim.id)
+            & timed["device"].str.contains(self.device, case=False, regex=False)
+        ]
+        if rows.empty:
+            why = f"Takes {self.device}: no time was measured there."
+            return Verdict(claim, "awaits data", why)
+        measured, device = float(rows["median_ms"].iloc[-1]), rows["device"].iloc[-1]
+        true = measured <= float(claim.number.value) + (claim.tolerance or 0)
+        why = f"Median of 10 passes on {device}: {measured:.1f} ms."
+        return Verdict(claim, "holds" if true else "fails", why, measured)
+
+    def measure(self, claim: "Claim") -> float:
+        """Return the median milliseconds of a forward pass on this machine."""
         from emolib import devices, models
 
         inputs = models.example_inputs(claim.key, batch=1, **self.options)
-        measured = devices.latency(models.build(claim.key, **self.options), inputs).median_ms
-        true = measured <= float(claim.number.value) + (claim.tolerance or 0)
-        why = f"Median of 10 passes on {here}: {measured:.1f} ms."
-        return Verdict(claim, "holds" if true else "fails", why, measured)
+        return devices.latency(models.build(claim.key, **self.options), inputs).median_ms
 
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ import pandas as pd
 
 from emolib import paths, registry
 from emolib.claims.bench import Bench
+from emolib.claims.judges import ResultCheck
 from emolib.claims.schema import Claim, load
 from emolib.claims.verdicts import VERDICTS, ClaimError, Verdict
 
@@ -102,7 +103,10 @@ def recount() -> Path:
     for key in registry.PAPERS:
         bench = Bench(key, counts={})
         for claim in load(key):
-            judge(claim, bench)
+            verdict = judge(claim, bench)
+            if verdict.settle_with and isinstance(claim.check, ResultCheck):
+                for name in claim.check.experiments:  # how long they take is told from counts
+                    bench.macs(name)
         lines.append(f"{json.dumps(key)}: {json.dumps(bench.network.asked)}")
     file = paths.CLAIMS / "counts.json"
     with paths.atomic(file) as part:

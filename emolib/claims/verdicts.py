@@ -8,9 +8,11 @@
     the paper's own numbers rule it out: no experiment could have printed them all.
 ``not stated well enough``
     the paper leaves out what one would need to test it.
+``quoted``
+    it is the number of another paper, which was not rebuilt here.
 ``awaits data``
-    it takes recordings, a device or a training that is not here; `Verdict.settle_with` names
-    the command that would settle it.
+    it takes recordings, a device or a training that is not here, and an experiment is declared
+    that settles it: `Verdict.settle_with` is the command.
 """
 
 from dataclasses import dataclass
@@ -21,7 +23,9 @@ from emolib.errors import EmolibError
 if TYPE_CHECKING:
     from emolib.claims.schema import Claim
 
-Outcome = Literal["holds", "fails", "impossible", "not stated well enough", "awaits data"]
+Outcome = Literal[
+    "holds", "fails", "impossible", "not stated well enough", "quoted", "awaits data"
+]
 VERDICTS: tuple[Outcome, ...] = get_args(Outcome)
 
 
@@ -34,8 +38,7 @@ class Verdict:
     """What became of a claim.
 
     `measured` is in the claim's unit; `interval` is its 95 % interval where it has one; `why`
-    gives the reason in a sentence; `settle_with` is the command that would settle a claim that
-    awaits data; `result` names the result file.
+    gives the reason in a sentence; `result` names the result file.
     """
 
     claim: "Claim"
@@ -43,7 +46,6 @@ class Verdict:
     why: str
     measured: float | None = None
     interval: tuple[float, float] | None = None
-    settle_with: str = ""
     result: str = ""
     notes: tuple[str, ...] = ()
 
@@ -51,6 +53,11 @@ class Verdict:
         """Refuse a verdict that is not one of `VERDICTS`."""
         if self.verdict not in VERDICTS:
             raise ClaimError(f"{self.claim.id}: {self.verdict!r} is no verdict")
+
+    @property
+    def settle_with(self) -> str:
+        """The command that settles a claim that awaits data, empty for any other."""
+        return f"emolib settle {self.claim.id}" if self.verdict == "awaits data" else ""
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as one flat row."""

@@ -1,11 +1,12 @@
 """Splits: which rows train, validate and test; a split that leaks refuses to be used.
 
-Five kinds, from the most to the least generous:
+Six kinds, from the most to the least generous:
 
 ========  =========================================================================
 segment   segments of one clip fall on both sides: what several papers did
 clip      clips are kept whole, but every actor is on both sides
 actor     the actors of the test are heard and seen nowhere else
+speaker   each actor in turn is the test, and all others are trained on
 corpus    the test comes from another corpus
 official  the parts that the corpus itself prescribes (FER2013)
 ========  =========================================================================
@@ -25,7 +26,7 @@ from emolib.corpora.manifest import CorpusError, build
 from emolib.corpora.sources import SOURCES
 from emolib.errors import EmolibError
 
-KINDS = ("segment", "clip", "actor", "corpus", "official")
+KINDS = ("segment", "clip", "actor", "corpus", "official", "speaker")
 PARTS = ("train", "valid", "test")
 COLUMNS = ("clip_id", "segment", "fold", "part")
 
@@ -410,7 +411,8 @@ def make(
         One of `KINDS`. By segment and by clip: `n_folds` (5) folds stratified by emotion, then
         `valid` of the rest validates. By actor: folds of actors, balanced by sex where the
         corpus tells it (RAVDESS: six folds of two men and two women); the next fold's actors
-        validate. By corpus: each corpus of the manifest is the test once, in the order of
+        validate. By speaker: each actor is the test once, in the order of their names; `valid` of
+        the other actors' clips validates. By corpus: each corpus of the manifest is the test once, in the order of
         their names; `valid` of the other actors validates. Official: FER2013's Training, of
         which `valid` validates, and its PrivateTest (or PublicTest).
     manifest
@@ -452,6 +454,8 @@ def make(
         table = _by_clip(manifest, generator, n_folds or _FOLDS, valid)
     elif kind == "actor":
         table = pd.concat(_by_actor(manifest, generator, n_folds))
+    elif kind == "speaker":
+        table = pd.concat(_by_speaker(manifest, generator, valid))
     elif kind == "corpus":
         table = pd.concat(_by_corpus(manifest, generator, valid, test))
     else:
@@ -539,6 +543,21 @@ def _by_actor(manifest, generator, n_folds: int | None) -> Iterator[pd.DataFrame
     mine = fold_of.loc[_person(manifest)].to_numpy()
     for fold in range(n_folds):
         part = np.select([mine == fold, mine == (fold + 1) % n_folds], ["test", "valid"], "train")
+        yield manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part)
+
+
+def _by_speaker(manifest, generator, valid: float) -> Iterator[pd.DataFrame]:
+    speakers = _actors(manifest).index
+    if len(speakers) < 2:
+        raise CorpusError(
+            f"one speaker cannot be left out of {len(speakers)}: have clips of two or more"
+        )
+    mine, unit = _person(manifest), _wholes(manifest)
+    for fold, speaker in enumerate(speakers):
+        rest = manifest[mine != speaker]
+        part = pd.Series("test", index=manifest.index)
+        units = _units(rest.assign(unit=unit), "emotion")
+        part[rest.index] = _some_validate(units, unit[rest.index], generator, valid)
         yield manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part)
 
 

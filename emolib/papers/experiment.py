@@ -54,7 +54,7 @@ class Experiment:
     modality
         What of the recordings the model gets; which there are, each paper says.
     split
-        A kind of split ("segment", "clip", "actor", "corpus", "official"), or a split.
+        A kind of split (of `emolib.corpora.splits.KINDS`), or a split.
     seeds, folds
         Every seed is run on every fold; None means all folds.
     options
@@ -184,11 +184,24 @@ class Experiment:
         return shlex.join(["emolib", "train", key, *words, "--mode", mode])
 
 
+def rows_beside(module: str | Path) -> dict[str, dict[str, Any]]:
+    """Return the rows of the ``.yml`` beside a module that declare an experiment, by its name.
+
+    A row holds the fields of an `Experiment`; one whose name begins with ``_`` only lends its
+    own (``<<: *name``). Its ``recipe`` is still what the row says: what it changes, of which one.
+    """
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    rows = yaml.load(Path(module).with_suffix(".yml").read_text("utf-8"), loader)
+    return {name: row for name, row in rows.items() if not name.startswith("_")}
+
+
 def experiments_beside(module: str, **recipes: "TrainingRecipe") -> dict[str, Experiment]:
     """Return the experiments of the ``.yml`` beside a module, name → experiment.
 
-    A row holds the fields of an `Experiment`; one whose name begins with ``_`` only lends its
-    own (``<<: *name``). Its ``recipe`` is one of `recipes`, changed: ``{of: RECIPE, lr: 0.01}``.
+    The rows are as `rows_beside` says; ``recipe`` is one of `recipes`, changed:
+    ``{of: RECIPE, lr: 0.01}``.
 
     Parameters
     ----------
@@ -197,10 +210,7 @@ def experiments_beside(module: str, **recipes: "TrainingRecipe") -> dict[str, Ex
     recipes
         Name → recipe.
     """
-    import yaml
-
-    rows = yaml.safe_load(Path(module).with_suffix(".yml").read_text("utf-8"))
-    declared = {name: row for name, row in rows.items() if not name.startswith("_")}
+    declared = rows_beside(module)
     for row in declared.values():
         if changes := dict(row.get("recipe", {})):
             row["recipe"] = dataclasses.replace(recipes[changes.pop("of")], **changes)
