@@ -255,6 +255,66 @@ def bootstrap_by_actor(
     dict
         ``{"accuracy" | "uar" | "macro_f1": (value, (low, high))}``.
     """
+    pairs = _whole_and_drawn(labels, predicted, n_classes, actors, draws, seed)
+    whole, drawn = ([scores(one) for one in each] for each in zip(*pairs, strict=True))
+    tail = (1 - level) / 2
+    result = {}
+    for name in ("accuracy", "uar", "macro_f1"):
+        low, high = np.quantile(np.mean([d[name] for d in drawn], axis=0), [tail, 1 - tail])
+        result[name] = (float(np.mean([w[name] for w in whole])), (float(low), float(high)))
+    return result
+
+
+def per_class_intervals(
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    classes: Sequence[str],
+    actors: Sequence[str] | np.ndarray | None = None,
+    *,
+    level: float = 0.95,
+    draws: int = 4000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return precision, recall and F1 of each class with *simultaneous* percentile intervals.
+
+    All cells together lie inside with probability `level`: each interval leaves out
+    (1 - level) / cells (Bonferroni). Drawing is that of `bootstrap_by_actor`.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by class and metric; columns ``value``, ``low``, ``high``, means over seeds.
+    """
+    pairs = _whole_and_drawn(labels, predicted, len(classes), actors, draws, seed)
+    whole, drawn = (np.mean([_cells(one) for one in each], 0) for each in zip(*pairs, strict=True))
+    tail = (1 - level) / (2 * len(classes) * 3)
+    low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
+    index = pd.MultiIndex.from_product([classes, ["precision", "recall", "f1"]])
+    columns = {"value": whole.ravel(), "low": low.ravel(), "high": high.ravel()}
+    return pd.DataFrame(columns, index=index)
+
+
+def _cells(confusion: np.ndarray) -> np.ndarray:
+    """Return precision, recall and F1 by class, (…, C, 3), of confusion matrices (…, C, C)."""
+    confusion = np.asarray(confusion, dtype=np.float64)
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    support, predicted = confusion.sum(-1), confusion.sum(-2)
+    shares = (hits / np.maximum(predicted, 1), hits / np.maximum(support, 1))
+    return np.stack([*shares, 2 * hits / np.maximum(support + predicted, 1)], -1)
+
+
+def _whole_and_drawn(
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    n_classes: int,
+    actors: Sequence[str] | np.ndarray | None,
+    draws: int,
+    seed: int,
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return for each seed the confusion matrix (C, C) and drawn ones (draws, C, C).
+
+    A draw takes the same actors for all seeds.
+    """
     labels, predicted = np.asarray(labels), np.atleast_2d(predicted)
     rng = np.random.default_rng(seed)
     if actors is None or len(set(actors)) < 2:
@@ -267,14 +327,10 @@ def bootstrap_by_actor(
     per_seed = [confusions_by_actor(labels, row, n_classes, actors) for row in predicted]
     total = observed.sum()
     times = rng.multinomial(total, observed / total, size=draws)  # (B, groups)
-    drawn = [scores(np.tensordot(times, matrices, axes=1)) for matrices in per_seed]
-    whole = [scores(np.tensordot(observed, matrices, axes=1)) for matrices in per_seed]
-    tail = (1 - level) / 2
-    result = {}
-    for name in ("accuracy", "uar", "macro_f1"):
-        low, high = np.quantile(np.mean([d[name] for d in drawn], axis=0), [tail, 1 - tail])
-        result[name] = (float(np.mean([w[name] for w in whole])), (float(low), float(high)))
-    return result
+    return [
+        (np.tensordot(observed, each, axes=1), np.tensordot(times, each, axes=1))
+        for each in per_seed
+    ]
 
 
 # --- comparing two models ------------------------------------------------------------------

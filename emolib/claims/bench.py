@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from emolib import audit, paths, registry
-from emolib.claims.schema import load
+from emolib.claims.schema import Claim, load
 from emolib.claims.verdicts import ClaimError
 from emolib.papers.experiment import Experiment, rows_beside
 from emolib.results import Result, load_all
@@ -117,6 +117,21 @@ class Bench:
     def results(self) -> list[Result]:
         """Every committed result of the paper."""
         return load_all(self.key)
+
+    def result(self, key: str, experiment: str) -> Result | None:
+        """Return a committed result of any paper, None if it has not been made."""
+        known = self.results if key == self.key else load_all(key)
+        return next((each for each in known if each.experiment == experiment), None)
+
+    def cells(self, claim: Claim) -> list[Claim]:
+        """Return the claims that stand in one printed table with this one, cell by cell."""
+        return [
+            other
+            for other in load(self.key)
+            if (other.source, getattr(other.check, "experiment", None))
+            == (claim.source, getattr(claim.check, "experiment", None))
+            and getattr(other.check, "cls", None) is not None
+        ]
 
     @functools.cached_property
     def facts(self) -> pd.DataFrame:
