@@ -6,13 +6,15 @@ that they were counted from; ``emolib claims --recount`` writes the file again. 
 in it, or whose code has changed since, is counted when it is asked for.
 """
 
+import ast
+import contextlib
 import functools
 import hashlib
 import importlib
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -107,6 +109,17 @@ class Bench:
         return {claim.id: claim.published for key in {self.key, *named} for claim in load(key)}
 
     @functools.cached_property
+    def settings(self) -> dict[str, Any]:
+        """What the rebuild sets: the constants and the recipes' fields of its file in papers.
+
+        They are read off ``emolib/papers/<key>.py``, because importing it takes PyTorch. The
+        options of the network are there as ``Model.dropout``.
+        """
+        source = (paths.PACKAGE / "papers" / f"{self.key}.py").read_text(encoding="utf-8")
+        options = {f"Model.{name}": value for name, value in self.network.options.items()}
+        return dict(_constants(ast.parse(source))) | options
+
+    @functools.cached_property
     def report(self) -> audit.AuditReport:
         """The audit of the paper's tables."""
         return audit.paper(self.key)
@@ -122,7 +135,7 @@ class Bench:
         table = pd.read_csv(paths.CLAIMS / "corpora.csv", comment="#", dtype=str)
         return table.fillna("").set_index("fact")
 
-    def counted(self, fact: pd.Series) -> int | None:
+    def counted(self, fact: pd.Series) -> float | None:
         """Count a fact in the recordings, None if they are not here or it cannot be counted."""
         folder = paths.recordings() / fact["corpus"]
         if not fact["corpus"] or not folder.is_dir():
@@ -136,7 +149,22 @@ class Bench:
         for part in fact["where"].split():
             column, value = part.split("=")
             manifest = manifest[manifest[column] == value]
+        if fact["measure"]:
+            digits = len(fact["value"].partition(".")[2])
+            return round(float(manifest.eval(fact["measure"])), digits)
         return int(manifest[fact["unique"]].nunique() if fact["unique"] else len(manifest))
+
+
+def _constants(module: ast.Module) -> Iterator[tuple[str, Any]]:
+    """Find ``NAME = literal`` and, as NAME.field, the literals in ``NAME = Recipe(field=…)``."""
+    for node in module.body:
+        if not isinstance(node, ast.Assign):
+            continue
+        fields = node.value.keywords if isinstance(node.value, ast.Call) else []
+        values = [("", node.value), *((f".{f.arg}", f.value) for f in fields)]
+        for name, value in values:
+            with contextlib.suppress(ValueError):  # no literal
+                yield ast.unparse(node.targets[0]) + name, ast.literal_eval(value)
 
 
 @functools.lru_cache(maxsize=8)

@@ -57,7 +57,8 @@ class CostCheck(Check):
     `scale` brings the count to the claim's unit (1e-6 for millions); `less` names a second
     build whose count is taken off; `over` one to divide by; `relation` replaces equality.
     `readings` are builds that follow other readings of the paper: the claim holds if any does.
-    `saved_from` names a build against which the saving in per cent is meant.
+    `saved_from` names a build against which the saving in per cent is meant. Where the paper
+    prints a word, `bound` is the number that we take it for; the claim's `why` says so.
     """
 
     kind: Literal["cost"]
@@ -70,8 +71,16 @@ class CostCheck(Check):
     readings: list[Options] = []
     saved_from: Options | None = None
     relation: Relation = "="
+    bound: str | None = None
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Compare the count with the printed number, or with what its word is taken for."""
+        if self.bound is None:
+            return self._compared(claim, bench)
+        meant = claim.model_copy(update={"published": self.bound})
+        return dataclasses.replace(self._compared(meant, bench), claim=claim)
+
+    def _compared(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Compare the count, in the paper's own reading or in one of the others."""
         name = self.quantity.replace("_", " ")
         if self.saved_from is not None:
@@ -112,8 +121,9 @@ class LayersCheck(Check):
     """Look at the layers of the rebuilt model: how many of a type, or a shape of one of them.
 
     `layer` is a regular expression that the layer's whole name must match; `index` counts
-    among the layers found, `total` sums over all of them. `saved_from` names a build against
-    which the saving in per cent is meant, `over` one to be divided by this one.
+    among the layers found, `total` sums over all of them, `axis` picks one side of a shape
+    (0 for the maps of a convolution, −1 for the side of a picture). `saved_from` names a build
+    against which the saving in per cent is meant, `over` one to be divided by this one.
     """
 
     kind: Literal["layers"]
@@ -121,6 +131,7 @@ class LayersCheck(Check):
     layer: str | None = None
     quantity: Literal["count", "shape", "parameters", "macs"] = "count"
     index: int = 0
+    axis: int | None = None
     total: bool = False
     options: Options = {}
     saved_from: Options | None = None
@@ -132,6 +143,8 @@ class LayersCheck(Check):
         if isinstance(value, tuple):
             return self._same_shape(claim, value)
         what = f"{self.quantity} of {self.type} in the rebuilt model{_of(self.options)}"
+        if self.axis is not None:
+            what = f"side {self.axis} of the output of {self.type}{_of(self.options)}"
         if self.saved_from is not None:
             what = f"the saving (%) in {what}, against{_of(self.saved_from)},"
         elif self.over is not None:
@@ -161,7 +174,10 @@ class LayersCheck(Check):
             few = f"the model has {len(rows)} layers of type {self.type!r}"
             raise ClaimError(f"{few}, so none with index {self.index}; types: {known}")
         row = rows.iloc[self.index]
-        return tuple(row["output_shape"]) if self.quantity == "shape" else float(row[self.quantity])
+        if self.quantity != "shape":
+            return float(row[self.quantity])
+        sides = tuple(row["output_shape"])
+        return sides if self.axis is None else float(sides[self.axis])
 
     def _same_shape(self, claim: "Claim", shape: tuple[int, ...]) -> Verdict:
         # 112² × 16 is 112 × 112 × 16.
@@ -242,7 +258,11 @@ class ArithmeticCheck(Check):
 
 
 class FormulaCheck(Check):
-    """Compare what a printed formula gives (`says`) with what is so (`truth`, or a count)."""
+    """Compare what a printed formula gives (`says`) with what is so (`truth`, or a count).
+
+    What is so is the measured value of the claim only where `says` is the published number
+    itself; parameters by a formula are no measure of the kernel that stands in it.
+    """
 
     kind: Literal["formula"]
     says: str
@@ -267,13 +287,48 @@ class FormulaCheck(Check):
         says, shown = self._evaluated(self.says)
         same = math.isclose(says, truth, rel_tol=1e-9)
         why = f"As printed it is {shown}; {source}."
-        return Verdict(claim, "holds" if same else "fails", why, truth)
+        alike = claim.printed is not None and math.isclose(says, float(claim.printed.value))
+        return Verdict(claim, "holds" if same else "fails", why, truth if alike else None)
 
     @staticmethod
     def _evaluated(expression: str) -> tuple[float, str]:
         value, _ = audit.evaluate(expression)
         number = _number(value)
         return value, number if expression == number else f"{expression} = {number}"
+
+
+class RecipeCheck(Check):
+    """Ask whether the rebuild follows a setting that the paper states.
+
+    A setting is no claim that experiments could refute: it holds if `setting`, a constant of
+    ``emolib/papers/<key>.py`` such as ``SIDE`` or ``RECIPE.batch_size``, is what was printed.
+    `index` picks out of a tuple; `squared` turns a standard deviation into a variance. A rebuild
+    that departs is an error in this project, and no verdict on the paper.
+    """
+
+    kind: Literal["recipe"]
+    setting: str
+    index: int | None = None
+    squared: bool = False
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Compare a number exactly, a word without its case."""
+        if self.setting not in bench.settings:
+            raise ClaimError(f"{claim.id}: emolib/papers/{claim.key}.py sets no {self.setting}")
+        value = bench.settings[self.setting]
+        value = value if self.index is None else value[self.index]
+        value = value**2 if self.squared else value
+        if isinstance(value, str):
+            same, number = value.lower() == claim.published.lower(), None
+        else:
+            stated = re.fullmatch(r"10\^\{-(\d+)\}", claim.published)
+            there = 10.0 ** -int(stated[1]) if stated else float(claim.number.value)
+            same, number = math.isclose(value, there), float(value)
+        shown = f"{self.setting} of the rebuild is {value if number is None else f'{number:g}'}"
+        if not same:
+            remedy = f"{claim.published} is stated: mend emolib/papers/{claim.key}.py or the check"
+            raise ClaimError(f"{claim.id}: {shown}, but {remedy}")
+        return Verdict(claim, "holds", f"{shown}, as stated.", number)
 
 
 MEANS: Mapping[Level, Outcome] = {
@@ -569,7 +624,7 @@ class CorpusCheck(Check):
             both = "; ".join(f"{each['what']}: {each['value']}" for each in (fact, other))
             why = f"{both} ({fact['source']})."
             return Verdict(claim, "holds" if true else "fails", why, value)
-        verdict = compare(claim, value, f"the number of {fact['what']} ({fact['source']})")
+        verdict = compare(claim, value, f"the figure for {fact['what']} ({fact['source']})")
         counted = bench.counted(fact)
         if counted is None:
             return verdict

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from emolib.errors import EmolibError
 
 if TYPE_CHECKING:
-    from emolib.claims.schema import Claim
+    from emolib.claims.schema import Claim, Finding
 
 Outcome = Literal["holds", "fails", "impossible", "not stated well enough", "awaits data"]
 VERDICTS: tuple[Outcome, ...] = get_args(Outcome)
@@ -38,7 +38,7 @@ class Verdict:
     awaits data; `result` names the result file.
     """
 
-    claim: "Claim"
+    claim: "Claim | Finding"
     verdict: Outcome
     why: str
     measured: float | None = None
@@ -59,4 +59,5 @@ class Verdict:
         row |= {name: getattr(claim, name) for name in ("source", "quantity", "unit", "published")}
         row |= {name: getattr(self, name) for name in ("measured", "interval", "verdict")}
         row |= {"why": " ".join((self.why, *self.notes)), "settle_with": self.settle_with}
-        return row | {"result": self.result, "own": claim.own}
+        row |= {"result": self.result, "own": claim.own, "role": claim.role, "fact": claim.fact}
+        return row | {"leak": " ".join(claim.leak)}
