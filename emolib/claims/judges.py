@@ -144,7 +144,8 @@ class LayersCheck(Check):
             return self._same_shape(claim, value)
         what = f"{self.quantity} of {self.type} in the rebuilt model{_of(self.options)}"
         if self.axis is not None:
-            what = f"side {self.axis} of the output of {self.type}{_of(self.options)}"
+            side = {0: "number of maps", -1: "side"}.get(self.axis, f"axis {self.axis}")
+            what = f"the {side} of {self.type} in the rebuilt model{_of(self.options)}"
         if self.saved_from is not None:
             what = f"the saving (%) in {what}, against{_of(self.saved_from)},"
         elif self.over is not None:
@@ -624,7 +625,14 @@ class CorpusCheck(Check):
             both = "; ".join(f"{each['what']}: {each['value']}" for each in (fact, other))
             why = f"{both} ({fact['source']})."
             return Verdict(claim, "holds" if true else "fails", why, value)
-        verdict = compare(claim, value, f"the figure for {fact['what']} ({fact['source']})")
+        what = f"the figure for {fact['what']} ({fact['source']})"
+        if fact["measure"]:  # no count, so nothing is cut off
+            same = claim.tolerates(value)
+            why = f"{what} is {fact['value']}, {'within' if same else 'not within'} "
+            why += f"{claim.tolerance:g} of {claim.published}."
+            verdict = Verdict(claim, "holds" if same else "fails", why, value)
+        else:
+            verdict = compare(claim, value, what)
         counted = bench.counted(fact)
         if counted is None:
             return verdict
