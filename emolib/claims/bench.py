@@ -164,7 +164,11 @@ def _constants(module: ast.Module) -> Iterator[tuple[str, Any]]:
         values = [("", node.value), *((f".{f.arg}", f.value) for f in fields)]
         for name, value in values:
             with contextlib.suppress(ValueError):  # no literal
-                yield ast.unparse(node.targets[0]) + name, ast.literal_eval(value)
+                names, literal = node.targets[0], ast.literal_eval(value)
+                if isinstance(names, ast.Tuple):
+                    yield from zip(map(ast.unparse, names.elts), literal, strict=True)
+                else:
+                    yield ast.unparse(names) + name, literal
 
 
 @functools.lru_cache(maxsize=8)

@@ -320,7 +320,7 @@ class RecipeCheck(Check):
         value = value if self.index is None else value[self.index]
         value = value**2 if self.squared else value
         if isinstance(value, str):
-            same, number = value.lower() == claim.published.lower(), None
+            same, number = value.lower().rpartition("=")[2] == claim.published.lower(), None
         else:
             stated = re.fullmatch(r"10\^\{-(\d+)\}", claim.published)
             there = 10.0 ** -int(stated[1]) if stated else float(claim.number.value)
@@ -568,13 +568,15 @@ class StudyCheck(Check):
     """Ask whether a statement is true in every row of a study: a table beside the results.
 
     `rows` (a pandas query) says which rows the claim is about, `says` (an expression of their
-    columns) what must hold in each; `command` makes the table, `data` says what it was made on.
+    columns) what must hold in each, or in more than the share `most` of them where the sentence
+    has no "always" in it; `command` makes the table, `data` says what it was made on.
     """
 
     kind: Literal["study"]
     table: str
     rows: str | None = None
     says: str
+    most: float | None = Field(default=None, ge=0.5, lt=1)
     data: str
     command: str
 
@@ -594,7 +596,8 @@ class StudyCheck(Check):
             raise ClaimError(f"{claim.id}: no row of {file.name} has {self.rows}")
         count = f"{int(true.sum())} of {len(rows)} rows"
         why = f"{self.says} in {count} of {self.table}: {self.data}."
-        return Verdict(claim, "holds" if true.all() else "fails", why)
+        enough = true.all() if self.most is None else true.mean() > self.most
+        return Verdict(claim, "holds" if enough else "fails", why)
 
 
 class CorpusCheck(Check):
