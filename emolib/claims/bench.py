@@ -6,19 +6,21 @@ that they were counted from; ``emolib claims --recount`` writes the file again. 
 in it, or whose code has changed since, is counted when it is asked for.
 """
 
+import ast
+import contextlib
 import functools
 import hashlib
 import importlib
 import inspect
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from emolib import audit, paths, registry
-from emolib.claims.schema import Claim, load
+from emolib.claims.schema import Claim, ledger_of, load
 from emolib.claims.verdicts import ClaimError
 from emolib.papers.experiment import Experiment, rows_beside
 from emolib.results import Result, load_all
@@ -109,6 +111,17 @@ class Bench:
         return {claim.id: claim.published for key in {self.key, *named} for claim in load(key)}
 
     @functools.cached_property
+    def settings(self) -> dict[str, Any]:
+        """What the rebuild sets: the constants and the recipes' fields of its file in papers.
+
+        They are read off ``emolib/papers/<key>.py``, because importing it takes PyTorch. The
+        options of the network are there as ``Model.dropout``.
+        """
+        source = (paths.PACKAGE / "papers" / f"{self.key}.py").read_text(encoding="utf-8")
+        options = {f"Model.{name}": value for name, value in self.network.options.items()}
+        return dict(_constants(ast.parse(source))) | options
+
+    @functools.cached_property
     def report(self) -> audit.AuditReport:
         """The audit of the paper's tables."""
         return audit.paper(self.key)
@@ -117,6 +130,37 @@ class Bench:
     def results(self) -> list[Result]:
         """Every committed result of the paper."""
         return load_all(self.key)
+
+    @functools.cached_property
+    def stated(self) -> dict[str, str]:
+        """What the paper prints a value of, with the claim that says so."""
+        return {
+            claim.quantity: claim.id
+            for claim in load(self.key)
+            if claim.own and claim.check.kind != "unstated"
+        }
+
+    @functools.cached_property
+    def readings(self) -> list[dict[str, Any]]:
+        """Our own reading of the paper's layers, {}, and the others that its ledger lists."""
+        return [{}, *ledger_of(self.key).paper.readings]
+
+    @functools.cached_property
+    def reading(self) -> dict[str, Any]:
+        """The reading in which all counts come out that are judged jointly; else our own."""
+        counts = [claim for claim in load(self.key) if getattr(claim.check, "jointly", False)]
+        for options in self.readings:
+            verdicts = (claim.check.read(options).as_read(claim, self) for claim in counts)
+            if all(verdict.verdict == "reproduced" for verdict in verdicts):
+                return options
+        return {}
+
+    @property
+    def why_this_reading(self) -> str:
+        """Say in a sentence why the counts are read so."""
+        if self.reading:
+            return "It is the one in which all of the paper's counts come out."
+        return "No reading gives all of the paper's counts at once; this is ours."
 
     def result(self, key: str, experiment: str) -> Result | None:
         """Return a committed result of any paper, None if it has not been made."""
@@ -178,7 +222,7 @@ class Bench:
         published = self.facts.loc[f"{fact['corpus']}-actors", "value"]
         return (self.counted(pd.Series(actors)) or 0) >= int(published)
 
-    def counted(self, fact: pd.Series) -> int | None:
+    def counted(self, fact: pd.Series) -> float | None:
         """Count a fact in the recordings, None if they are not here or it cannot be counted."""
         folder = paths.recordings() / fact["corpus"]
         if not fact["corpus"] or not folder.is_dir():
@@ -192,7 +236,26 @@ class Bench:
         for part in fact["where"].split():
             column, value = part.split("=")
             manifest = manifest[manifest[column] == value]
+        if fact["measure"]:
+            digits = len(fact["value"].partition(".")[2])
+            return round(float(manifest.eval(fact["measure"])), digits)
         return int(manifest[fact["unique"]].nunique() if fact["unique"] else len(manifest))
+
+
+def _constants(module: ast.Module) -> Iterator[tuple[str, Any]]:
+    """Find ``NAME = literal`` and, as NAME.field, the literals in ``NAME = Recipe(field=…)``."""
+    for node in module.body:
+        if not isinstance(node, ast.Assign):
+            continue
+        fields = node.value.keywords if isinstance(node.value, ast.Call) else []
+        values = [("", node.value), *((f".{f.arg}", f.value) for f in fields)]
+        for name, value in values:
+            with contextlib.suppress(ValueError):  # no literal
+                names, literal = node.targets[0], ast.literal_eval(value)
+                if isinstance(names, ast.Tuple):
+                    yield from zip(map(ast.unparse, names.elts), literal, strict=True)
+                else:
+                    yield ast.unparse(names) + name, literal
 
 
 @functools.lru_cache(maxsize=8)

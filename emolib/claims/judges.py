@@ -21,7 +21,7 @@ from emolib.audit import Printed
 from emolib.audit.findings import Level
 from emolib.claims import scores
 from emolib.claims.verdicts import ClaimError, Outcome, Verdict
-from emolib.results import LEAKS, Level, Result
+from emolib.results import LEAKS, Result
 
 if TYPE_CHECKING:
     from emolib.claims.bench import Bench
@@ -57,8 +57,10 @@ class CostCheck(Check):
 
     `scale` brings the count to the claim's unit (1e-6 for millions); `less` names a second
     build whose count is taken off; `over` one to divide by; `relation` replaces equality.
-    `readings` are builds that follow other readings of the paper: the claim holds if any does.
-    `saved_from` names a build against which the saving in per cent is meant.
+    A paper that can be read in several ways lists them in the head of its ledger; claims that are
+    judged `jointly` share one: the reading in which all of them come out, or else our own.
+    `saved_from` names a build against which the saving in per cent is meant. Where the paper
+    prints a word, `bound` is the number that we take it for; the claim's `why` says so.
     """
 
     kind: Literal["cost"]
@@ -68,11 +70,19 @@ class CostCheck(Check):
     scale: float = 1.0
     less: Options | None = None
     over: Options | None = None
-    readings: list[Options] = []
+    jointly: bool = False
     saved_from: Options | None = None
     relation: Relation = "="
+    bound: str | None = None
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Compare the count with the printed number, or with what its word is taken for."""
+        if self.bound is None:
+            return self._compared(claim, bench)
+        meant = claim.model_copy(update={"published": self.bound})
+        return dataclasses.replace(self._compared(meant, bench), claim=claim)
+
+    def _compared(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Compare the count, in the paper's own reading or in one of the others."""
         name = self.quantity.replace("_", " ")
         if self.saved_from is not None:
@@ -80,15 +90,23 @@ class CostCheck(Check):
         elif self.over is not None:
             name = f"the ratio to{_of(self.over)} in {name}"
         what = f"{name} of the rebuilt model{_of(self.options)}"
-        verdict = compare(claim, self.value(bench), what, self.relation)
-        others = []
-        for options in self.readings:
-            reading = self.model_copy(update={"options": self.options | options})
-            other = compare(claim, reading.value(bench), f"{name} in the reading{_of(options)}")
-            if other.verdict == "holds" and verdict.verdict != "holds":
-                return dataclasses.replace(other, notes=(verdict.why,))
-            others.append(other.why)
-        return dataclasses.replace(verdict, notes=tuple(others))
+        if not self.jointly:
+            return compare(claim, self.value(bench), what, self.relation)
+        verdict = self.read(bench.reading).as_read(claim, bench)
+        others = [options for options in bench.readings if options != bench.reading]
+        notes = [self.read(options).as_read(claim, bench).why for options in others]
+        if verdict.verdict != "reproduced" or bench.reading:
+            notes.insert(0, bench.why_this_reading)
+        return dataclasses.replace(verdict, notes=tuple(notes))
+
+    def read(self, options: Options) -> "CostCheck":
+        """The same check of the network in another reading of the paper."""
+        return self.model_copy(update={"options": self.options | options})
+
+    def as_read(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Compare the count in one reading with the printed number."""
+        what = f"{self.quantity.replace('_', ' ')} in the reading{_of(self.options) or ' of ours'}"
+        return compare(claim, self.value(bench), what, self.relation)
 
     def value(self, bench: "Bench") -> float:
         """The count that the check asks for, in the claim's unit."""
@@ -113,8 +131,9 @@ class LayersCheck(Check):
     """Look at the layers of the rebuilt model: how many of a type, or a shape of one of them.
 
     `layer` is a regular expression that the layer's whole name must match; `index` counts
-    among the layers found, `total` sums over all of them. `saved_from` names a build against
-    which the saving in per cent is meant, `over` one to be divided by this one.
+    among the layers found, `total` sums over all of them, `axis` picks one side of a shape
+    (0 for the maps of a convolution, −1 for the side of a picture). `saved_from` names a build
+    against which the saving in per cent is meant, `over` one to be divided by this one.
     """
 
     kind: Literal["layers"]
@@ -122,6 +141,7 @@ class LayersCheck(Check):
     layer: str | None = None
     quantity: Literal["count", "shape", "parameters", "macs"] = "count"
     index: int = 0
+    axis: int | None = None
     total: bool = False
     options: Options = {}
     saved_from: Options | None = None
@@ -133,6 +153,9 @@ class LayersCheck(Check):
         if isinstance(value, tuple):
             return self._same_shape(claim, value)
         what = f"{self.quantity} of {self.type} in the rebuilt model{_of(self.options)}"
+        if self.axis is not None:
+            side = {0: "number of maps", -1: "side"}.get(self.axis, f"axis {self.axis}")
+            what = f"the {side} of {self.type} in the rebuilt model{_of(self.options)}"
         if self.saved_from is not None:
             what = f"the saving (%) in {what}, against{_of(self.saved_from)},"
         elif self.over is not None:
@@ -162,7 +185,10 @@ class LayersCheck(Check):
             few = f"the model has {len(rows)} layers of type {self.type!r}"
             raise ClaimError(f"{few}, so none with index {self.index}; types: {known}")
         row = rows.iloc[self.index]
-        return tuple(row["output_shape"]) if self.quantity == "shape" else float(row[self.quantity])
+        if self.quantity != "shape":
+            return float(row[self.quantity])
+        sides = tuple(row["output_shape"])
+        return sides if self.axis is None else float(sides[self.axis])
 
     def _same_shape(self, claim: "Claim", shape: tuple[int, ...]) -> Verdict:
         # 112² × 16 is 112 × 112 × 16.
@@ -175,10 +201,16 @@ class LayersCheck(Check):
         which = self.layer.replace("\\", "") if self.layer else f"number {self.index + 1}"
         size = " × ".join(map(str, shape))
         why = f"{self.type} {which} of the rebuilt model puts out {size}."
-        return Verdict(claim, "holds" if same else "fails", why)
+        return Verdict(claim, "reproduced" if same else "not reproduced", why)
 
 
-def compare(claim: "Claim", value: float, what: str, relation: Relation = "=") -> Verdict:
+def compare(
+    claim: "Claim",
+    value: float,
+    what: str,
+    relation: Relation = "=",
+    otherwise: Outcome = "not reproduced",
+) -> Verdict:
     """Compare an exact number with the printed one: does it print so?"""
     shown = f"{what} is {_number(value)}"
     if span := re.fullmatch(r"(\d+(?:\.\d+)?)\s?[–-]\s?(\d+(?:\.\d+)?)", claim.published):
@@ -195,7 +227,7 @@ def compare(claim: "Claim", value: float, what: str, relation: Relation = "=") -
             why = shown + ("." if convention == "rounded" else ", cut off instead of rounded.")
         else:
             why = f"{shown}, {f'within {claim.tolerance:g}' if true else f'not {claim.published}'}."
-    return Verdict(claim, "holds" if true else "fails", why, value)
+    return Verdict(claim, "reproduced" if true else otherwise, why, value)
 
 
 def _number(value: float) -> str:
@@ -233,17 +265,21 @@ class ArithmeticCheck(Check):
         if not re.search(r"[<>]", self.expression):
             true = audit.agrees(claim.number, interval) or claim.tolerates(value)
             why = f"{readable} = {_number(value)}" + ("" if true else f", not {claim.published}")
-            return Verdict(claim, "holds" if true else "impossible", f"{why}.", value)
+            return Verdict(claim, "reproduced" if true else "contradicted", f"{why}.", value)
         least, most = interval
         if least < most:  # false and true
             why = f"Rounding hides whether {readable}."
-            return Verdict(claim, "not stated well enough", why)
+            return Verdict(claim, "not stated", why)
         why = f"{readable} is {'true' if least else 'false'} of the printed numbers."
-        return Verdict(claim, "holds" if least else "impossible", why)
+        return Verdict(claim, "reproduced" if least else "contradicted", why)
 
 
 class FormulaCheck(Check):
-    """Compare what a printed formula gives (`says`) with what is so (`truth`, or a count)."""
+    """Compare what a printed formula gives (`says`) with what is so (`truth`, or a count).
+
+    What is so is the measured value of the claim only where `says` is the published number
+    itself; parameters by a formula are no measure of the kernel that stands in it.
+    """
 
     kind: Literal["formula"]
     says: str
@@ -268,7 +304,10 @@ class FormulaCheck(Check):
         says, shown = self._evaluated(self.says)
         same = math.isclose(says, truth, rel_tol=1e-9)
         why = f"As printed it is {shown}; {source}."
-        return Verdict(claim, "holds" if same else "fails", why, truth)
+        alike = claim.printed is not None and math.isclose(says, float(claim.printed.value))
+        # What our rebuild counts may be our reading; what is so is so.
+        otherwise: Outcome = "contradicted" if self.counted is None else "not reproduced"
+        return Verdict(claim, "reproduced" if same else otherwise, why, truth if alike else None)
 
     @staticmethod
     def _evaluated(expression: str) -> tuple[float, str]:
@@ -277,12 +316,46 @@ class FormulaCheck(Check):
         return value, number if expression == number else f"{expression} = {number}"
 
 
+class RecipeCheck(Check):
+    """Ask whether the rebuild follows a setting that the paper states.
+
+    A setting is no claim that experiments could refute: it holds if `setting`, a constant of
+    ``emolib/papers/<key>.py`` such as ``SIDE`` or ``RECIPE.batch_size``, is what was printed.
+    `index` picks out of a tuple; `squared` turns a standard deviation into a variance. A rebuild
+    that departs is an error in this project, and no verdict on the paper.
+    """
+
+    kind: Literal["recipe"]
+    setting: str
+    index: int | None = None
+    squared: bool = False
+
+    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+        """Compare a number exactly, a word without its case."""
+        if self.setting not in bench.settings:
+            raise ClaimError(f"{claim.id}: emolib/papers/{claim.key}.py sets no {self.setting}")
+        value = bench.settings[self.setting]
+        value = value if self.index is None else value[self.index]
+        value = value**2 if self.squared else value
+        if isinstance(value, str):
+            same, number = value.lower().rpartition("=")[2] == claim.published.lower(), None
+        else:
+            stated = re.fullmatch(r"10\^\{-(\d+)\}", claim.published)
+            there = 10.0 ** -int(stated[1]) if stated else float(claim.number.value)
+            same, number = math.isclose(value, there), float(value)
+        shown = f"{self.setting} of the rebuild is {value if number is None else f'{number:g}'}"
+        if not same:
+            remedy = f"{claim.published} is stated: mend emolib/papers/{claim.key}.py or the check"
+            raise ClaimError(f"{claim.id}: {shown}, but {remedy}")
+        return Verdict(claim, "reproduced", f"{shown}, as stated.", number)
+
+
 MEANS: Mapping[Level, Outcome] = {
-    "impossible": "impossible",
-    "consistent": "holds",
-    "identified": "holds",
-    "notice": "fails",
-    "undecided": "not stated well enough",
+    "impossible": "cannot be",
+    "consistent": "reproduced",
+    "identified": "reproduced",
+    "notice": "contradicted",
+    "undecided": "not stated",
 }
 
 
@@ -290,7 +363,7 @@ class AuditCheck(Check):
     """Read a finding of the audit; with `field`, one of its numbers must be among `expect`.
 
     `means` overrides what a level of the finding means for this claim: by default a notice (the
-    numbers are possible, but not what one would think) fails it, and what was identified from
+    numbers are possible, but not what one would think) contradicts it, and what was identified from
     the digits bears it out.
     """
 
@@ -308,14 +381,14 @@ class AuditCheck(Check):
         if self.field is None:
             verdict = ({**MEANS} | self.means)[finding.level]
         elif self.field == "n" and expected & {*data.get("sizes", ())}:
-            verdict = "holds"
+            verdict = "reproduced"
         elif self.field == "n" and expected <= {*data.get("ruled_out", ())}:
-            verdict = "impossible"
+            verdict = "cannot be"
         elif finding.level == "undecided" or self.field not in data:
-            verdict = "not stated well enough"
+            verdict = "not stated"
         else:
             value = data[self.field]
-            verdict = "holds" if value in self.expect else "impossible"
+            verdict = "reproduced" if value in self.expect else "cannot be"
             number = float(value) if isinstance(value, int | float) else None
         return Verdict(claim, verdict, finding.text, number)
 
@@ -461,13 +534,12 @@ class ResultCheck(Check):
         self, claim: "Claim", result: "Result", bench: "Bench", scale: float
     ) -> tuple[Outcome, str]:
         """Judge all cells of the printed table that belong to this run together."""
-        level: Level | None = "segment" if self.metric.startswith("segment_") else None
         printed = {
             (cell.check.cls, cell.check.metric.removeprefix("segment_")): float(cell.number.value)
             / scale
             for cell in bench.cells(claim)
         }
-        measured = scores.cells(result, level)
+        measured = scores.cells(result, scores.level_of(self.metric))
         off = scores.outside(printed, measured)
         why = (
             f"{len(off)} of the {len(printed)} cells of {claim.source} lie outside the intervals "
@@ -534,13 +606,15 @@ class StudyCheck(Check):
     """Ask whether a statement is true in every row of a study: a table beside the results.
 
     `rows` (a pandas query) says which rows the claim is about, `says` (an expression of their
-    columns) what must hold in each; `data` says what the table was made on.
+    columns) what must hold in each, or in more than the share `most` of them where the sentence
+    has no "always" in it; `data` says what the table was made on.
     """
 
     kind: Literal["study"]
     table: str
     rows: str | None = None
     says: str
+    most: float | None = Field(default=None, ge=0.5, lt=1)
     data: str
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
@@ -559,7 +633,8 @@ class StudyCheck(Check):
             raise ClaimError(f"{claim.id}: no row of {file.name} has {self.rows}")
         count = f"{int(true.sum())} of {len(rows)} rows"
         why = f"{self.says} in {count} of {self.table}: {self.data}."
-        return Verdict(claim, "holds" if true.all() else "fails", why)
+        enough = true.all() if self.most is None else true.mean() > self.most
+        return Verdict(claim, "reproduced" if enough else "not reproduced", why)
 
 
 class CorpusCheck(Check):
@@ -586,8 +661,15 @@ class CorpusCheck(Check):
             true = RELATIONS[self.relation](value, float(other["value"]))
             both = "; ".join(f"{each['what']}: {each['value']}" for each in (fact, other))
             why = f"{both} ({fact['source']})."
-            return Verdict(claim, "holds" if true else "fails", why, value)
-        verdict = compare(claim, value, f"the number of {fact['what']} ({fact['source']})")
+            return Verdict(claim, "reproduced" if true else "contradicted", why, value)
+        what = f"the figure for {fact['what']} ({fact['source']})"
+        if fact["measure"]:  # no count, so nothing is cut off
+            same = claim.tolerates(value)
+            why = f"{what} is {fact['value']}, {'within' if same else 'not within'} "
+            why += f"{claim.tolerance:g} of {claim.published}."
+            verdict = Verdict(claim, "reproduced" if same else "contradicted", why, value)
+        else:
+            verdict = compare(claim, value, what, otherwise="contradicted")
         counted = bench.counted(fact)
         if counted is None:
             return verdict
@@ -603,34 +685,52 @@ class CorpusCheck(Check):
         # Part of a corpus cannot say how many clips the whole has, unless there are more.
         whole = counted is not None and (counted >= float(claim.number.value) or bench.whole(fact))
         if counted is not None and whole:
-            return compare(claim, counted, f"the number of {fact['what']} in the recordings here")
+            what = f"the number of {fact['what']} in the recordings here"
+            return compare(claim, counted, what, otherwise="contradicted")
         why = f"The number of {fact['what']} is {fact['source']}; it takes all of them to count."
         here = (f"Counted in the part that is here: {counted:,}.",) if counted else ()
         return Verdict(claim, "awaits data", why, notes=here)
 
 
 class UnstatedCheck(Check):
-    """Nothing can be tested: the paper leaves out what `missing` lists."""
+    """Nothing can be tested: the paper leaves out what `missing` lists.
+
+    The rule: a claim is not stated as long as no other row of the ledger enters what is missing
+    as something that the paper prints. One that does is named, for the claim can be tested then.
+    """
 
     kind: Literal["unstated"]
     missing: list[str] = Field(min_length=1)
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
-        """Say what is left out."""
-        why = f"The paper leaves out: {'; '.join(self.missing)}."
-        return Verdict(claim, "not stated well enough", why)
+        """Say what is left out, unless the ledger has it."""
+        if there := [bench.stated[one] for one in self.missing if one in bench.stated]:
+            raise ClaimError(f"{claim.id}: {there[0]} states what is said to be missing; test it")
+        return Verdict(claim, "not stated", f"The paper leaves out: {'; '.join(self.missing)}.")
 
 
 class QuotedCheck(Check):
-    """The number is quoted from another paper, which would have to be opened."""
+    """The number is quoted from another paper: compared with what that prints, where we know it.
+
+    The rule: a row that is not the paper's own (``own: false``) and names its `reference` is
+    quoted; a row of the paper's own cannot be.
+    """
 
     kind: Literal["quoted"]
     reference: str
+    printed_there: str | None = None
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
-        """Name the other paper."""
+        """Name the other paper, and compare where its number is known."""
+        if claim.own:
+            raise ClaimError(f"{claim.id} is the paper's own: test it, or say own: false")
         why = f"Quoted from {self.reference}, not measured in this paper."
-        return Verdict(claim, "quoted", why)
+        if self.printed_there is None:
+            return Verdict(claim, "quoted", f"{why} Its own number was not looked up.")
+        there = audit.Printed.parse(self.printed_there).value
+        same = there == claim.number.value
+        shown = f"{why} There it is {self.printed_there}."
+        return Verdict(claim, "quoted" if same else "contradicted", shown, float(there))
 
 
 class DeviceCheck(Check):
@@ -654,9 +754,11 @@ class DeviceCheck(Check):
             why = f"Takes {self.device}: no time was measured there."
             return Verdict(claim, "awaits data", why)
         measured, device = float(rows["median_ms"].iloc[-1]), rows["device"].iloc[-1]
-        true = measured <= float(claim.number.value) + (claim.tolerance or 0)
+        printed, tolerance = float(claim.number.value), claim.tolerance or 0
+        # Less is better: the signs change sides.
+        word = scores.outcome(-printed, -measured, None, tolerance)
         why = f"Median of 10 passes on {device}: {measured:.1f} ms."
-        return Verdict(claim, "holds" if true else "fails", why, measured)
+        return Verdict(claim, word, why, measured)
 
     def measure(self, claim: "Claim") -> float:
         """Return the median milliseconds of a forward pass on this machine."""

@@ -22,11 +22,11 @@ import pandas as pd
 from emolib import paths, registry
 from emolib.claims.bench import Bench
 from emolib.claims.judges import ResultCheck
-from emolib.claims.schema import Claim, load
+from emolib.claims.schema import Claim, Finding, ledger_of, load
 from emolib.claims.verdicts import VERDICTS, ClaimError, Verdict
 
 
-def judge(claim: Claim, bench: Bench | None = None) -> Verdict:
+def judge(claim: Claim | Finding, bench: Bench | None = None) -> Verdict:
     """Compute the verdict on one claim."""
     try:
         return claim.check.judge(claim, bench or Bench(claim.key))
@@ -51,6 +51,27 @@ def evaluate(key: str) -> list[Verdict]:
     return [judge(claim, bench) for claim in load(key)]
 
 
+def findings(key: str) -> pd.DataFrame:
+    """Return what was found beside a paper's claims, one row a finding: these count nowhere.
+
+    The columns are those of `table`, and `bears_on`: the claims that a finding throws light on.
+    """
+    bench, found = Bench(key), ledger_of(key).findings
+    rows = [judge(each, bench).to_dict() | {"bears_on": each.bears_on} for each in found]
+    return pd.DataFrame(rows)
+
+
+def facts(key: str | None = None, *, own: bool | None = None) -> pd.DataFrame:
+    """Return the ledger with one row a fact: what is printed several times is counted once.
+
+    The columns are those of `table`, and `rows`: how many rows of the ledger print the fact.
+    """
+    frame = table(key, own=own)
+    rows = frame.groupby("fact").size()
+    frame = frame[frame["id"] == frame["fact"]]
+    return frame.assign(rows=frame["fact"].map(rows)).reset_index(drop=True)
+
+
 def table(key: str | None = None, *, own: bool | None = None) -> pd.DataFrame:
     """Return the ledger with its verdicts, one row a claim.
 
@@ -65,7 +86,8 @@ def table(key: str | None = None, *, own: bool | None = None) -> pd.DataFrame:
     -------
     DataFrame
         Columns as `Verdict.to_dict` says: id, paper, source, quantity, unit, published, measured,
-        interval, verdict, why, settle_with, result, own.
+        interval, verdict, why, settle_with, result, own, role, fact (the id of the row that holds
+        what is printed here), leak.
     """
     keys = [key] if key else registry.PAPERS
     frame = pd.DataFrame([verdict.to_dict() for each in keys for verdict in evaluate(each)])
@@ -102,10 +124,10 @@ def recount() -> Path:
     lines = []
     for key in registry.PAPERS:
         bench = Bench(key, counts={})
-        for claim in load(key):
-            verdict = judge(claim, bench)
-            if verdict.settle_with and isinstance(claim.check, ResultCheck):
-                for name in claim.check.experiments:  # how long they take is told from counts
+        for row in (*load(key), *ledger_of(key).findings):
+            verdict = judge(row, bench)
+            if verdict.settle_with and isinstance(row.check, ResultCheck):
+                for name in row.check.experiments:  # how long they take is told from counts
                     bench.macs(name)
         lines.append(f"{json.dumps(key)}: {json.dumps(bench.network.asked)}")
     file = paths.CLAIMS / "counts.json"

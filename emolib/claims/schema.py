@@ -2,18 +2,25 @@
 
 A claim says where it stands, what was printed, under which protocol, what it takes to test it,
 and *how* it is tested (one of the checks of `emolib.claims.judges`); it never says the verdict.
+What was found beside the claims, and no paper says, stands in the same file as findings: they
+are judged by the same checks and count nowhere.
 """
 
 import functools
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from emolib import paths, registry
 from emolib.audit import Printed
 from emolib.claims.judges import AnyCheck, Frozen
+from emolib.claims.leaks import Leak
 from emolib.claims.verdicts import ClaimError
 
 
@@ -25,8 +32,8 @@ class Needs(Frozen):
     device: str | None = None
 
 
-class Claim(Frozen):
-    """One printed number or one checkable statement.
+class Statement(Frozen):
+    """What one check can judge.
 
     Attributes
     ----------
@@ -44,8 +51,6 @@ class Claim(Frozen):
         How it was obtained, as far as the paper says.
     tolerance : float or None
         In `unit`; None for statements. `why` says where it comes from.
-    own : bool
-        False for numbers that the paper quotes from others.
     """
 
     id: str = Field(pattern=r"^[a-z]+(-[a-z0-9.]+)+$")
@@ -58,7 +63,6 @@ class Claim(Frozen):
     needs: Needs = Needs()
     tolerance: float | None = Field(default=None, ge=0)
     why: str
-    own: bool = True
     check: AnyCheck
 
     @field_validator("published", mode="before")
@@ -102,22 +106,159 @@ class Claim(Frozen):
         return tolerance > 0 and abs(value - float(self.number.value)) <= tolerance
 
 
-class Ledger(Frozen):
-    """The claims of one paper."""
+class Claim(Statement):
+    """One printed number or one checkable statement of a paper.
 
-    paper: dict[str, Any]
+    Attributes
+    ----------
+    own : bool
+        False for numbers that the paper quotes from others.
+    role : str
+        "headline" for what the paper stands on, else "detail".
+    same_as : str or None
+        The id of the row that holds the fact, where this one prints it again.
+    depends_on : tuple of str
+        The claims with which this one falls.
+    leak : tuple of str
+        Under which leaks it was measured, as far as the paper or its numbers show: see `leaks`.
+    """
+
+    own: bool = True
+    role: Literal["headline", "detail"] = "detail"
+    same_as: str | None = None
+    depends_on: tuple[str, ...] = ()
+    leak: tuple[Leak, ...] = ()
+
+    @property
+    def fact(self) -> str:
+        """The id of the row that holds what is claimed: several rows may print one fact."""
+        return self.same_as or self.id
+
+
+class Finding(Statement):
+    """Something that was found beside the claims: the paper does not say it, so it cannot fail.
+
+    Its `published` is what it compares with, `source` where the sentence stands that it bears on,
+    and `bears_on` lists the claims that it throws light on.
+    """
+
+    bears_on: tuple[str, ...] = Field(min_length=1)
+    own: Literal[False] = False
+    role: Literal["finding"] = "finding"
+    leak: tuple[Leak, ...] = ()
+
+    @property
+    def fact(self) -> str:
+        """Its own id: nobody prints it."""
+        return self.id
+
+
+class Answer(Frozen):
+    """What a paper's text says to one item of REFORMS, and where."""
+
+    answer: Literal["yes", "partly", "no"]
+    where: str = ""
+
+    @model_validator(mode="after")
+    def _says_where(self) -> "Answer":
+        if self.answer != "no" and not self.where:
+            raise ValueError(f"{self.answer} needs where: a section, a table or a figure")
+        return self
+
+
+class Paper(Frozen):
+    """The head of a ledger: which paper it is, who was asked, and how it reports.
+
+    `readings` are options of our rebuild that follow other readings of what it says; `reforms`
+    answers the items of ``data/claims/reforms.csv``, all of them or none.
+    """
+
+    key: str
+    title: str = ""
+    authors: str = ""
+    venue: str = ""
+    doi: str | None = None
+    asked_the_authors: str = "no one has been asked"
+    readings: list[dict[str, Any]] = []
+    reforms: dict[str, Answer] = Field(default_factory=dict)
+
+    @field_validator("reforms", mode="before")
+    @classmethod
+    def _answers_in_short(cls, value: object) -> object:
+        # "partly: Sec. IV-A" is {answer: partly, where: Sec. IV-A}.
+        if not isinstance(value, Mapping):
+            return value
+        short = {k: str(v).partition(": ") for k, v in value.items() if isinstance(v, str)}
+        return {**value, **{k: {"answer": a, "where": w} for k, (a, _, w) in short.items()}}
+
+    @field_validator("reforms")
+    @classmethod
+    def _answers_every_item(cls, value: dict[str, Answer]) -> dict[str, Answer]:
+        items = {*reforms().index}
+        if value and (wrong := items ^ {*value}):
+            raise ValueError(
+                f"answer each item of reforms.csv once; see {', '.join(sorted(wrong))}"
+            )
+        return value
+
+
+class Ledger(Frozen):
+    """The claims of one paper, and what was found beside them."""
+
+    paper: Paper
     claims: list[Claim]
+    findings: tuple[Finding, ...] = ()
 
     @model_validator(mode="after")
     def _ids_are_unique_and_own(self) -> "Ledger":
-        seen: set[str] = set()
-        for claim in self.claims:
-            if claim.id in seen:
-                raise ValueError(f"two claims are called {claim.id}")
-            if claim.key != self.paper["key"]:
-                raise ValueError(f"{claim.id} belongs to another paper than {self.paper['key']}")
-            seen.add(claim.id)
+        rows: list[Statement] = [*self.claims, *self.findings]
+        for row in rows:
+            if row.key != self.paper.key:
+                raise ValueError(f"{row.id} belongs to another paper than {self.paper.key}")
+        for name, count in Counter(row.id for row in rows).items():
+            if count > 1:
+                raise ValueError(f"two claims are called {name}")
         return self
+
+    @model_validator(mode="after")
+    def _names_other_claims(self) -> "Ledger":
+        claims = {claim.id: claim for claim in self.claims}
+        for claim in self.claims:
+            _exist(claim.id, "depends_on", claim.depends_on, claims)
+            if claim.same_as is not None:
+                _exist(claim.id, "same_as", [claim.same_as], claims)
+                _repeats(claim, claims[claim.same_as])
+        for finding in self.findings:
+            _exist(finding.id, "bears_on", finding.bears_on, claims)
+        try:
+            TopologicalSorter({c.id: c.depends_on for c in self.claims}).prepare()
+        except CycleError as error:
+            raise ValueError(f"depends_on goes in a circle: {' → '.join(error.args[1])}") from None
+        return self
+
+
+def _exist(name: str, field: str, others: Iterable[str], claims: Mapping[str, Claim]) -> None:
+    """Refuse a reference to a claim that is not there."""
+    for other in others:
+        if other not in claims:
+            raise ValueError(f"{name}: {field} names {other}, which is no claim of this paper")
+
+
+def _repeats(claim: Claim, fact: Claim) -> None:
+    """Refuse a repetition that is none: of itself, of a repetition, of another number or unit."""
+    if claim.id == fact.id or fact.same_as is not None:
+        remedy = "name the row that holds the fact"
+        raise ValueError(f"{claim.id}: same_as {fact.id} leads to no row of its own; {remedy}")
+    here, there = ((c.unit, c.printed.value if c.printed else None) for c in (claim, fact))
+    if here != there:
+        both = f"{claim.published} {claim.unit} is not {fact.published} {fact.unit}"
+        raise ValueError(f"{claim.id}: same_as {fact.id}, but {both}")
+
+
+@functools.cache
+def reforms() -> pd.DataFrame:
+    """Return the 32 items of REFORMS (Kapoor et al. 2024) by number: module, item."""
+    return pd.read_csv(paths.CLAIMS / "reforms.csv", comment="#", dtype=str).set_index("number")
 
 
 def read(path: str | Path) -> Ledger:
@@ -144,8 +285,8 @@ def read(path: str | Path) -> Ledger:
         problems = []
         for problem in error.errors():
             where = list(problem["loc"])
-            if where[:1] == ["claims"] and len(where) > 1 and isinstance(where[1], int):
-                where[1] = data["claims"][where[1]].get("id", where[1])
+            if where[:1] in (["claims"], ["findings"]) and isinstance((*where, "")[1], int):
+                where[1] = data[where[0]][where[1]].get("id", where[1])
             problems.append(f"{' → '.join(map(str, where))}: {problem['msg']}")
         raise ClaimError(f"{path}: " + "; ".join(problems)) from None
 
@@ -155,8 +296,13 @@ def _ledger(key: str, stamp: int) -> Ledger:
     return read(paths.CLAIMS / f"{key}.yml")
 
 
-def load(key: str) -> list[Claim]:
-    """Return the claims of one paper, in the paper's own order."""
+def ledger_of(key: str) -> Ledger:
+    """Return the ledger of one paper: its head, its claims, and what was found beside them."""
     registry.paper(key)
     path = paths.CLAIMS / f"{key}.yml"
-    return list(_ledger(key, path.stat().st_mtime_ns if path.exists() else 0).claims)
+    return _ledger(key, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+def load(key: str) -> list[Claim]:
+    """Return the claims of one paper, in the paper's own order."""
+    return list(ledger_of(key).claims)

@@ -72,8 +72,7 @@ def _value(
 ) -> tuple[float, tuple[float, float] | None]:
     if cls is None and metric in result.summary:
         return result.summary[metric].mean, result.summary[metric].interval
-    column = metric.removeprefix("segment_")
-    level: Level | None = "segment" if column != metric else None
+    column, level = metric.removeprefix("segment_"), level_of(metric)
     frames = [result.per_class(seed, level) for seed in result.seeds]
     if column not in frames[0].columns:
         known = ", ".join([*result.summary, *frames[0].columns])
@@ -85,6 +84,11 @@ def _value(
         raise ClaimError(f"{result.name} has no class {cls!r}")
     row = cells(result, level).loc[(cls, column)]
     return float(row["value"]), (float(row["low"]), float(row["high"]))
+
+
+def level_of(metric: str) -> Level | None:
+    """Return the level that a metric asks for; None is that of the result."""
+    return "segment" if metric.startswith("segment_") else None
 
 
 _CELLS: dict[tuple[str, str, Level | None], pd.DataFrame] = {}

@@ -14,7 +14,7 @@ import yaml
 from emolib.errors import EmolibError
 
 if TYPE_CHECKING:
-    from emolib.claims.schema import Claim
+    from emolib.claims.schema import Claim, Finding
 
 Outcome = Literal[
     "reproduced",
@@ -128,7 +128,7 @@ class Verdict:
         Further sentences.
     """
 
-    claim: "Claim"
+    claim: "Claim | Finding"
     verdict: Outcome
     why: str
     measured: float | None = None
@@ -171,4 +171,5 @@ class Verdict:
         row |= {"why": " ".join((self.why, *self.notes)), "settle_with": self.settle_with}
         rests = RESTS_ON[claim.check.kind]
         row |= {"strength": self.strength, "overturned_by": rests["overturned_by"]}
-        return row | {"tier": rests["tier"], "own": claim.own}
+        row |= {"tier": rests["tier"], "own": claim.own, "role": claim.role, "fact": claim.fact}
+        return row | {"leak_type": " ".join(claim.leak)}
