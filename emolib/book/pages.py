@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emolib import paths, registry
 from emolib.book.execution import Execution, Job, files_below, read_notebook, source
+from emolib.claims import DEFINITIONS, ENOUGH
 
 BANNER = """\
 :::{{admonition}} Quick mode
@@ -78,7 +79,8 @@ def stage(
         for file in files_below(project / folder_of_data):
             content[f"attached/{file.relative_to(project)}"] = file.read_bytes()
     if (intro := "book/intro.md") in content:
-        content[intro] = content[intro].replace(b"<!-- papers -->", papers_table().encode())
+        for mark, table in (("papers", papers_table()), ("verdicts", verdicts_table())):
+            content[intro] = content[intro].replace(f"<!-- {mark} -->".encode(), table.encode())
     for job, run in zip(jobs, runs, strict=True):
         if not job.corpus:
             page = with_banner(read_notebook(job.executed), run, job)
@@ -101,6 +103,12 @@ def _write(folder: Path, content: Mapping[str, bytes]) -> None:
         if not target.exists() or target.read_bytes() != data:
             with paths.atomic(target) as temporary:
                 temporary.write_bytes(data)
+
+
+def verdicts_table() -> str:
+    """Return the words of the verdicts as a Markdown table, and when a score counts."""
+    rows = [f"| {word} | {meaning} |" for word, meaning in DEFINITIONS.items()]
+    return "\n".join(["| verdict | meaning |", "|---|---|", *rows, "", ENOUGH])
 
 
 def papers_table() -> str:

@@ -13,13 +13,18 @@ import pandas as pd
 from markupsafe import Markup
 
 from emolib import paths, registry, results
-from emolib.book.tables import Table, badge, cell, number
-from emolib.claims import VERDICTS, ledger
+from emolib.book import tables
+from emolib.book.tables import Table, badge, cell
+from emolib.claims import DEFINITIONS, VERDICTS, ledger
 
 #: What the papers are called, in the order of the book.
 PAPERS = {key: paper.name for key, paper in registry.PAPERS.items()}
 #: Colour of a verdict in a figure; the darker, the heavier.
-COLORS = dict(zip(VERDICTS, ("#1b7f79", "#e08a3c", "#7a1030", "#9aa0a6", "#e6e3da", "#d5e0f2"), strict=True))
+_SHADES = (
+    *("#1b7f79", "#6dbcae", "#e08a3c", "#b0413e"),
+    *("#7a1030", "#9aa0a6", "#cfc9dd", "#d5e0f2"),
+)
+COLORS = dict(zip(VERDICTS, _SHADES, strict=True))
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,12 @@ class Scoreboard:
     results: Mapping[str, str]
 
     def counts(self, *, own: bool | None = True) -> pd.DataFrame:
-        """Return how many claims of each paper (rows) got each verdict (columns)."""
-        table = self.ledger if own is None else self.ledger[self.ledger["own"] == own]
+        """Return how many facts of each paper (rows) got each verdict (columns).
+
+        What several rows print is one fact, and counted once.
+        """
+        table = ledger.once(self.ledger)
+        table = table if own is None else table[table["own"] == own]
         papers = ledger.tally(self.ledger).index
         return ledger.tally(table).reindex(papers, fill_value=0)
 
@@ -56,13 +65,20 @@ class Scoreboard:
             claims=self.ledger.to_dict("records"),
             own=own,
             quoted=every.sum(axis=1) - own.sum(axis=1),
+            definitions=DEFINITIONS,
+            measured=lambda claim: Markup(
+                tables.measured(claim, self.results.get(claim["result"]))
+            ),
+            new_people=lambda claim: Markup(
+                tables.new_people(claim, self.results.get(claim["new_people_result"]))
+            ),
+            rests=lambda claim: Markup(tables.rests(claim)),
             names=names,
             papers=[(key, names[key]) for key in own.index],
             verdicts=[(verdict, verdict) for verdict in own.columns],
             chapters=self.chapters,
             results=self.results,
             badge=lambda verdict: Markup(badge(verdict)),
-            number=lambda value: Markup(number(value)),
             anchor=anchor,
         )
 
@@ -83,7 +99,10 @@ def scoreboard(table: pd.DataFrame | None = None) -> Scoreboard:
     return Scoreboard(
         table,
         {key: page for key in sorted(set(table["paper"])) if (page := chapter_address(key))},
-        {name: result_address(*name.split("/")) for name in sorted(set(table["result"])) if name},
+        {
+            name: result_address(*name.split("/"))
+            for name in sorted({*table["result"], *table["new_people_result"]} - {""})
+        },
     )
 
 
@@ -112,7 +131,7 @@ def anchor(result: str) -> str:
 
 def provenance(table: pd.DataFrame) -> Table:
     """Return every committed result: what it is, where its file lies, and where it comes from."""
-    settled = table["result"].value_counts()
+    settled = table[table["verdict"] != "awaits data"]["result"].value_counts()
     rows = []
     for result in results.load_all():
         accuracy = result.summary["accuracy"]

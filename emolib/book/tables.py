@@ -8,13 +8,14 @@ set, and what leaks through a split.
 import html
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from emolib import results as stored
-from emolib.claims import VERDICTS, ledger, schema
+from emolib.claims import DEFINITIONS, ENOUGH, VERDICTS, ledger, schema
 from emolib.results import corpus_name
 
 
@@ -50,22 +51,95 @@ def claims(key: str) -> Table:
 
 
 def verdicts(key: str) -> Table:
-    """Return every claim with what was measured, the verdict, and why."""
+    """Return every claim with the two questions it is asked, the verdict, and why."""
     table = ledger.table(key, own=True)
+    rows = table.to_dict("records")
     shown = _as_printed(table).assign(
-        measured=table["measured"].map(number),
-        # The badge stands above its reason: a column of its own would take the sentences' width.
-        verdict=[
-            f'<div class="emolib-why">{badge(verdict)} {cell(why)}'
-            + (f"<br><code>{html.escape(command)}</code></div>" if command else "</div>")
-            for verdict, why, command in zip(
-                table["verdict"], table["why"], table["settle_with"].fillna(""), strict=True
-            )
-        ],
+        **{
+            "as printed, measured here": [measured(row) for row in rows],
+            "for new people": [new_people(row) for row in rows],
+            # The badge stands above its reason: a column of its own would take its width.
+            "verdict": [
+                f'<div class="emolib-why">{badge(row["verdict"])} {cell(row["why"])}'
+                + (f"<br><code>{cell(row['settle_with'])}</code>" if row["settle_with"] else "")
+                + f"<details><summary>what it rests on</summary>{rests(row)}</details></div>"
+                for row in rows
+            ],
+        }
     )
-    counts = table["verdict"].value_counts()
+    facts = ledger.once(table)
+    counts = facts["verdict"].value_counts()
     listing = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
-    return Table(shown, f"{len(table)} claims: {listing}")
+    return Table(shown, f"{len(facts)} facts in {len(table)} rows: {listing}")
+
+
+def measured(row: Mapping[str, Any], address: str | None = None) -> str:
+    """Return what was measured under the paper's own protocol, as HTML; "" if nothing was."""
+    return _score(row["measured"], row["interval"], row, "", address)
+
+
+def new_people(row: Mapping[str, Any], address: str | None = None) -> str:
+    """Return what the same network gives for people it has not met, as HTML.
+
+    A score that was measured for people it knows says so where nobody measured it for others.
+    """
+    if row["new_people_result"]:
+        prefix = "new_people_"
+        return _score(row["new_people"], row["new_people_interval"], row, prefix, address)
+    return '<span class="emolib-note">not measured</span>' if row["leak"] else ""
+
+
+def _score(
+    value: float,
+    interval: tuple[float, float] | None,
+    row: Mapping,
+    prefix: str,
+    address: str | None,
+) -> str:
+    """Return a value with its interval and, of a run, its split, seeds and folds."""
+    shown = number(value)
+    if address and shown:
+        shown = f'<a href="{cell(address)}">{shown}</a>'
+    if isinstance(interval, tuple):
+        shown += f" [{number(interval[0])}, {number(interval[1])}]"
+    if row[f"{prefix}split"]:
+        seeds, folds, of = (row[f"{prefix}{name}"] for name in ("seeds", "folds", "n_folds"))
+        leak = ", leaks" if row[f"{prefix}leak"] else ""
+        runs = f"{seeds} seed{'s' if seeds > 1 else ''}, {folds} of {of} folds"
+        shown += f'<br><span class="emolib-note">by {row[f"{prefix}split"]}{leak}; {runs}</span>'
+    return shown
+
+
+def rests(row: Mapping[str, Any]) -> str:
+    """Return what a verdict rests on and what would overturn it, as HTML."""
+    return (
+        f"{cell(row['strength']).capitalize()} ({cell(row['tier'])}). "
+        f"It would be overturned by {cell(row['overturned_by'])}."
+    )
+
+
+def words() -> Table:
+    """Return what each verdict means: the only definition there is."""
+    frame = pd.DataFrame(
+        [(badge(word), cell(meaning)) for word, meaning in DEFINITIONS.items()],
+        columns=["verdict", "meaning"],
+    )
+    return Table(frame, "", ENOUGH)
+
+
+def findings(key: str) -> Table:
+    """Return what was found beside a paper's claims: no paper says it, and it counts nowhere."""
+    table = ledger.findings(key)
+    shown = pd.DataFrame(
+        {
+            "finding": table["quantity"].map(cell),
+            "bears on": table["bears_on"].map(lambda ids: "<br>".join(map(cell, ids))),
+            "compared with": table["published"].map(cell) + " " + table["unit"].map(cell),
+            "found": [measured(row) for row in table.to_dict("records")],
+            "why": table["why"].map(cell),
+        }
+    )
+    return Table(shown, f"{len(shown)} findings of ours beside the claims of the paper")
 
 
 def _as_printed(table: pd.DataFrame) -> pd.DataFrame:

@@ -4,8 +4,16 @@ from emolib.claims.bench import Bench
 from emolib.claims.leaks import LEAKS
 from emolib.claims.ledger import evaluate, facts, findings, judge, recount, summary, table, tally
 from emolib.claims.schema import Claim, Finding, Ledger, ledger_of, load, read, reforms
-from emolib.claims.verdicts import VERDICTS, ClaimError, Outcome, Verdict
+from emolib.claims.verdicts import (
+    DEFINITIONS,
+    ENOUGH,
+    VERDICTS,
+    ClaimError,
+    Measurement,
+    Outcome,
+    Verdict,
+)
 
-__all__ = ["LEAKS", "VERDICTS", "Bench", "Claim", "ClaimError", "Finding", "Ledger", "Outcome"]
-__all__ += ["Verdict", "evaluate", "facts", "findings", "judge", "ledger_of", "load", "read"]
-__all__ += ["recount", "reforms", "summary", "table", "tally"]
+__all__ = ["DEFINITIONS", "ENOUGH", "LEAKS", "VERDICTS", "Bench", "Claim", "ClaimError", "Finding"]
+__all__ += ["Ledger", "Measurement", "Outcome", "Verdict", "evaluate", "facts", "findings", "judge"]
+__all__ += ["ledger_of", "load", "read", "recount", "reforms", "summary", "table", "tally"]

@@ -678,7 +678,6 @@ class CorpusCheck(Check):
             note = "The recordings here are incomplete"
         return dataclasses.replace(verdict, notes=(f"{note}: {counted:,}.",))
 
-
     def _counted_here(self, claim: "Claim", fact: pd.Series, bench: "Bench") -> Verdict:
         """Compare with a count of the recordings: nobody has published one."""
         counted = bench.counted(fact)

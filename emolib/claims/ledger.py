@@ -3,15 +3,9 @@
 ``data/claims/<key>.yml`` lists the claims of one paper in the paper's own order; `schema` says
 what a claim is, `judges` how it is tested, `verdicts` what can become of it.
 
-How a number is compared
-------------------------
-A count, a size or a sum (`cost`, `layers`, `corpus`, `arithmetic`) holds if it prints as
-published, rounded or cut off: the tolerance is half a unit of the last digit (a whole unit
-downwards if cut off). An accuracy (`result`) holds if the published value lies inside the 95 %
-interval of the measured mean, or if the measured mean reaches the published value less the
-tolerance; otherwise it fails. Doing *better* than a paper is no contradiction. Only a full run on
-the claim's own corpus, modality and kind of split settles it: results on paired or synthetic
-data, and quick runs, are mentioned and settle nothing.
+What each verdict means is said in `verdicts`, and nowhere else. Only a full run on the claim's own
+corpus, modality and kind of split settles a score: results on paired or synthetic data, and quick
+runs, are mentioned and settle nothing.
 """
 
 import json
@@ -68,7 +62,7 @@ def facts(key: str | None = None, *, own: bool | None = None) -> pd.DataFrame:
     """
     frame = table(key, own=own)
     rows = frame.groupby("fact").size()
-    frame = frame[frame["id"] == frame["fact"]]
+    frame = once(frame)
     return frame.assign(rows=frame["fact"].map(rows)).reset_index(drop=True)
 
 
@@ -94,6 +88,11 @@ def table(key: str | None = None, *, own: bool | None = None) -> pd.DataFrame:
     return frame if own is None else frame[frame["own"] == own].reset_index(drop=True)
 
 
+def once(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table that hold a fact: without those that print it again."""
+    return table[table["id"] == table["fact"]]
+
+
 def tally(table: pd.DataFrame) -> pd.DataFrame:
     """Count the verdicts of a table: papers down in the book's order, verdicts across."""
     counts = pd.crosstab(table["paper"], table["verdict"])
@@ -103,8 +102,8 @@ def tally(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def summary(*, own: bool | None = None) -> pd.DataFrame:
-    """Count the verdicts: papers down, verdicts across, with totals."""
-    counts = tally(table(own=own))
+    """Count the facts: papers down, verdicts across, with totals."""
+    counts = tally(once(table(own=own)))
     counts["all"] = counts.sum(axis=1)
     counts.loc["all"] = counts.sum()
     counts.columns.name = counts.index.name = None

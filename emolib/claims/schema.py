@@ -179,7 +179,7 @@ class Paper(Frozen):
     venue: str = ""
     doi: str | None = None
     asked_the_authors: str = "no one has been asked"
-    readings: list[dict[str, Any]] = []
+    readings: tuple[dict[str, Any], ...] = ()
     reforms: dict[str, Answer] = Field(default_factory=dict)
 
     @field_validator("reforms", mode="before")

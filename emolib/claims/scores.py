@@ -121,7 +121,9 @@ def for_new_people(result: Result) -> Result | None:
         and other.split.allow_leak is None
         and _built(other) == _built(result)
     ]
-    return max(twins, key=lambda twin: (twin.recipe == result.recipe, *plainest(twin)), default=None)
+    return max(
+        twins, key=lambda twin: (twin.recipe == result.recipe, *plainest(twin)), default=None
+    )
 
 
 def _built(result: Result) -> tuple[str, str, str]:

@@ -138,7 +138,7 @@ def awaiting(ids: Sequence[str] = (), benches: dict[str, Bench] | None = None) -
         if ids or isinstance(claim.check, ResultCheck | StudyCheck | DeviceCheck | CorpusCheck)
     ]
     for verdict in verdicts:
-        if ids and verdict.verdict in ("quoted", "not stated well enough"):
+        if ids and verdict.verdict in ("quoted", "not stated"):
             raise ClaimError(f"{verdict.claim.id} cannot be settled: {verdict.why}")
     return [verdict for verdict in verdicts if verdict.verdict == "awaits data"]
 
@@ -214,9 +214,7 @@ class Library:
         """Return what is missing for an experiment, corpus by corpus."""
         wanted = media(experiment.modality)
         return tuple(
-            line
-            for corpus in experiment.corpus.split("+")
-            for line in self.lacking(corpus, wanted)
+            line for corpus in experiment.corpus.split("+") for line in self.lacking(corpus, wanted)
         )
 
     def lacking(self, corpus: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
@@ -298,7 +296,9 @@ class Estimate:
     def epochs(self) -> float:
         """Epochs of one training: as many as the paper's committed runs took, or its limit."""
         limit = self.bench.declared[self.name].get("recipe", {}).get("max_epochs")
-        run = [one.history_summary.get("epochs") for all_ in self.bench.results for one in all_.runs]
+        run = [
+            one.history_summary.get("epochs") for all_ in self.bench.results for one in all_.runs
+        ]
         known = [epochs for epochs in run if epochs]
         return limit or (sum(known) / len(known) if known else _EPOCHS)
 
