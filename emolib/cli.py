@@ -394,15 +394,19 @@ def audit(
 def claims(
     key: AnyKey = None,
     recount: Annotated[bool, Option("--recount", help="Count the networks again.")] = False,
+    record: Annotated[bool, Option("--record", help="Date the verdicts that changed.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the papers claim, what was measured here, and whether it holds."""
+    """Show what the papers claim, what was measured here, for whom, and what became of it."""
     from emolib import claims
+    from emolib.claims import history
 
     if recount:
         typer.echo(claims.recount(), err=True)
     table = claims.table(key)
-    shown = ["id", "source", "quantity", "published", "measured", "verdict"]
+    if record:
+        typer.echo(f"{history.record(claims.table())} verdicts changed", err=True)
+    shown = ["id", "source", "quantity", "published", "measured", "new_people", "verdict"]
     _print(as_json, table.to_dict("records"), table[shown])
 
 

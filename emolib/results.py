@@ -244,6 +244,13 @@ class Result(_Model):
         return f"{self.key}/{self.experiment}"
 
     @property
+    def command(self) -> str:
+        """The command that makes this result again, seeds and folds included."""
+        seeds, folds = ",".join(map(str, self.seeds)), ",".join(map(str, self.split.folds))
+        some = f" --folds {folds}" if len(self.split.folds) < self.split.n_folds else ""
+        return f"emolib train {self.key} --experiment {self.experiment} --seeds {seeds}{some}"
+
+    @property
     def seeds(self) -> list[int]:
         """The seeds, in order."""
         return sorted({run.seed for run in self.runs})

@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from emolib import paths, registry
+from emolib.claims import history
 from emolib.claims.bench import Bench
 from emolib.claims.judges import ResultCheck
 from emolib.claims.schema import Claim, Finding, ledger_of, load
@@ -85,6 +86,8 @@ def table(key: str | None = None, *, own: bool | None = None) -> pd.DataFrame:
     """
     keys = [key] if key else registry.PAPERS
     frame = pd.DataFrame([verdict.to_dict() for each in keys for verdict in evaluate(each)])
+    since = history.latest()["date"]
+    frame["since"] = frame["id"].map(since).fillna("not recorded yet")
     return frame if own is None else frame[frame["own"] == own].reset_index(drop=True)
 
 

@@ -128,10 +128,11 @@ def for_new_people(result: Result) -> Result | None:
 
 def _built(result: Result) -> tuple[str, str, str]:
     """Return what two runs of one network share: corpus, modality, options and inputs."""
-    inputs = {name: made for name, made in result.features.items() if name != "clips_left_out"}
-    # A split by person may need other pictures apart, and one class less: that is no other network.
-    options = {name: value for name, value in result.model.options.items() if name != "n_classes"}
-    return result.corpus, result.modality, json.dumps([options, inputs], sort_keys=True)
+    # Which pictures are kept apart belongs to the split, and is no other network.
+    apart = ("clips_left_out", "without_twins")
+    inputs = {name: made for name, made in result.features.items() if name not in apart}
+    built = json.dumps([result.model.options, inputs], sort_keys=True)
+    return result.corpus, result.modality, built
 
 
 def plainest(result: Result) -> tuple[int, int, str]:
