@@ -19,7 +19,9 @@ from emolib.claims import VERDICTS, ledger
 #: What the papers are called, in the order of the book.
 PAPERS = {key: paper.name for key, paper in registry.PAPERS.items()}
 #: Colour of a verdict in a figure; the darker, the heavier.
-COLORS = dict(zip(VERDICTS, ("#1b7f79", "#e08a3c", "#7a1030", "#9aa0a6", "#e6e3da", "#d5e0f2"), strict=True))
+COLORS = dict(
+    zip(VERDICTS, ("#1b7f79", "#e08a3c", "#7a1030", "#9aa0a6", "#e6e3da", "#d5e0f2"), strict=True)
+)
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,7 @@ from emolib.errors import EmolibError
 if TYPE_CHECKING:
     from emolib.claims.schema import Claim
 
-Outcome = Literal[
-    "holds", "fails", "impossible", "not stated well enough", "quoted", "awaits data"
-]
+Outcome = Literal["holds", "fails", "impossible", "not stated well enough", "quoted", "awaits data"]
 VERDICTS: tuple[Outcome, ...] = get_args(Outcome)
 
 
