@@ -300,10 +300,8 @@ class Estimate:
     def epochs(self) -> float:
         """Epochs of one training: as many as the paper's committed runs took, or its limit."""
         limit = self.bench.declared[self.name].get("recipe", {}).get("max_epochs")
-        run = [
-            one.history_summary.get("epochs") for all_ in self.bench.results for one in all_.runs
-        ]
-        known = [epochs for epochs in run if epochs]
+        runs = [run for result in self.bench.results for run in result.runs]
+        known = [run.history_summary["epochs"] for run in runs if "epochs" in run.history_summary]
         return limit or (sum(known) / len(known) if known else _EPOCHS)
 
     @property
@@ -517,7 +515,7 @@ def epoch_timed(key: str, name: str, n_jobs: int = 1) -> float:
     few = {part: numbers[:size] for part, numbers in rows.items()}
     brief = dataclasses.replace(network, training=network.training.quick(1))
     fitted, _ = brief.fitted(dataset, few, experiment.seeds[0], bar=False)
-    epochs = min(network.training.max_epochs, 2 * (network.training.patience or 10**6))
+    epochs = Estimate(key, name, Bench(key), Library()).epochs
     folds = len(experiment.folds) if experiment.folds else split.n_folds
     whole = len(rows["train"]) / len(few["train"])
     return fitted.seconds * whole * epochs * folds * len(experiment.seeds) / n_jobs

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -251,14 +250,71 @@ def test_only_what_an_experiment_a_count_or_a_device_settles_awaits_data():
 
 def test_no_two_readings_share_an_experiment():
     """Two numbers of one metric and one experiment are one number, printed twice."""
-    rows = [
-        (claim.key, claim.check.experiment, claim.check.metric, claim.check.cls, claim.published)
-        for claim in about_results()
-        if not claim.check.best and not claim.check.less
-    ]
-    table = pd.DataFrame(rows, columns=["key", "experiment", "metric", "cls", "published"])
-    differing = table.groupby(["key", "experiment", "metric", "cls"], dropna=False)["published"]
-    assert (differing.nunique() == 1).all()
+    printed = {}
+    for claim in about_results():
+        check = claim.check
+        if not check.best and not check.less:
+            number = claim.key, check.experiment, check.metric, check.cls
+            assert printed.setdefault(number, claim.published) == claim.published, claim.id
+
+
+# --- the experiments themselves --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("trained", ["savee", "ravdess", "mead"])
+@pytest.mark.parametrize("tested", ["savee", "ravdess", "mead"])
+def test_a_network_trained_on_one_corpus_is_tested_on_another(trained, tested, loaded):
+    if trained == tested:
+        return
+    data, split, leaks = loaded("ding", f"cross-{trained}-{tested}", "quick")
+    assert data.classes == tuple(EMOTIONS)
+    assert split.n_folds == 1
+    assert set(leaks.values()) == {0}
+    corpus = data.manifest["corpus"].to_numpy()
+    for part, rows in data.rows(split).items():
+        assert set(corpus[rows // data.n_segments]) == {tested if part == "test" else trained}
+
+
+def test_a_result_comes_of_another_corpus_and_of_each_speaker_left_out(
+    loaded, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    across, alone = (
+        engine.run("ding", engine.declared("ding", name, seeds=(0,)), progress=False)
+        for name in ("cross-savee-ravdess", "savee-speaker")
+    )
+    assert across.corpus == "savee+ravdess"
+    assert {"segment_accuracy", "accuracy"} <= {*across.summary}
+    assert alone.split.folds == [0, 1, 2]
+    left_out = [sorted(run.counts["test"]["by_actor"]) for run in alone.runs]
+    assert left_out == [["DC"], ["JE"], ["KL"]]
+    assert set(alone.split.leaks.values()) == {0}
+
+
+def test_a_run_settles_a_claim_and_leaves_nothing_to_do(loaded, tmp_path, monkeypatch):
+    name = "ding-table2-loocv-accuracy"
+    monkeypatch.setattr(paths, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(settle, "ENOUGH", 0)  # six clips are the whole corpus here
+    brief = engine.paper("ding").RECIPE.quick(2)
+    declared = engine.paper("ding").FULL
+    one = replace(declared["savee-speaker"], recipe=brief, seeds=(0,))
+    monkeypatch.setitem(declared, "savee-speaker", one)
+    said = []
+    changed = settle.run(settle.plan([name]), budget=1, progress=False, tell=said.append)
+    assert set(changed["claim"]) == {name}, said
+    assert set(changed["before"]) == {"awaits data"}
+    assert set(changed["after"]) <= {INSIDE, OUTSIDE}
+    assert (tmp_path / "results" / "ding" / "savee-speaker.json").is_file()
+    assert settle.plan([name]) == []
+
+
+def test_an_experiment_is_timed_by_a_few_steps(loaded, monkeypatch):
+    prepared = engine.prepared
+    monkeypatch.setattr(engine, "prepared", lambda key, name: prepared(key, name, "quick"))
+    one = settle.epoch_timed("ding", "savee-segment")
+    assert one > 0
+    assert settle.epoch_timed("ding", "savee-segment", 1000) < one
 
 
 # --- counts and times ------------------------------------------------------------------------

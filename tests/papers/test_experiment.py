@@ -175,7 +175,7 @@ def commands():
     return {words: where for where, words in written() if words.startswith(known)}
 
 
-def test_every_command_of_the_ledger_and_the_pages_is_one_that_runs(commands, asked):
+def test_every_command_of_the_pages_is_one_that_runs(commands, asked):
     trained = {}
     for words, where in commands.items():
         kind, *arguments = shlex.split(words)[1:]
