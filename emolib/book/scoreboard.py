@@ -143,7 +143,8 @@ def provenance(table: pd.DataFrame) -> Table:
             "runs": len(result.runs),
             "accuracy (%)": f"{100 * accuracy.mean:.1f} [{100 * low:.1f}, {100 * high:.1f}]",
             "claims settled": int(settled.get(result.name, 0)),
-            "provenance": cell(result.provenance_line()) + f"<br><code>{cell(result.command)}</code>",
+            "provenance": cell(result.provenance_line())
+            + f"<br><code>{cell(result.command)}</code>",
         }
         rows.append(row)
     frame = pd.DataFrame(rows)

@@ -11,6 +11,7 @@ import operator
 import re
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import pandas as pd
@@ -47,6 +48,10 @@ class Check(Frozen):
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Compute the verdict on a claim with what its paper's checks share."""
         raise NotImplementedError
+
+    def awaits(self, claim: "Claim", bench: "Bench") -> bool:
+        """Whether the verdict would be that the claim awaits data; often known without judging."""
+        return False
 
 
 # --- counts of the rebuilt network -----------------------------------------------------------
@@ -433,26 +438,48 @@ class ResultCheck(Check):
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Judge by the run of the paper's protocol, or of another reading that bears it out."""
-        runs = [result for result in bench.results if self._settled_by(result, claim, bench)]
+        runs = self._runs(claim, bench)
         others = [result for result in bench.results if result not in runs]
         notes = tuple(map(self._mention, self._nearest(others, claim, bench)))
+        base = self._base(bench)
+        if self._lacks(claim, bench):
+            return self._unsettled(claim, notes)
         if self.best:
-            return self._best_of(runs, claim) or self._awaits(claim, notes)
-        named = self.less and self.less["experiment"]
-        base = next((result for result in bench.results if result.experiment == named), None)
-        if self.less is not None and base is None:
-            return self._awaits(claim, notes)
-        first = [max(runs, key=scores.plainest)] if runs else []
-        read = [bench.result(each.key, each.experiment) for each in self.readings]
-        verdicts = [
-            self._beside(claim, result, base, bench) for result in (*first, *filter(None, read))
-        ]
-        if not verdicts:
-            return self._awaits(claim, notes)
+            return self._best_of(runs, claim)
+        verdicts = [self._beside(claim, run, base, bench) for run in self._candidates(claim, bench)]
         kinder = ("reproduced", "exceeded", "not reproduced", "awaits data")
         chosen = min(verdicts, key=lambda verdict: kinder.index(verdict.verdict))
         beside = tuple(each.why for each in verdicts if each is not chosen)
         return dataclasses.replace(chosen, notes=(*chosen.notes, *beside, *notes))
+
+    def awaits(self, claim: "Claim", bench: "Bench") -> bool:
+        """Whether a run that it takes is not there, or has too few seeds and folds."""
+        return self._lacks(claim, bench) or not (
+            self.best or any(map(scores.enough, self._candidates(claim, bench)))
+        )
+
+    def _lacks(self, claim: "Claim", bench: "Bench") -> bool:
+        """Whether a run that it takes is not there at all."""
+        if self.best:
+            return len(self._by_value(self._runs(claim, bench))) < 3
+        if self.less is not None and self._base(bench) is None:
+            return True
+        return not self._candidates(claim, bench)
+
+    def _runs(self, claim: "Claim", bench: "Bench") -> "list[Result]":
+        return [result for result in bench.results if self._settled_by(result, claim, bench)]
+
+    def _candidates(self, claim: "Claim", bench: "Bench") -> "list[Result]":
+        """The plainest run of the paper's protocol, and those of the other readings."""
+        runs = self._runs(claim, bench)
+        first = [max(runs, key=scores.plainest)] if runs else []
+        read = (bench.result(each.key, each.experiment) for each in self.readings)
+        return [*first, *filter(None, read)]
+
+    def _base(self, bench: "Bench") -> "Result | None":
+        """The result whose metric is taken off."""
+        named = self.less and self.less["experiment"]
+        return next((result for result in bench.results if result.experiment == named), None)
 
     def _settled_by(self, result: "Result", claim: "Claim", bench: "Bench") -> bool:
         """Whether a result was made as the claim says."""
@@ -481,15 +508,18 @@ class ResultCheck(Check):
         own = bench.network.options.items()
         return {k: v for k, v in options.items() if k not in usual and (k, v) not in own}
 
-    def _best_of(self, runs: "Iterable[Result]", claim: "Claim") -> Verdict | None:
-        """Judge which value of an option is the best, None with fewer than three."""
+    def _by_value(self, runs: "Iterable[Result]") -> dict[float, float]:
+        """The metric by the value of the option that is compared."""
         best: dict[float, float] = {}
         for result in runs:  # the best of runs that share a value
             if self.best in result.model.options and self.metric in result.summary:
                 value = float(result.model.options[self.best])
                 best[value] = max(best.get(value, 0.0), result.summary[self.metric].mean)
-        if len(best) < 3:
-            return None
+        return best
+
+    def _best_of(self, runs: "Iterable[Result]", claim: "Claim") -> Verdict:
+        """Judge which value of an option is the best."""
+        best = self._by_value(runs)
         listing = ", ".join(f"{k:g}: {100 * v:.1f} %" for k, v in sorted(best.items()))
         winner = max(best, key=lambda value: best[value])
         same = math.isclose(winner, float(claim.number.value))
@@ -587,7 +617,7 @@ class ResultCheck(Check):
         name = metric if metric in result.summary else metric.removeprefix("segment_")
         return f"Related: {100 * result.summary[name].mean:.1f} % in {result.title}."
 
-    def _awaits(self, claim: "Claim", notes: tuple[str, ...]) -> Verdict:
+    def _unsettled(self, claim: "Claim", notes: tuple[str, ...]) -> Verdict:
         modality = claim.needs.modality
         where = [
             {"both": "audio and video", "all": "all modalities"}.get(modality or "", modality),
@@ -619,8 +649,8 @@ class StudyCheck(Check):
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Evaluate the statement row by row."""
-        file = paths.find(paths.RESULTS / claim.key / f"{self.table}.csv")
-        if not file.exists():
+        file = self._file(claim)
+        if self.awaits(claim, bench):
             why = f"The study {self.table} has not been made ({self.data})."
             return Verdict(claim, "awaits data", why)
         table = pd.read_csv(file)
@@ -635,6 +665,13 @@ class StudyCheck(Check):
         why = f"{self.says} in {count} of {self.table}: {self.data}."
         enough = true.all() if self.most is None else true.mean() > self.most
         return Verdict(claim, "reproduced" if enough else "not reproduced", why)
+
+    def awaits(self, claim: "Claim", bench: "Bench") -> bool:
+        """Whether the table has not been made."""
+        return not self._file(claim).exists()
+
+    def _file(self, claim: "Claim") -> Path:
+        return paths.find(paths.RESULTS / claim.key / f"{self.table}.csv")
 
 
 class CorpusCheck(Check):
@@ -678,12 +715,19 @@ class CorpusCheck(Check):
             note = "The recordings here are incomplete"
         return dataclasses.replace(verdict, notes=(f"{note}: {counted:,}.",))
 
+    def awaits(self, claim: "Claim", bench: "Bench") -> bool:
+        """Whether nobody has published the count and the recordings are not all here."""
+        fact = bench.facts.loc[self.fact]
+        if fact["value"]:
+            return False
+        # Part of a corpus cannot say how many clips the whole has, unless there are more.
+        counted = bench.counted(fact) or 0
+        return counted < float(claim.number.value) and not bench.whole(fact)
+
     def _counted_here(self, claim: "Claim", fact: pd.Series, bench: "Bench") -> Verdict:
         """Compare with a count of the recordings: nobody has published one."""
         counted = bench.counted(fact)
-        # Part of a corpus cannot say how many clips the whole has, unless there are more.
-        whole = counted is not None and (counted >= float(claim.number.value) or bench.whole(fact))
-        if counted is not None and whole:
+        if counted is not None and not self.awaits(claim, bench):
             what = f"the number of {fact['what']} in the recordings here"
             return compare(claim, counted, what, otherwise="contradicted")
         why = f"The number of {fact['what']} is {fact['source']}; it takes all of them to count."
@@ -744,11 +788,7 @@ class DeviceCheck(Check):
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Read what was measured on the device."""
-        timed = bench.latency
-        rows = timed[
-            (timed["claim"] == claim.id)
-            & timed["device"].str.contains(self.device, case=False, regex=False)
-        ]
+        rows = self._timed(claim, bench)
         if rows.empty:
             why = f"Takes {self.device}: no time was measured there."
             return Verdict(claim, "awaits data", why)
@@ -758,6 +798,14 @@ class DeviceCheck(Check):
         word = scores.outcome(-printed, -measured, None, tolerance)
         why = f"Median of 10 passes on {device}: {measured:.1f} ms."
         return Verdict(claim, word, why, measured)
+
+    def awaits(self, claim: "Claim", bench: "Bench") -> bool:
+        """Whether no time was measured on the device."""
+        return self._timed(claim, bench).empty
+
+    def _timed(self, claim: "Claim", bench: "Bench") -> pd.DataFrame:
+        device = bench.latency["device"].str.contains(self.device, case=False, regex=False)
+        return bench.latency[(bench.latency["claim"] == claim.id) & device]
 
     def measure(self, claim: "Claim") -> float:
         """Return the median milliseconds of a forward pass on this machine."""

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 import pandas as pd
 
 from emolib import evaluation, results
-from emolib.claims.verdicts import ClaimError, Measurement, Outcome
+from emolib.claims.verdicts import (
+    ENOUGH_RUNS,
+    ENOUGH_SEEDS,
+    ClaimError,
+    Measurement,
+    Outcome,
+)
 from emolib.results import Level, Result
 
 #: Kinds of split whose test people (or pictures) are new to the network.
@@ -33,6 +39,13 @@ def outcome(
     return "exceeded" if measured > published else "not reproduced"
 
 
+def enough(result: Result) -> bool:
+    """Whether a result has the runs to settle a claim: the rule is `verdicts.ENOUGH`."""
+    every_fold = len(result.split.folds) == result.split.n_folds
+    whole = every_fold and len(result.runs) >= ENOUGH_RUNS
+    return whole or len(result.seeds) >= ENOUGH_SEEDS
+
+
 def measurement(result: Result, metric: str, cls: str | None, scale: float = 1.0) -> Measurement:
     """Return a metric of a result, the mean over seeds, of one class if it is named.
 
@@ -52,6 +65,7 @@ def measurement(result: Result, metric: str, cls: str | None, scale: float = 1.0
     value, interval = _value(result, metric, cls)
     split = result.split
     return Measurement(
+        enough=enough(result),
         value=scale * value,
         interval=interval and (scale * interval[0], scale * interval[1]),
         split=split.kind,

@@ -4,6 +4,8 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ _RICHEST = ("audiovisual", "video", "audio", "image")
 # Files that lie beside recordings everywhere and hold none.
 _SIDE_FILES = ("readme*", "license*", "*.md", "*.pdf", ".*", "thumbs.db")
 _LFS_POINTER = b"version https://git-lfs.github.com"
+_READ_HEADERS = ContextVar("read_headers", default=True)
 
 
 class CorpusError(EmolibError, ValueError):
@@ -186,6 +189,16 @@ def missing(name: str, folder: Path, cause: str) -> CorpusError:
     )
 
 
+@contextmanager
+def by_name() -> Iterator[None]:
+    """Within it, manifests come of file names alone: fast, but no damaged file is noticed."""
+    before = _READ_HEADERS.set(False)
+    try:
+        yield
+    finally:
+        _READ_HEADERS.reset(before)
+
+
 def collect(
     name: str,
     root: str | Path | None,
@@ -231,7 +244,8 @@ def collect(
     asked = {column: value for column, value in asked.items() if value is not None}
     there = sorted({f"{row['modality']} {row.get('channel', '')}".strip() for row in rows})
     rows = [row for row in rows if all(row[column] == value for column, value in asked.items())]
-    rows = _with_headers(rows, problems)
+    if _READ_HEADERS.get():
+        rows = _with_headers(rows, problems)
     if not rows:
         cause = f"it holds no {' '.join(map(str, asked.values()))} clip".replace("  ", " ")
         cause += f", only {', '.join(there)}" if there else ""

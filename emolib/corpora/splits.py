@@ -412,9 +412,9 @@ def make(
         `valid` of the rest validates. By actor: folds of actors, balanced by sex where the
         corpus tells it (RAVDESS: six folds of two men and two women); the next fold's actors
         validate. By speaker: each actor is the test once, in the order of their names; `valid` of
-        the other actors' clips validates. By corpus: each corpus of the manifest is the test once, in the order of
-        their names; `valid` of the other actors validates. Official: FER2013's Training, of
-        which `valid` validates, and its PrivateTest (or PublicTest).
+        the other actors' clips validates. By corpus: each corpus of the manifest is the test
+        once, in the order of their names; `valid` of the other actors validates. Official:
+        FER2013's Training, of which `valid` validates, and its PrivateTest (or PublicTest).
     manifest
         The clips. Where it has a ``sequence`` (CK+), rows are frames: they take the part of
         segments, and sequences that of clips.

@@ -10,7 +10,7 @@ import csv
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +19,17 @@ from typing import Any
 import pandas as pd
 
 from emolib import corpora, paths, registry, results
-from emolib.claims import Bench, Claim, ClaimError, Verdict, judge, load
-from emolib.claims.judges import CorpusCheck, DeviceCheck, ResultCheck, StudyCheck
+from emolib.claims import Bench, Claim, ClaimError, judge, load
+from emolib.claims.judges import (
+    CorpusCheck,
+    DeviceCheck,
+    QuotedCheck,
+    ResultCheck,
+    StudyCheck,
+    UnstatedCheck,
+)
 from emolib.corpora import SOURCES, CorpusError
+from emolib.corpora.manifest import by_name
 from emolib.papers.experiment import Experiment
 
 #: The published number of clips of a corpus, by its row in ``data/claims/corpora.csv``.
@@ -109,38 +117,33 @@ def plan(ids: Sequence[str] = ()) -> list[Job]:
     """
     waiting: dict[tuple[str, str, str], dict[str, float]] = {}
     benches = {key: Bench(key) for key in registry.PAPERS}
-    for verdict in awaiting(ids, benches):
-        needed = list(_needed(verdict.claim, benches[verdict.claim.key]))
+    for claim in awaiting(ids, benches):
+        needed = list(_needed(claim, benches[claim.key]))
         for job in needed:
-            waiting.setdefault(job, {})[verdict.claim.id] = 1 / len(needed)
+            waiting.setdefault(job, {})[claim.id] = 1 / len(needed)
     library = Library()
     jobs = [_job(*job, claims, benches[job[0]], library) for job, claims in waiting.items()]
     return sorted(jobs, key=lambda job: (bool(job.missing), -job.per_hour, job.key, job.name))
 
 
-def awaiting(ids: Sequence[str] = (), benches: dict[str, Bench] | None = None) -> list[Verdict]:
-    """Return the verdicts on the claims that await data, or on those of `ids`.
+def awaiting(ids: Sequence[str] = (), benches: Mapping[str, Bench] | None = None) -> list[Claim]:
+    """Return the claims that await data: all of them, or those of `ids` that do.
 
     Raises
     ------
     ClaimError
-        If there is no such claim, or nothing can settle it.
+        If there is no such claim, or nothing that is done here can settle it.
     """
     benches = benches or {key: Bench(key) for key in registry.PAPERS}
     ledger = {claim.id: claim for key in benches for claim in load(key)}
     for name in ids:
         if name not in ledger:
             raise ClaimError(f"there is no claim {name!r}: `emolib claims` lists them")
+        if isinstance(ledger[name].check, QuotedCheck | UnstatedCheck):
+            why = judge(ledger[name], benches[ledger[name].key]).why
+            raise ClaimError(f"{name} cannot be settled here: {why}")
     asked = [ledger[name] for name in ids] or ledger.values()
-    verdicts = [
-        judge(claim, benches[claim.key])
-        for claim in asked
-        if ids or isinstance(claim.check, ResultCheck | StudyCheck | DeviceCheck | CorpusCheck)
-    ]
-    for verdict in verdicts:
-        if ids and verdict.verdict in ("quoted", "not stated"):
-            raise ClaimError(f"{verdict.claim.id} cannot be settled: {verdict.why}")
-    return [verdict for verdict in verdicts if verdict.verdict == "awaits data"]
+    return [claim for claim in asked if claim.check.awaits(claim, benches[claim.key])]
 
 
 def _needed(claim: Claim, bench: Bench) -> Iterator[tuple[str, str, str]]:
@@ -222,7 +225,8 @@ class Library:
         asked = corpus, wanted
         if asked not in self._lacking:
             try:
-                here = len(corpora.carrying(corpus, wanted))
+                with by_name():
+                    here = len(corpora.carrying(corpus, wanted))
             except CorpusError:
                 here = 0
             enough = here >= ENOUGH * self.clips(corpus)
@@ -296,10 +300,8 @@ class Estimate:
     def epochs(self) -> float:
         """Epochs of one training: as many as the paper's committed runs took, or its limit."""
         limit = self.bench.declared[self.name].get("recipe", {}).get("max_epochs")
-        run = [
-            one.history_summary.get("epochs") for all_ in self.bench.results for one in all_.runs
-        ]
-        known = [epochs for epochs in run if epochs]
+        runs = [run for result in self.bench.results for run in result.runs]
+        known = [run.history_summary["epochs"] for run in runs if "epochs" in run.history_summary]
         return limit or (sum(known) / len(known) if known else _EPOCHS)
 
     @property
@@ -513,7 +515,7 @@ def epoch_timed(key: str, name: str, n_jobs: int = 1) -> float:
     few = {part: numbers[:size] for part, numbers in rows.items()}
     brief = dataclasses.replace(network, training=network.training.quick(1))
     fitted, _ = brief.fitted(dataset, few, experiment.seeds[0], bar=False)
-    epochs = min(network.training.max_epochs, 2 * (network.training.patience or 10**6))
+    epochs = Estimate(key, name, Bench(key), Library()).epochs
     folds = len(experiment.folds) if experiment.folds else split.n_folds
     whole = len(rows["train"]) / len(few["train"])
     return fitted.seconds * whole * epochs * folds * len(experiment.seeds) / n_jobs

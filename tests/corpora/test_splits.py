@@ -350,6 +350,26 @@ def test_the_same_people_in_two_corpora_are_a_leak():
         make("corpus", joined).check(joined)
 
 
+def test_by_speaker_each_is_left_out_once_and_all_others_train():
+    clips = voices(24)
+    split = make("speaker", clips, seed=1)
+    report = split.check(clips)
+    assert set(report.counts.values()) == {0}
+    assert split.n_folds == 24
+    everyone = sorted(set(clips["actor"]))
+    for fold, left_out in enumerate(everyone):
+        parts = {p: clips.iloc[split.indices(clips, fold, p)] for p in splits.PARTS}
+        assert set(parts["test"]["actor"]) == {left_out}
+        assert set(parts["train"]["actor"]) == set(everyone) - {left_out}
+        share = len(parts["valid"]) / (len(clips) - len(parts["test"]))
+        assert share == pytest.approx(0.2, abs=0.01)
+
+
+def test_one_speaker_alone_cannot_be_left_out():
+    with pytest.raises(CorpusError, match="one speaker cannot be left out of 1"):
+        make("speaker", voices(1))
+
+
 def test_one_corpus_cannot_be_split_by_corpus():
     with pytest.raises(CorpusError, match=r"splits.combine\(a, b\)"):
         make("corpus", voices(4))

@@ -10,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from emolib import cli, corpora, paths, registry
-from emolib.claims import ledger
 from emolib.corpora.splits import LeakError
 from emolib.labs import leaks, studies
 from emolib.models.lu import FACE
@@ -159,8 +158,6 @@ def test_a_command_without_a_name_is_a_quick_run_of_one_seed(asked):
 
 def written():
     """Yield where a command is written or printed, and the command."""
-    for row in ledger.table().itertuples():
-        yield from ((row.id, one) for one in (row.settle_with or "").split(" && "))
     pages = [paths.PROJECT / "README.md", *(paths.PROJECT / "book").glob("*.md")]
     texts = {page: page.read_text() for page in pages}
     for file in (paths.PROJECT / "notebooks").glob("*.ipynb"):
@@ -178,7 +175,7 @@ def commands():
     return {words: where for where, words in written() if words.startswith(known)}
 
 
-def test_every_command_of_the_ledger_and_the_pages_is_one_that_runs(commands, asked):
+def test_every_command_of_the_pages_is_one_that_runs(commands, asked):
     trained = {}
     for words, where in commands.items():
         kind, *arguments = shlex.split(words)[1:]
