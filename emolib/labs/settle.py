@@ -172,6 +172,7 @@ def _job(
         return dataclasses.replace(job, hours=hours, measured=measured, missing=missing)
     if kind == "timing":
         check = _claim(name).check
+        assert isinstance(check, DeviceCheck)
         here = results.device_name("cpu")
         if check.device.lower() not in here.lower():
             missing = (f"this machine is {here}: run it on {check.device}",)
@@ -207,11 +208,11 @@ class Library:
 
     def clips(self, corpus: str) -> int:
         """Return the published number of clips of a corpus."""
-        return int(self._facts.loc[CLIPS[corpus], "value"] or _MEAD)
+        return int(self._facts["value"].loc[CLIPS[corpus]] or _MEAD)
 
     def actors(self, corpus: str) -> int:
         """Return the published number of actors of a corpus."""
-        return int(self._facts.loc[f"{corpus}-actors", "value"])
+        return int(self._facts["value"].loc[f"{corpus}-actors"])
 
     def missing(self, experiment: Experiment) -> tuple[str, ...]:
         """Return what is missing for an experiment, corpus by corpus."""
@@ -510,6 +511,7 @@ def epoch_timed(key: str, name: str, n_jobs: int = 1) -> float:
     experiment = engine.declared(key, name)
     dataset, split, _ = engine.prepared(key, experiment)
     network = engine.learner(key, experiment, "full")
+    assert isinstance(network, engine.Network)  # papers train networks, labs other learners too
     rows = dataset.rows(split)
     size = _STEPS_TIMED * network.training.batch_size
     few = {part: numbers[:size] for part, numbers in rows.items()}

@@ -185,7 +185,7 @@ def test_every_command_of_the_pages_is_one_that_runs(commands, asked):
             assert set(arguments) <= set(studies.TABLES), f"{where}: {words}"
         else:
             trained[words] = asked(words)
-    assert len(trained) > 60
+    assert trained
     built = {}
     for words, (key, experiment, how) in trained.items():
         assert how["name"] in (None, *engine.paper(key).FULL), words
