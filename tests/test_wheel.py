@@ -94,7 +94,7 @@ def test_claims_are_judged_by_the_results_in_the_wheel(installed):
     verdicts = installed.answer("claims", "yang")
     ledger = yaml.safe_load((paths.CLAIMS / "yang.yml").read_text())
     assert [one["id"] for one in verdicts] == [claim["id"] for claim in ledger["claims"]]
-    assert {"holds", "fails"} <= {one["verdict"] for one in verdicts}
+    assert {"reproduced", "contradicted"} <= {one["verdict"] for one in verdicts}
     assert any(one["result"].startswith("yang/") for one in verdicts)
 
 

@@ -5,13 +5,16 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from emolib import claims, paths, registry
-from emolib.claims import Bench, ClaimError
+from emolib import claims, paths, registry, results
+from emolib.claims import Bench, ClaimError, ledger, scores
 
 CHEAP = ("arithmetic", "audit", "unstated", "quoted", "corpus", "device")
 
 
-def result(mean, interval, corpus="ravdess", mode="full", options=None, experiment="audio-actor"):
+def result(
+    mean, interval, corpus="ravdess", mode="full", options=None, experiment="audio-actor",
+    split="actor", leak=None, folds=6, seeds=(0,),
+):  # fmt: skip
     """As much of a result as a verdict looks at."""
     summary = SimpleNamespace(mean=mean, interval=interval)
     return SimpleNamespace(
@@ -22,10 +25,14 @@ def result(mean, interval, corpus="ravdess", mode="full", options=None, experime
         mode=mode,
         corpus=corpus,
         modality="audio",
-        split=SimpleNamespace(kind="actor"),
+        split=SimpleNamespace(kind=split, allow_leak=leak, folds=[*range(folds)], n_folds=6),
         model=SimpleNamespace(options=options or {}),
         summary={"accuracy": summary},
-        runs=[None],
+        runs=[None] * folds * len(seeds),
+        seeds=[*seeds],
+        samples=SimpleNamespace(actors=["01", "02"]),
+        pooled=lambda *_: ([*range(100)],),
+        recipe={},
         features={"audio": "mfcc"},
         provenance=SimpleNamespace(date="2025-01-01"),
     )
@@ -45,17 +52,68 @@ MEASURED = {"kind": "result", "split": "actor", "experiment": "audio-actor"}
 @pytest.mark.parametrize(
     ("mean", "interval", "expected"),
     [
-        (0.481, (0.42, 0.54), "fails"),
-        (0.960, (0.94, 0.98), "holds"),  # the published value lies inside the interval
-        (0.990, (0.985, 0.995), "holds"),  # better than published is no contradiction
-        (0.97566, (0.9755, 0.97569), "holds"),  # within the tolerance
+        (0.481, (0.42, 0.54), "not reproduced"),
+        (0.960, (0.94, 0.98), "reproduced"),  # the published value lies inside the interval
+        (0.990, (0.985, 0.995), "exceeded"),
+        (0.97566, (0.9755, 0.97569), "reproduced"),  # within the tolerance, from below
+        (0.97574, (0.97571, 0.9758), "reproduced"),  # and from above
     ],
 )
 def test_an_accuracy_is_judged_by_the_interval_of_the_mean(claim, mean, interval, expected):
     found = verdict(claim(MEASURED), [result(mean, interval)])
     assert found.verdict == expected
     assert found.measured == pytest.approx(100 * mean)
-    assert found.result == "ding/audio-actor"
+    assert found.as_printed.result == "ding/audio-actor"
+    assert found.new_people == found.as_printed  # the split keeps people apart
+
+
+@pytest.mark.parametrize(
+    ("runs", "expected"),
+    [
+        ({"folds": 6, "seeds": (0,)}, "reproduced"),
+        ({"folds": 2, "seeds": (0, 1, 2)}, "reproduced"),
+        ({"folds": 5, "seeds": (0, 1)}, "awaits data"),
+        ({"folds": 1, "seeds": (0,)}, "awaits data"),
+    ],
+)
+def test_too_few_runs_settle_nothing_and_are_shown(claim, runs, expected):
+    found = verdict(claim(MEASURED), [result(0.97, (0.95, 0.99), **runs)])
+    assert found.verdict == expected
+    assert found.measured == pytest.approx(97)
+    assert ("too few runs" in found.why) == (expected == "awaits data")
+
+
+def test_a_score_under_a_leak_stands_beside_that_for_new_people(claim, monkeypatch):
+    leaking = result(0.99, (0.98, 1), experiment="audio-clip", split="clip", leak="clip")
+    apart = result(0.48, (0.42, 0.54))
+    monkeypatch.setattr(results, "load_all", lambda _: [leaking, apart])
+    check = MEASURED | {"split": "clip", "experiment": "audio-clip"}
+    found = verdict(claim(check), [leaking, apart])
+    assert found.verdict == "exceeded"
+    assert "leaks: clips of one actor on both sides" in found.why
+    assert (found.as_printed.split, found.new_people.split) == ("clip", "actor")
+    assert found.new_people.value == pytest.approx(48)
+    row = found.to_dict()
+    assert (row["leak"], row["new_people_result"]) == ("clip", "ding/audio-actor")
+
+
+def test_another_reading_may_bear_a_claim_out(claim, monkeypatch):
+    other = result(0.97, (0.95, 0.99), experiment="audio-gelu")
+    monkeypatch.setattr(Bench, "result", lambda *_: other)
+    own = result(0.48, (0.42, 0.54))
+    reading = {"readings": [{"key": "ishtiaq", "experiment": "audio-gelu"}]}
+    assert verdict(claim(MEASURED), [own]).verdict == "not reproduced"
+    found = verdict(claim(MEASURED | reading), [own])
+    assert (found.verdict, found.as_printed.result) == ("reproduced", "ding/audio-gelu")
+    assert any("48" in note for note in found.notes)
+
+
+def test_the_cells_of_a_table_stand_or_fall_together():
+    printed = {("happy", "recall"): 0.8, ("sad", "recall"): 0.7}
+    measured = pd.DataFrame({"low": [0.75, 0.6], "high": [0.85, 0.65]}, index=[*printed])
+    assert scores.outside(printed, measured) == [("sad", "recall")]
+    measured["high"] = 0.8
+    assert scores.outside(printed, measured) == []
 
 
 @pytest.mark.parametrize(
@@ -110,8 +168,8 @@ def test_the_best_of_an_option_takes_three_runs(claim):
         for rate, accuracy in ((0.2, 0.5), (0.4, 0.6), (0.6, 0.55))
     ]
     assert verdict(claim(check, published="0.4"), runs[:2]).verdict == "awaits data"
-    assert verdict(claim(check, published="0.4"), runs).verdict == "holds"
-    assert verdict(claim(check, published="0.5"), runs).verdict == "fails"
+    assert verdict(claim(check, published="0.4"), runs).verdict == "reproduced"
+    assert verdict(claim(check, published="0.5"), runs).verdict == "not reproduced"
 
 
 def test_a_result_without_the_metric_is_an_error_and_no_verdict(claim):
@@ -129,17 +187,17 @@ def test_a_result_without_the_metric_is_an_error_and_no_verdict(claim):
 @pytest.mark.parametrize(
     ("check", "published", "expected"),
     [
-        ({"kind": "arithmetic", "expression": "{97.57} - {97.50}"}, "0.07", "holds"),
-        ({"kind": "arithmetic", "expression": "{99.75} - {95.48}"}, "3.52", "impossible"),
-        ({"kind": "arithmetic", "expression": "{2} > {1}"}, "more", "not stated well enough"),
-        ({"kind": "arithmetic", "expression": "{2.0} > {1.0}"}, "more", "holds"),
-        ({"kind": "formula", "says": "(2 + 29 - 2) / 2", "truth": "14"}, "14.5", "fails"),
-        ({"kind": "unstated", "missing": ["the split"]}, "97.57", "not stated well enough"),
+        ({"kind": "arithmetic", "expression": "{97.57} - {97.50}"}, "0.07", "reproduced"),
+        ({"kind": "arithmetic", "expression": "{99.75} - {95.48}"}, "3.52", "contradicted"),
+        ({"kind": "arithmetic", "expression": "{2} > {1}"}, "more", "not stated"),
+        ({"kind": "arithmetic", "expression": "{2.0} > {1.0}"}, "more", "reproduced"),
+        ({"kind": "formula", "says": "(2 + 29 - 2) / 2", "truth": "14"}, "14.5", "contradicted"),
+        ({"kind": "unstated", "missing": ["the split"]}, "97.57", "not stated"),
         ({"kind": "quoted", "reference": "[1]"}, "97.57", "quoted"),
-        ({"kind": "corpus", "fact": "savee-clips"}, "480", "holds"),
-        ({"kind": "corpus", "fact": "savee-clips"}, "490", "fails"),
-        ({"kind": "audit", "finding": "table2/proposed/clips"}, "96", "impossible"),
-        ({"kind": "audit", "finding": "table2/proposed/segments"}, "576", "holds"),
+        ({"kind": "corpus", "fact": "savee-clips"}, "480", "reproduced"),
+        ({"kind": "corpus", "fact": "savee-clips"}, "490", "contradicted"),
+        ({"kind": "audit", "finding": "table2/proposed/clips"}, "96", "cannot be"),
+        ({"kind": "audit", "finding": "table2/proposed/segments"}, "576", "reproduced"),
     ],
 )
 def test_an_exact_check_gives_its_verdict(claim, check, published, expected, no_results):
@@ -151,13 +209,13 @@ def test_an_exact_check_gives_its_verdict(claim, check, published, expected, no_
 def test_costs_are_counted_on_the_rebuilt_model(claim):
     cost = {"kind": "cost", "quantity": "parameters", "scale": 1e-6}
     found = claims.judge(claim(cost, published="0.06"))
-    assert found.verdict == "holds"
+    assert found.verdict == "reproduced"
     assert found.measured == pytest.approx(0.066584)
     assert "cut off" in found.why  # it would round to 0.07
-    assert claims.judge(claim(cost, published="0.08")).verdict == "fails"
+    assert claims.judge(claim(cost, published="0.08")).verdict == "not reproduced"
     layers = {"kind": "layers", "type": "Conv1d", "quantity": "shape", "index": 1}
-    assert claims.judge(claim(layers, published="14×32")).verdict == "holds"
-    assert claims.judge(claim(layers, published="14×64")).verdict == "fails"
+    assert claims.judge(claim(layers, published="14×32")).verdict == "reproduced"
+    assert claims.judge(claim(layers, published="14×64")).verdict == "not reproduced"
 
 
 @pytest.mark.parametrize(
@@ -187,34 +245,57 @@ def test_every_cheap_check_of_a_ledger_runs(key, no_results):
             assert bool(found.settle_with) == (found.verdict == "awaits data"), each.id
 
 
-def test_what_the_tables_rule_out_is_impossible(no_results):
+def test_what_the_tables_rule_out_is_said_so(no_results):
     def verdicts(key):
         bench = Bench(key)
-        cheap = (c for c in claims.load(key) if c.check.kind in ("audit", "arithmetic"))
-        return {c.id: claims.judge(c, bench).verdict for c in cheap}
+        rows = [*claims.load(key), *claims.ledger_of(key).findings]
+        cheap = (row for row in rows if row.check.kind in ("audit", "arithmetic"))
+        return {row.id: claims.judge(row, bench).verdict for row in cheap}
 
     ding, lu, yang, mostafa = (verdicts(key) for key in ("ding", "lu", "yang", "mostafa"))
-    for name in (
-        ding["ding-split-ravdess-clips"],
-        ding["ding-82-below-81"],
-        lu["lu-folds-ravdess"],
-        lu["lu-folds-cremad"],
-        lu["lu-stratified-ravdess"],
-        lu["lu-tam-alone-ravdess"],
-        yang["yang-table6-ours"],
-        yang["yang-cremad-beats"],
-        yang["yang-cremad-fifth"],
-        mostafa["mostafa-audio-validation-speech"],
-    ):
-        assert name == "impossible"
-    assert lu["lu-gm-over-am-ravdess"] == "holds"
-    assert lu["lu-significance-ravdess"] == "not stated well enough"
-    assert ding["ding-split-ravdess-segments"] == "holds"
+    expected = {
+        "contradicted": [ding["ding-82-below-81"], yang["yang-table6-ours"]],
+        "cannot be": [lu["lu-folds-ravdess"], lu["lu-stratified-ravdess"]],
+        "not stated": [lu["lu-significance-ravdess"]],
+        "reproduced": [ding["ding-split-ravdess-segments"], lu["lu-gm-over-am-ravdess"]],
+    }
+    for word, found in expected.items():
+        assert {*found} == {word}
+    assert mostafa["mostafa-audio-validation-speech"] == "cannot be"
+
+
+# --- the whole ledger ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def every():
+    return claims.table()
+
+
+def test_no_score_is_called_reproduced_under_a_leak_without_what_new_people_give(every):
+    known = every[every["verdict"].isin(["reproduced", "exceeded"]) & (every["leak"] != "")]
+    assert not known.empty
+    assert (known["new_people_result"] != "").all()
+
+
+def test_each_verdict_says_what_it_rests_on_and_what_would_overturn_it(every):
+    for column in ("strength", "overturned_by", "tier", "since"):
+        assert (every[column] != "").all(), column
+
+
+def test_what_is_printed_several_times_is_counted_once(every):
+    facts = ledger.once(every)
+    assert len(facts) == every["fact"].nunique() < len(every)
+    assert claims.summary().loc["all", "all"] == len(facts)
 
 
 @pytest.mark.parametrize(
     ("rows", "says", "expected"),
-    [("level > 0", "a > b", "fails"), ("level > 1", "a > b", "holds"), (None, "a >= b", "holds")],
+    [
+        ("level > 0", "a > b", "not reproduced"),
+        ("level > 1", "a > b", "reproduced"),
+        (None, "a >= b", "reproduced"),
+    ],
 )
 def test_a_statement_must_be_true_in_every_row_of_its_study(
     claim, monkeypatch, tmp_path, rows, says, expected
@@ -235,5 +316,5 @@ def test_a_statement_must_be_true_in_every_row_of_its_study(
 @pytest.mark.realdata
 def test_counts_are_checked_in_the_recordings(claim, recordings):
     found = claims.judge(claim({"kind": "corpus", "fact": "ravdess-speech"}, published="1440"))
-    assert found.verdict == "holds"
+    assert found.verdict == "reproduced"
     assert "Counted in the recordings here: 1,440" in found.to_dict()["why"]
