@@ -394,10 +394,17 @@ def audit(
 def claims(
     key: AnyKey = None,
     recount: Annotated[bool, Option("--recount", help="Count the networks again.")] = False,
+    seal: Annotated[
+        Path | None, Option(help="Only find all values in the papers' texts there, and seal them.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what the papers claim, what was measured here, and whether it holds."""
     from emolib import claims
+
+    if seal:
+        typer.echo(claims.seal(seal))
+        return
 
     if recount:
         typer.echo(claims.recount(), err=True)

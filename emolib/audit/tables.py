@@ -175,6 +175,9 @@ class PrintedTable:
             if is_size(column) or column == "support":
                 _read(text, _FORMAT["support"] if column == "support" else DIRECTIVES["n"])
                 continue
+            if self.kind == "numbers":
+                _read(text, _FORMAT["kept"])
+                continue
             value = Printed.parse(text, self.percent)
             if column in ("precision", "recall", "f1", "accuracy") and not 0 <= value.value <= 1:
                 raise AuditError(say("outside", column=column, text=text))
