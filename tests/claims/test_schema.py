@@ -58,3 +58,72 @@ def test_an_unknown_paper_and_a_missing_file_are_named(tmp_path):
         claims.load("darwin")
     with pytest.raises(ClaimError, match="no such ledger"):
         claims.read(tmp_path / "ding.yml")
+
+
+GOOD = """paper: {key: ding}
+claims:
+  - id: ding-a
+    source: s
+    quantity: q
+    unit: "%"
+    published: "97.50"
+    protocol: p
+    tolerance: 0.005
+    why: w
+    check: {kind: quoted, reference: r}
+"""
+SECOND = GOOD[GOOD.index("  - id") :]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        (GOOD.encode("utf-16"), 1, "Save the file as UTF-8"),
+        (GOOD.encode("utf-16-le"), 1, "Save the file as UTF-8"),
+        (GOOD.replace("source: s", "source: é").encode("latin-1"), 4, "Save the file as UTF-8"),
+        ("", 1, "Write 'paper:'"),
+        ("- a\n", 1, "Write 'paper:'"),
+        (GOOD.replace("{kind: quoted", "{kind: [quoted"), 11, "Mend the indentation"),
+        (GOOD.replace("paper: {key: ding}\n", ""), 1, "paper: Field required. Add it"),
+        (GOOD.replace("key: ding", "title: Ding"), 1, "no key: write key:"),
+        (GOOD.replace("key: ding", "key: d1ng"), 1, "'d1ng' is no key"),
+        (GOOD.replace("key: ding", "key: 5"), 1, "5 is no key"),
+        (GOOD.replace("id: ding-a", "id: d1ng-a"), 3, "the key without digits"),
+        (GOOD.replace("id: ding-a", "id: lu-a"), 3, "belongs to another paper than ding: move"),
+        (GOOD.replace("why: w", "why: w\n    verdict: holds"), 11, "verdict: Extra inputs"),
+        (GOOD.replace("why: w", "why: w\n    why: v"), 11, "a second 'why'. Delete one"),
+        (GOOD.replace("    why: w\n", ""), 3, "why: Field required. Add it"),
+        (GOOD + SECOND, 12, "two claims are called ding-a: rename one"),
+        (
+            GOOD.replace('    unit: "%"\n', ""),
+            3,
+            "a tolerance of 0.005 without a unit: write unit:",
+        ),
+        (GOOD.replace("0.005", ".inf"), 9, "finite number"),
+        (GOOD.replace("0.005", "half"), 9, "valid number"),
+        (GOOD.replace('"97.50"', "97.50"), 7, "quote the published value"),
+        (GOOD.replace("kind: quoted", "kind: opinion"), 11, "opinion"),
+        ("paper: {key: ding}\nclaims:\n- ding-a\n", 3, "claims → 0"),
+        ("paper: {key: ding}\nclaims: 3\n", 2, "valid list"),
+    ],
+)
+def test_a_ledger_that_cannot_be_read_is_refused_at_its_line(tmp_path, text, line, words):
+    file = tmp_path / "ding.yml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ClaimError) as error:
+        claims.read(file)
+    assert f"ding.yml, line {line}: " in str(error.value), error.value
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_well_formed_ledger_is_read(tmp_path):
+    (tmp_path / "ding.yml").write_text(GOOD)
+    assert [claim.id for claim in claims.read(tmp_path / "ding.yml").claims] == ["ding-a"]
+
+
+@pytest.mark.parametrize("published", ["3", "0.67"])
+def test_a_count_and_a_share_need_no_unit(tmp_path, published):
+    text = GOOD.replace('    unit: "%"\n', "").replace("97.50", published)
+    (tmp_path / "ding.yml").write_text(text)
+    assert claims.read(tmp_path / "ding.yml").claims[0].tolerance == 0.005
