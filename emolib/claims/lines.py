@@ -46,8 +46,8 @@ class Lines:
             data = loader.construct_document(node) if node else None
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-            at = getattr(error, "position", None)
-            line = mark.line + 1 if mark else text.count("\n", 0, at) + 1 if at else 1
+            start = getattr(error, "position", 0)
+            line = mark.line + 1 if mark else text.count("\n", 0, start) + 1
             cause = getattr(error, "problem", None) or " ".join(str(error).split())[:80]
             remedy = "Mend the indentation, the quotation marks or the brackets there."
             raise ClaimError(f"{path}, line {line}: not valid YAML ({cause}). {remedy}") from None

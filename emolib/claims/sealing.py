@@ -101,9 +101,10 @@ def seal(folder: str | Path) -> str:
         problems += absent(stem, one.table, text) if text else sources.table_faults(one, sealed)
     if problems:
         raise ClaimError(f"{len(problems)} cannot be sealed: " + "; ".join(problems))
-    seals = {c.id: sources.claim_digest(c, known[c.id], tables) for c in claims}
+    found = {name: source for name, source in known.items() if source}
+    seals = {c.id: sources.claim_digest(c, found[c.id], tables) for c in claims}
     lines = {name: digest(line) for one in tables.values() for name, line in one.lines.items()}
-    _write("sources.csv", COLUMNS, (astuple(known[c.id]) for c in claims))
+    _write("sources.csv", COLUMNS, map(astuple, found.values()))
     _write("seals.csv", ("of", "sha256"), (seals | lines).items())
     return f"Sealed {len(seals)} claims and {len(lines)} lines of {len(tables)} tables."
 
