@@ -7,24 +7,15 @@ and *how* it is tested (one of the checks of `emolib.claims.judges`); it never s
 import functools
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
 from emolib import paths, registry
 from emolib.audit import Printed
 from emolib.claims.judges import AnyCheck, Frozen
 from emolib.claims.lines import Lines
 from emolib.claims.verdicts import ClaimError
-
-# Checks whose published value is measured, so that a whole number is no mere count.
-_MEASURED = ("result", "device")
-_REMEDIES = {
-    "extra_forbidden": "Delete the field, or mend its name",
-    "missing": "Add it",
-    "string_pattern_mismatch": "Write <key>-<place>-<what>, small letters, the key without digits",
-}
 
 
 class Needs(Frozen):
@@ -80,13 +71,13 @@ class Claim(Frozen):
         return value
 
     @model_validator(mode="after")
-    def _a_tolerance_has_a_unit(self) -> "Claim":
+    def _a_tolerance_has_a_unit(self) -> Self:
         # A count and a share of one need none; 97.5 may be a percentage or anything.
-        bare = self.tolerance and not self.unit and self.printed and self.printed.value > 1
-        counted = bare and not self.number.decimals and self.check.kind not in _MEASURED
-        if bare and not counted:
+        number = self.printed if self.tolerance and not self.unit else None
+        counted = number and not number.decimals and self.check.kind not in ("result", "device")
+        if number and number.value > 1 and not counted:
             shown = f"a tolerance of {self.tolerance} without a unit"
-            raise ValueError(f"{shown}: write unit: '%', or what {self.published} is measured in")
+            raise ValueError(f"{shown}: write unit: '%', or what {self.published} counts")
         return self
 
     @property
@@ -131,25 +122,19 @@ class Ledger(Frozen):
     @field_validator("paper")
     @classmethod
     def _has_a_key(cls, paper: dict[str, Any]) -> dict[str, Any]:
-        key = paper.get("key")
-        if not isinstance(key, str) or not re.fullmatch("[a-z]+", key):
-            shown = f"{key!r} is no key" if "key" in paper else "no key"
-            raise ValueError(f"{shown}: write key: and the paper's short name in small letters")
+        key = paper.get("key", "nothing")
+        if not isinstance(key, str) or not re.fullmatch("[a-z]+", key) or "key" not in paper:
+            raise ValueError(f"{key!r} is no key: write key: and a name in small letters")
         return paper
 
     @model_validator(mode="after")
     def _ids_are_unique_and_own(self) -> "Ledger":
         seen: set[str] = set()
-        for number, claim in enumerate(self.claims):
-            place = {"place": ("claims", number, "id")}
+        for claim in self.claims:
             if claim.id in seen:
-                said = f"two claims are called {claim.id}: rename one"
-                raise PydanticCustomError("twice", said, place)
+                raise ValueError(f"two claims are called {claim.id}")
             if claim.key != self.paper["key"]:
-                said = (
-                    f"{claim.id} belongs to another paper than {self.paper['key']}: move it there"
-                )
-                raise PydanticCustomError("foreign", said, place)
+                raise ValueError(f"{claim.id} belongs to another paper than {self.paper['key']}")
             seen.add(claim.id)
         return self
 
@@ -163,30 +148,7 @@ def read(path: str | Path) -> Ledger:
         If the file is missing or does not follow the model; the message names file, line, claim
         and remedy.
     """
-    path = Path(path)
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yml")))
-        raise ClaimError(f"{path}: no such ledger. There are: {known or 'none'}.")
-    lines = Lines.read(path)
-    try:
-        return Ledger.model_validate(lines.data)
-    except ValidationError as error:
-        problems = "; ".join(_problem(lines, problem) for problem in error.errors())
-        raise ClaimError(problems) from None
-
-
-def _problem(lines: Lines, problem: Any) -> str:
-    """Put what pydantic says about a part of a ledger into one line, with place and remedy."""
-    place = list(problem.get("ctx", {}).get("place") or problem["loc"])
-    line = lines.of(place)
-    if place[:1] == ["claims"] and len(place) > 1:
-        claim = lines.data["claims"][place[1]]
-        place[1] = claim.get("id", place[1]) if isinstance(claim, dict) else place[1]
-    said = " ".join(problem["msg"].removeprefix("Value error, ").split())
-    own = problem["type"] in ("value_error", "twice", "foreign")  # these name it themselves
-    remedy = "" if own else f". {_REMEDIES.get(problem['type'], 'Mend it there')}"
-    where = " → ".join(map(str, place)) or "the ledger"
-    return f"{lines.path}, line {line}: {where}: {said}{remedy}."
+    return Lines.read(Path(path)).follow(Ledger)
 
 
 @functools.cache
