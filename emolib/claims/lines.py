@@ -99,7 +99,7 @@ class Lines:
 
     def _problem(self, problem: Any) -> str:
         """Put what pydantic says about a part into one line, with place and remedy."""
-        said = " ".join(problem["msg"].removeprefix("Value error, ").split())
+        said = problem["msg"].removeprefix("Value error, ").replace("\n", " ")
         place = list(problem["loc"]) or self._row_named_in(said)
         line = self.of(place)
         if len(place) > 1 and isinstance(place[1], int):
