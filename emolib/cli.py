@@ -395,11 +395,18 @@ def claims(
     key: AnyKey = None,
     recount: Annotated[bool, Option("--recount", help="Count the networks again.")] = False,
     record: Annotated[bool, Option("--record", help="Date the verdicts that changed.")] = False,
+    seal: Annotated[
+        Path | None, Option(help="Only find all values in the papers' texts there, and seal them.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what the papers claim, what was measured here, for whom, and what became of it."""
     from emolib import claims
     from emolib.claims import history
+
+    if seal:
+        typer.echo(claims.seal(seal))
+        return
 
     if recount:
         typer.echo(claims.recount(), err=True)

@@ -1,6 +1,8 @@
 """The audit finds what the papers' tables give away, and accuses no honest table."""
 
 import json
+import random
+import re
 import time
 from fractions import Fraction
 
@@ -453,3 +455,78 @@ def test_a_mistyped_table_is_audited_or_refused_but_never_a_crash(data):
         assert file.name in str(error)
     else:
         json.dumps(report.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("class,recall\na,(\n", "recall"),
+        ("class,recall,support\na,0.9,1.5\n", "support"),
+        ("class,recall\na,-0.5\n", "recall"),
+        ("statement,printed,expression\na,1,(\n", "expression"),
+        ("statement,printed,expression\na,(,1\n", "printed"),
+        ("# input: 1x40\nlayer,op,out\na,conv,(\n", "out"),
+        ("# input: 1x40\nlayer,op,out,kernel\na,conv,8,9**999999999\n", "kernel"),
+        ("layer,branch,op,out\na,left,conv,8\n", "branch"),
+        ("# kind: numbers\nboard,side\na,(\n", "side"),
+        ("model,accuracy,n clips\nours,0.9,many\n", "n clips"),
+    ],
+)
+def test_a_cell_that_cannot_be_audited_is_named_by_its_column(tmp_path, text, column):
+    with pytest.raises(AuditError, match=rf"table\.csv, line \d: .*column '{column}': .*[.;] \w+"):
+        brought(tmp_path, text)
+
+
+# --- tables that somebody mistyped -----------------------------------------------------------
+
+MISTYPED = [
+    *("(", ")", "{", "}", "9**999999999", "1.5", "0", "-1", "-", ",", '"', "|", "9" * 30, "²", "٣"),
+    *("nan", "inf", "1e999", "\x00", "\r", "\n", "\u2028", "#", "# n: 5\n", "# accuracy: 50\n"),
+    *("×", "%", "97,5", "max=1", "1_000", "0x10", "1j", "True", "min()", "a if b else c", "1/0"),
+]
+
+
+def mistyped(rng, text):
+    """Return a table's file with up to three mishaps."""
+    for _ in range(rng.randint(1, 3)):
+        lines = text.splitlines(keepends=True) or [""]
+        line, start = rng.randrange(len(lines)), rng.randint(0, len(text))
+        match rng.choice(["cell", "inside", "lost", "double", "digit", "cut"]):
+            case "cell":
+                cells = lines[line].rstrip("\n").split(",")
+                cells[rng.randrange(len(cells))] = rng.choice(MISTYPED)
+                text = "".join([*lines[:line], ",".join(cells), "\n", *lines[line + 1 :]])
+            case "inside":
+                text = text[:start] + rng.choice(MISTYPED) + text[start + rng.randint(0, 4) :]
+            case "lost":
+                text = "".join([*lines[:line], *lines[line + 1 :]])
+            case "double":
+                text = "".join([*lines[:line], rng.choice(lines), *lines[line:]])
+            case "digit" if digits := [at for at, c in enumerate(text) if c.isdigit()]:
+                at = rng.choice(digits)
+                text = text[:at] + rng.choice("0123456789") + text[at + 1 :]
+            case "cut":
+                text = text[:start]
+    encoding = rng.choice(["utf-8"] * 30 + ["utf-16", "latin-1", "utf-8-sig"])
+    return text.encode(encoding, "replace")
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_every_mistyped_file_is_audited_or_refused_at_a_line_and_at_once(tmp_path, part):
+    files = sorted((paths.CLAIMS / "tables").glob("*.csv"))
+    path = tmp_path / "my-table.csv"
+    refused = 0
+    for seed in range(80 * part, 80 * part + 80):
+        rng = random.Random(seed)
+        path.write_bytes(mistyped(rng, rng.choice(files).read_text(encoding="utf-8")))
+        start = time.process_time()
+        try:
+            report = audit.table(path)
+        except AuditError as error:
+            refused += 1
+            assert re.match(rf"{re.escape(str(path))}, line \d+: ", str(error)), seed
+            assert "\n" not in str(error), seed
+        else:
+            json.dumps(report.to_dict())
+        assert time.process_time() - start < 10, seed
+    assert 0 < refused < 80

@@ -1,7 +1,7 @@
 """Parameters and operations, recounted from a printed architecture."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,15 +41,16 @@ def count_layers(item: "PrintedTable") -> Iterator[LayerCount]:
         elif branch in shapes:
             shape = shapes[branch]
         else:
-            raise AuditError(f"its branch has no '# input {branch}:' line.")
+            shown = f"{branch[:40]!r} has no '# input {branch[:40]}:' line"
+            raise AuditError(f"column 'branch': {shown}. Add it above the header.")
         parameters = macs = 0
         if op in ("conv", "pool"):
-            kernel, stride = (_whole(cell.get(name) or "1") for name in ("kernel", "stride"))
-            padding = _whole(cell.get("padding") or "0", 0)
+            kernel, stride = (_whole(cell, name, "1") for name in ("kernel", "stride"))
+            padding = _whole(cell, "padding", "0")
             size = tuple((s + 2 * padding - kernel) // stride + 1 for s in shape[1:])
             if min(size, default=0) < 1:
                 raise AuditError(f"a kernel of {kernel} does not fit into {shape}. See the input.")
-            channels = _whole(cell["out"]) if op == "conv" else shape[0]
+            channels = _whole(cell, "out") if op == "conv" else shape[0]
             if op == "conv":
                 weights = shape[0] * channels * kernel ** len(size)
                 parameters = weights + (cell.get("bias") != "no") * channels
@@ -58,16 +59,19 @@ def count_layers(item: "PrintedTable") -> Iterator[LayerCount]:
         elif op in ("flatten", "gap"):
             shape = (math.prod(shape),) if op == "flatten" else (shape[0],)
         elif op == "dense":
-            out = _whole(cell["out"])
+            out = _whole(cell, "out")
             parameters, macs, shape = (shape[0] + 1) * out, shape[0] * out, (out,)
         elif op != "concat":
-            raise AuditError(f"unknown op {op!r}. Known: conv, pool, flatten, gap, dense, concat.")
+            known = "conv, pool, flatten, gap, dense, concat"
+            raise AuditError(f"column 'op': unknown op {op[:40]!r}. Known: {known}.")
         shapes[branch] = shape
         yield LayerCount(shape, parameters, macs)
 
 
-def _whole(text: str, least: int = 1) -> int:
-    """Read a size of a layer."""
-    if not text.isdecimal() or not least <= int(text) < 10**9:
-        raise AuditError(f"{text!r} is no size of a layer. Type a whole number.")
+def _whole(cell: Mapping[str, str], column: str, default: str = "") -> int:
+    """Read a size of a layer; where it may be left out there is a default, and padding may be 0."""
+    text = cell.get(column) or default
+    if not text.isdecimal() or not (column != "padding") <= int(text) < 10**9:
+        shown = f"column {column!r}: {text[:40]!r} is no size of a layer"
+        raise AuditError(f"{shown}. Type a whole number.")
     return int(text)

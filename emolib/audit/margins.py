@@ -1,12 +1,15 @@
 """The confusion margins behind a classification report: supports, predictions and hits."""
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from emolib.audit.printed import CONVENTIONS, Printed, hull
 
+SCANNED = 1024  # clips of a test set up to which the options of a class are kept
 WORK = 2_000_000  # steps of the exact search before a table is called too coarse
 
 Option = tuple[int, int, int]  # true positives, support, predicted
@@ -92,6 +95,26 @@ def class_options(
         if len(found) > WORK // 10:
             raise TooCoarse
     return found
+
+
+@functools.lru_cache(maxsize=512)
+def _options_below(bound: int, *row: Any) -> tuple[Option, ...] | None:
+    """The options of a class in test sets of up to `bound` clips; None if they are too many."""
+    precision, recall, f1, convention = row
+    try:
+        return tuple(class_options(bound, precision, recall, f1, None, convention))
+    except TooCoarse:
+        return None
+
+
+def _options(n: int, supports: Iterable[int] | None, *row: Any) -> list[Option]:
+    """List the options of a class; a search over many n works once for each power of two."""
+    precision, recall, f1, convention = row
+    if supports is None and n <= SCANNED:
+        found = _options_below(1 << (n - 1).bit_length(), *row)
+        if found is not None:
+            return [option for option in found if option[1] <= n and option[2] <= n]
+    return class_options(n, precision, recall, f1, supports, convention)
 
 
 def combine(
@@ -190,12 +213,12 @@ def margins(
         if not with_f1 and not with_precision:
             continue
         options = {
-            name: class_options(
+            name: _options(
                 n,
+                supports.get(name) if supports else None,
                 row.get("precision") if with_predictions else None,
                 row.get("recall"),
                 row.get("f1") if with_predictions and with_f1 else None,
-                supports.get(name) if supports else None,
                 convention,
             )
             for name, row in rows.items()

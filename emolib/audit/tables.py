@@ -113,11 +113,13 @@ class PrintedTable:
         """
         path = Path(path)
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            raw = path.read_bytes()
+            text = raw.decode("utf-8-sig")
         except (FileNotFoundError, IsADirectoryError):
             raise AuditError(say("no-file format", path=path)) from None
         except UnicodeDecodeError as error:
-            raise AuditError(say("not-text", path=path, error=error)) from None
+            number = raw.count(b"\n", 0, error.start) + 1
+            raise AuditError(say("not-text", path=path, number=number, error=error)) from None
         return cls.parse(text, path.stem.partition("-")[2] or path.stem, str(path))
 
     @classmethod
@@ -132,7 +134,7 @@ class PrintedTable:
             elif directive := _directive(line, f"{where}, line {number}"):
                 directives |= (directive,)
                 lines[directive[0]] = number
-        columns, rows = _rows(body, where)
+        header, columns, rows = _rows(body, where)
         cells = {
             (row, column): value
             for row, (_, values) in rows.items()
@@ -141,16 +143,21 @@ class PrintedTable:
         }
         kind = directives.get("kind") or _kind(columns)
         if kind not in KINDS:
+            where = f"{where}, line {lines['kind']}"
             raise AuditError(f"{where}: unknown kind {kind!r}. Known: {', '.join(KINDS)}.")
         table = cls(name, kind, tuple(rows), columns, cells, directives)
+        table._check_columns(f"{where}, line {header}")
         table._check(where, lines, {row: number for row, (number, _) in rows.items()})
         return table
 
-    def _check(self, where: str, directives: Mapping[str, int], rows: Mapping[str, int]) -> None:
-        """Refuse what cannot be audited, while file and line can still be named."""
+    def _check_columns(self, where: str) -> None:
+        """Refuse a header without the columns that the kind of table needs."""
         needed = _FORMAT["needed"].get(self.kind, ())
         if missing := [column for column in needed if column not in self.columns]:
-            raise AuditError(f"{where}: a table of {self.kind} needs a column {missing[0]!r}.")
+            raise AuditError(say("no-column", where=where, kind=self.kind, column=missing[0]))
+
+    def _check(self, where: str, directives: Mapping[str, int], rows: Mapping[str, int]) -> None:
+        """Refuse what cannot be audited, while file and line can still be named."""
         for key, number in directives.items():
             with _at(f"{where}, line {number}: '# {key}: {self.directives[key]}'"):
                 form = DIRECTIVES[_meant(key)]
@@ -162,22 +169,31 @@ class PrintedTable:
                 if layers:
                     next(layers)
                 elif self.kind == "statements":
-                    Printed.parse(self.cells.get((row, "printed"), "").rstrip("% "))
-                    evaluate(self.cells.get((row, "expression"), ""))
+                    with _at("column 'printed'"):
+                        Printed.parse(self.cells.get((row, "printed"), "").rstrip("% "))
+                    with _at("column 'expression'"):
+                        evaluate(self.cells.get((row, "expression"), ""))
                 else:
                     self._check_numbers(row)
         if self.kind == "report" and self.supports and not any(self.supports.values()):
-            raise AuditError(f"{where}: the supports sum to no clip. Type them as printed.")
+            where = f"{where}, line {next(iter(rows.values()))}"
+            raise AuditError(say("no-clip", where=where))
 
     def _check_numbers(self, row: str) -> None:
         for column in (c for c in self.columns if (row, c) in self.cells):
-            text = self.cells[row, column]
-            if is_size(column) or column == "support":
-                _read(text, _FORMAT["support"] if column == "support" else DIRECTIVES["n"])
-                continue
-            value = Printed.parse(text, self.percent)
-            if column in ("precision", "recall", "f1", "accuracy") and not 0 <= value.value <= 1:
-                raise AuditError(say("outside", column=column, text=text))
+            with _at(f"column {column!r}"):
+                self._check_number(column, self.cells[row, column])
+
+    def _check_number(self, column: str, text: str) -> None:
+        if column == "support" or is_size(column):
+            _read(text, _FORMAT["support"] if column == "support" else DIRECTIVES["n"])
+        elif self.kind == "numbers":
+            _read(text, _FORMAT["kept"])
+        else:
+            share = column in ("precision", "recall", "f1", "accuracy")
+            value = Printed.parse(text, self.percent).value
+            if share and not 0 <= value <= 1:
+                raise AuditError(say("outside", text=text))
 
     @property
     def title(self) -> str:
@@ -371,19 +387,21 @@ def _directive(line: str, where: str) -> tuple[str, str] | None:
 
 def _rows(
     body: Sequence[tuple[int, str]], where: str
-) -> tuple[tuple[str, ...], dict[str, tuple[int, list[str]]]]:
-    """Return the columns, and the line and the cells of each row by its name."""
+) -> tuple[int, tuple[str, ...], dict[str, tuple[int, list[str]]]]:
+    """Return the header's line, the columns, and line and cells of each row by its name."""
     reader = csv.reader((line for _, line in body), skipinitialspace=True, strict=True)
     try:
         lines = [(body[reader.line_num - 1][0], cells) for cells in reader]
     except csv.Error as error:
-        raise AuditError(say("no-csv", where=where, error=error)) from None
+        number = body[max(reader.line_num, 1) - 1][0]
+        raise AuditError(say("no-csv", where=where, number=number, error=error)) from None
     if len(lines) < 2:
-        raise AuditError(say("no-table format", where=where))
-    header = lines[0][1]
+        number = lines[0][0] if lines else 1
+        raise AuditError(say("no-table format", where=where, number=number))
+    top, header = lines[0]
     columns = tuple(_column(title) for title in header[1:])
     if not columns or len(set(columns)) != len(columns):
-        raise AuditError(say("bad-columns", where=where, header=header))
+        raise AuditError(say("bad-columns", where=where, number=top, header=header))
     rows: dict[str, tuple[int, list[str]]] = {}
     for number, line in lines[1:]:
         name, *values = (value.strip() for value in line)
@@ -393,7 +411,7 @@ def _rows(
         if name in rows:
             raise AuditError(say("same-row", where=where, number=number, name=name))
         rows[name] = number, values
-    return columns, rows
+    return top, columns, rows
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """What tests of the claims share."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from emolib import paths
@@ -33,3 +36,13 @@ def claim():
         return Claim.model_validate(fields | changes)
 
     return make
+
+
+@pytest.fixture
+def papers():
+    """The folder of the papers' texts beside the recordings, or skip."""
+    folder = os.environ.get("EMOLIB_DATA")
+    texts = Path(folder).resolve().parent / "papers" if folder else None
+    if texts is None or not texts.is_dir():
+        pytest.skip("needs the papers' texts: a folder 'papers' beside EMOLIB_DATA")
+    return texts
