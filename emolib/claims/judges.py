@@ -301,22 +301,24 @@ class FormulaCheck(Check):
 class RecipeCheck(Check):
     """Ask whether the rebuild follows a setting that the paper states.
 
-    A setting is no claim that experiments could refute: it holds if `setting`, a constant of
-    ``emolib/papers/<key>.py`` such as ``SIDE`` or ``RECIPE.batch_size``, is what was printed.
-    `index` picks out of a tuple; `squared` turns a standard deviation into a variance. A rebuild
+    A setting is no claim that experiments could refute: it holds if `setting`, such as ``SIDE`` or
+    ``RECIPE.batch_size`` of ``emolib/papers/<key>.py``, is what was printed; `module` names another
+    file (see `emolib.claims.bench.settings_of`). `index` picks out of a tuple; `squared` turns a standard deviation into a variance. A rebuild
     that departs is an error in this project, and no verdict on the paper.
     """
 
     kind: Literal["recipe"]
     setting: str
+    module: str | None = None
     index: int | None = None
     squared: bool = False
 
     def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
         """Compare a number exactly, a word without its case."""
-        if self.setting not in bench.settings:
-            raise ClaimError(f"{claim.id}: emolib/papers/{claim.key}.py sets no {self.setting}")
-        value = bench.settings[self.setting]
+        settings, where = bench.settings(self.module), self.module or f"papers.{claim.key}"
+        if self.setting not in settings:
+            raise ClaimError(f"{claim.id}: emolib.{where} sets no {self.setting}")
+        value = settings[self.setting]
         value = value if self.index is None else value[self.index]
         value = value**2 if self.squared else value
         if isinstance(value, str):
@@ -327,7 +329,7 @@ class RecipeCheck(Check):
             same, number = math.isclose(value, there), float(value)
         shown = f"{self.setting} of the rebuild is {value if number is None else f'{number:g}'}"
         if not same:
-            remedy = f"{claim.published} is stated: mend emolib/papers/{claim.key}.py or the check"
+            remedy = f"{claim.published} is stated: mend emolib.{where} or the check"
             raise ClaimError(f"{claim.id}: {shown}, but {remedy}")
         return Verdict(claim, "holds", f"{shown}, as stated.", number)
 
