@@ -303,8 +303,9 @@ class RecipeCheck(Check):
 
     A setting is no claim that experiments could refute: it holds if `setting`, such as ``SIDE`` or
     ``RECIPE.batch_size`` of ``emolib/papers/<key>.py``, is what was printed; `module` names another
-    file (see `emolib.claims.bench.settings_of`). `index` picks out of a tuple; `squared` turns a standard deviation into a variance. A rebuild
-    that departs is an error in this project, and no verdict on the paper.
+    file (see `emolib.claims.bench.settings_of`). `index` picks out of a tuple; `squared` turns a
+    standard deviation into a variance. A rebuild that departs is an error in this project, and no
+    verdict on the paper.
     """
 
     kind: Literal["recipe"]
