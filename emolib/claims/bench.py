@@ -182,11 +182,10 @@ def _assigned(module: ast.Module) -> Iterator[tuple[str, ast.expr]]:
                     yield f"{ast.unparse(name)}.{field.arg}", field.value
             case ast.FunctionDef(name=name, args=args):
                 last = args.args[len(args.args) - len(args.defaults) :]
-                for arg, value in zip(
-                    (*last, *args.kwonlyargs), (*args.defaults, *args.kw_defaults), strict=True
-                ):
-                    if value is not None:
-                        yield f"{name}.{arg.arg}", value
+                defaults = (*args.defaults, *args.kw_defaults)
+                for arg, default in zip((*last, *args.kwonlyargs), defaults, strict=True):
+                    if default is not None:
+                        yield f"{name}.{arg.arg}", default
 
 
 @functools.lru_cache(maxsize=8)

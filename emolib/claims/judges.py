@@ -24,7 +24,7 @@ from emolib.results import Result, device_name
 
 if TYPE_CHECKING:
     from emolib.claims.bench import Bench
-    from emolib.claims.schema import Claim
+    from emolib.claims.schema import Row
 
 Options = dict[str, Any]
 Relation = Literal["=", ">", ">=", "<", "<="]
@@ -43,7 +43,7 @@ class Check(Frozen):
 
     kind: str
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compute the verdict on a claim with what its paper's checks share."""
         raise NotImplementedError
 
@@ -73,14 +73,14 @@ class CostCheck(Check):
     relation: Relation = "="
     bound: str | None = None
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compare the count with the printed number, or with what its word is taken for."""
         if self.bound is None:
             return self._compared(claim, bench)
         meant = claim.model_copy(update={"published": self.bound})
         return dataclasses.replace(self._compared(meant, bench), claim=claim)
 
-    def _compared(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def _compared(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compare the count, in the paper's own reading or in one of the others."""
         name = self.quantity.replace("_", " ")
         if self.saved_from is not None:
@@ -137,7 +137,7 @@ class LayersCheck(Check):
     saved_from: Options | None = None
     over: Options | None = None
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compare a number of layers, of parameters, of operations, or the shape of one output."""
         value = self.value(bench)
         if isinstance(value, tuple):
@@ -180,7 +180,7 @@ class LayersCheck(Check):
         sides = tuple(row["output_shape"])
         return sides if self.axis is None else float(sides[self.axis])
 
-    def _same_shape(self, claim: "Claim", shape: tuple[int, ...]) -> Verdict:
+    def _same_shape(self, claim: "Row", shape: tuple[int, ...]) -> Verdict:
         # 112² × 16 is 112 × 112 × 16.
         square = re.sub(r"(\d+)\s*²", r"\1 × \1", claim.published)
         published = [int(n) for n in re.findall(r"\d+", square)]
@@ -194,7 +194,7 @@ class LayersCheck(Check):
         return Verdict(claim, "holds" if same else "fails", why)
 
 
-def compare(claim: "Claim", value: float, what: str, relation: Relation = "=") -> Verdict:
+def compare(claim: "Row", value: float, what: str, relation: Relation = "=") -> Verdict:
     """Compare an exact number with the printed one: does it print so?"""
     shown = f"{what} is {_number(value)}"
     if span := re.fullmatch(r"(\d+(?:\.\d+)?)\s?[–-]\s?(\d+(?:\.\d+)?)", claim.published):
@@ -239,7 +239,7 @@ class ArithmeticCheck(Check):
     kind: Literal["arithmetic"]
     expression: str
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Evaluate the expression with all that rounding allows."""
         published = bench.published(self.expression)
         value, interval = audit.evaluate(self.expression, published)
@@ -276,7 +276,7 @@ class FormulaCheck(Check):
             raise ValueError("give either truth or counted")
         return self
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Evaluate both sides."""
         if self.truth is not None:
             truth, shown = self._evaluated(self.truth)
@@ -314,7 +314,7 @@ class RecipeCheck(Check):
     index: int | None = None
     squared: bool = False
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compare a number exactly, a word without its case."""
         settings, where = bench.settings(self.module), self.module or f"papers.{claim.key}"
         if self.setting not in settings:
@@ -358,7 +358,7 @@ class AuditCheck(Check):
     expect: list[int | float | str] = []
     means: dict[Level, Outcome] = {}
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Take the level of the finding, or look for what is expected in it."""
         finding = bench.report.find(self.finding)
         data, number = finding.data, None
@@ -400,7 +400,7 @@ class ResultCheck(Check):
     features: str | None = None
     command: str | None = None
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Judge by the plainest run that settles the claim; name the nearest others."""
         runs = [result for result in bench.results if self._settled_by(result, claim, bench)]
         others = [result for result in bench.results if result not in runs]
@@ -413,7 +413,7 @@ class ResultCheck(Check):
             return self._awaits(claim, notes)
         return self._beside(claim, max(runs, key=_plainest), base, notes)
 
-    def _settled_by(self, result: "Result", claim: "Claim", bench: "Bench") -> bool:
+    def _settled_by(self, result: "Result", claim: "Row", bench: "Bench") -> bool:
         """Whether a result was made as the claim says."""
         unusual = self._unusual(result.model.options, bench)
         return (
@@ -440,7 +440,7 @@ class ResultCheck(Check):
         own = bench.network.options.items()
         return {k: v for k, v in options.items() if k not in usual and (k, v) not in own}
 
-    def _best_of(self, runs: "Iterable[Result]", claim: "Claim") -> Verdict | None:
+    def _best_of(self, runs: "Iterable[Result]", claim: "Row") -> Verdict | None:
         """Judge which value of an option is the best, None with fewer than three."""
         best: dict[float, float] = {}
         for result in runs:  # the best of runs that share a value
@@ -456,7 +456,7 @@ class ResultCheck(Check):
         return Verdict(claim, "holds" if same else "fails", why, winner)
 
     def _beside(
-        self, claim: "Claim", result: "Result", base: "Result | None", notes: tuple[str, ...]
+        self, claim: "Row", result: "Result", base: "Result | None", notes: tuple[str, ...]
     ) -> Verdict:
         """Compare the printed number with the measured one."""
         measured, interval = self._measured(result)
@@ -494,9 +494,7 @@ class ResultCheck(Check):
         interval = evaluation.wilson(round(mean * support), support) if column == "recall" else None
         return mean, interval
 
-    def _nearest(
-        self, results: "Iterable[Result]", claim: "Claim", bench: "Bench"
-    ) -> "list[Result]":
+    def _nearest(self, results: "Iterable[Result]", claim: "Row", bench: "Bench") -> "list[Result]":
         """The full runs nearest to what the claim asks for: those equally near, three at most."""
         wanted = self._unusual(self.options, bench)
 
@@ -531,7 +529,7 @@ class ResultCheck(Check):
         name = metric if metric in result.summary else metric.removeprefix("segment_")
         return f"Related: {100 * result.summary[name].mean:.1f} % in {result.title}."
 
-    def _awaits(self, claim: "Claim", notes: tuple[str, ...]) -> Verdict:
+    def _awaits(self, claim: "Row", notes: tuple[str, ...]) -> Verdict:
         modality = claim.needs.modality
         where = [
             {"both": "audio and video", "all": "all modalities"}.get(modality or "", modality),
@@ -543,7 +541,7 @@ class ResultCheck(Check):
         command = self.command or self._train_command(claim)
         return Verdict(claim, "awaits data", why, settle_with=command, notes=notes)
 
-    def _train_command(self, claim: "Claim") -> str:
+    def _train_command(self, claim: "Row") -> str:
         """The command that would make the result that the claim waits for."""
         from emolib.papers.experiment import LEAKING, Experiment, command
 
@@ -583,7 +581,7 @@ class StudyCheck(Check):
     data: str
     command: str
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Evaluate the statement row by row."""
         file = paths.find(paths.RESULTS / claim.key / f"{self.table}.csv")
         if not file.exists():
@@ -614,7 +612,7 @@ class CorpusCheck(Check):
     relation: Literal[">", ">=", "<", "<="] | None = None
     than: str | None = None
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compare the published count, and say what the recordings here count."""
         if self.fact not in bench.facts.index:
             raise ClaimError(f"{claim.id}: data/claims/corpora.csv has no fact {self.fact!r}")
@@ -654,7 +652,7 @@ class UnstatedCheck(Check):
     kind: Literal["unstated"]
     missing: list[str] = Field(min_length=1)
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Say what is left out."""
         why = f"The paper leaves out: {'; '.join(self.missing)}."
         return Verdict(claim, "not stated well enough", why)
@@ -666,7 +664,7 @@ class QuotedCheck(Check):
     kind: Literal["quoted"]
     reference: str
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Name the other paper."""
         why = "Quoted from another paper, not measured in this one."
         return Verdict(claim, "awaits data", why, settle_with=f"read {self.reference}")
@@ -680,7 +678,7 @@ class DeviceCheck(Check):
     options: Options = {}
     command: str
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Measure the latency if this is the device."""
         here = device_name("cpu")
         if self.device.lower() not in here.lower():

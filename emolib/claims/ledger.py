@@ -21,11 +21,11 @@ import pandas as pd
 
 from emolib import paths, registry
 from emolib.claims.bench import Bench
-from emolib.claims.schema import Claim, Finding, ledger_of, load
+from emolib.claims.schema import Row, ledger_of, load
 from emolib.claims.verdicts import VERDICTS, ClaimError, Verdict
 
 
-def judge(claim: Claim | Finding, bench: Bench | None = None) -> Verdict:
+def judge(claim: Row, bench: Bench | None = None) -> Verdict:
     """Compute the verdict on one claim."""
     try:
         return claim.check.judge(claim, bench or Bench(claim.key))

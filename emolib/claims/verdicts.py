@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from emolib.errors import EmolibError
 
 if TYPE_CHECKING:
-    from emolib.claims.schema import Claim, Finding
+    from emolib.claims.schema import Row
 
 Outcome = Literal["holds", "fails", "impossible", "not stated well enough", "awaits data"]
 VERDICTS: tuple[Outcome, ...] = get_args(Outcome)
@@ -38,7 +38,7 @@ class Verdict:
     awaits data; `result` names the result file.
     """
 
-    claim: "Claim | Finding"
+    claim: "Row"
     verdict: Outcome
     why: str
     measured: float | None = None
