@@ -15,7 +15,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -151,7 +151,7 @@ class Bench:
             manifest = manifest[manifest[column] == value]
         if fact["measure"]:
             digits = len(fact["value"].partition(".")[2])
-            return round(float(manifest.eval(fact["measure"])), digits)
+            return round(cast("float", manifest.eval(fact["measure"])), digits)
         return int(manifest[fact["unique"]].nunique() if fact["unique"] else len(manifest))
 
 

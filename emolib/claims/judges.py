@@ -590,7 +590,7 @@ class StudyCheck(Check):
         table = pd.read_csv(file)
         try:
             rows = table.query(self.rows) if self.rows else table
-            true = rows.eval(self.says)
+            true = cast("pd.Series", rows.eval(self.says))
         except Exception as error:
             raise ClaimError(f"{claim.id}: {self.says!r} in {file.name}: {error}") from error
         if rows.empty:

@@ -123,7 +123,8 @@ def recount() -> Path:
     lines = []
     for key in registry.PAPERS:
         bench = Bench(key, counts={})
-        for row in (*load(key), *ledger_of(key).findings):
+        rows: list[Row] = [*load(key), *ledger_of(key).findings]
+        for row in rows:
             judge(row, bench)
         lines.append(f"{json.dumps(key)}: {json.dumps(bench.network.asked)}")
     file = paths.CLAIMS / "counts.json"

@@ -55,7 +55,7 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """The verdict as one flat row."""
         claim = self.claim
-        row = {"id": claim.id, "paper": claim.key}
+        row: dict[str, Any] = {"id": claim.id, "paper": claim.key}
         row |= {name: getattr(claim, name) for name in ("source", "quantity", "unit", "published")}
         row |= {name: getattr(self, name) for name in ("measured", "interval", "verdict")}
         row |= {"why": " ".join((self.why, *self.notes)), "settle_with": self.settle_with}
