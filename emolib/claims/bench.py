@@ -15,7 +15,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -110,16 +110,16 @@ class Bench:
         named = set(re.findall(r"\{([a-z]+)-", expression)) & {*registry.PAPERS}
         return {claim.id: claim.published for key in {self.key, *named} for claim in load(key)}
 
-    @functools.cached_property
-    def settings(self) -> dict[str, Any]:
-        """What the rebuild sets: the constants and the recipes' fields of its file in papers.
+    def settings(self, module: str | None = None) -> dict[str, Any]:
+        """What the rebuild sets: see `settings_of`; and its network's options, ``Model.dropout``.
 
-        They are read off ``emolib/papers/<key>.py``, because importing it takes PyTorch. The
-        options of the network are there as ``Model.dropout``.
+        Parameters
+        ----------
+        module : str, optional
+            Where, such as ``features.window``; by default the file of the paper in ``papers``.
         """
-        source = (paths.PACKAGE / "papers" / f"{self.key}.py").read_text(encoding="utf-8")
         options = {f"Model.{name}": value for name, value in self.network.options.items()}
-        return dict(_constants(ast.parse(source))) | options
+        return settings_of(module or f"papers.{self.key}") | options
 
     @functools.cached_property
     def report(self) -> audit.AuditReport:
@@ -238,24 +238,41 @@ class Bench:
             manifest = manifest[manifest[column] == value]
         if fact["measure"]:
             digits = len(fact["value"].partition(".")[2])
-            return round(float(manifest.eval(fact["measure"])), digits)
+            return round(cast("float", manifest.eval(fact["measure"])), digits)
         return int(manifest[fact["unique"]].nunique() if fact["unique"] else len(manifest))
 
 
-def _constants(module: ast.Module) -> Iterator[tuple[str, Any]]:
-    """Find ``NAME = literal`` and, as NAME.field, the literals in ``NAME = Recipe(field=…)``."""
+@functools.cache
+def settings_of(module: str) -> dict[str, Any]:
+    """Return the literals that a module of the package sets, read off its source.
+
+    Importing it would take PyTorch. ``NAME = 6`` is there as ``NAME``, ``NAME = Recipe(lr=0.1)``
+    as ``NAME.lr``, and ``def f(rate=0.5)`` as ``f.rate``.
+    """
+    file = paths.PACKAGE.joinpath(*module.split(".")).with_suffix(".py")
+    found: dict[str, Any] = {}
+    for name, value in _assigned(ast.parse(file.read_text(encoding="utf-8"))):
+        with contextlib.suppress(ValueError):  # no literal
+            found[name] = ast.literal_eval(value)
+    return found
+
+
+def _assigned(module: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Find what a module's top level names, and with what."""
     for node in module.body:
-        if not isinstance(node, ast.Assign):
-            continue
-        fields = node.value.keywords if isinstance(node.value, ast.Call) else []
-        values = [("", node.value), *((f".{f.arg}", f.value) for f in fields)]
-        for name, value in values:
-            with contextlib.suppress(ValueError):  # no literal
-                names, literal = node.targets[0], ast.literal_eval(value)
-                if isinstance(names, ast.Tuple):
-                    yield from zip(map(ast.unparse, names.elts), literal, strict=True)
-                else:
-                    yield ast.unparse(names) + name, literal
+        match node:
+            case ast.Assign(targets=[ast.Tuple(elts=names)], value=ast.Tuple(elts=values)):
+                yield from zip(map(ast.unparse, names), values, strict=True)
+            case ast.Assign(targets=[name], value=value):
+                yield ast.unparse(name), value
+                for field in value.keywords if isinstance(value, ast.Call) else ():
+                    yield f"{ast.unparse(name)}.{field.arg}", field.value
+            case ast.FunctionDef(name=name, args=args):
+                last = args.args[len(args.args) - len(args.defaults) :]
+                defaults = (*args.defaults, *args.kw_defaults)
+                for arg, default in zip((*last, *args.kwonlyargs), defaults, strict=True):
+                    if default is not None:
+                        yield f"{name}.{arg.arg}", default
 
 
 @functools.lru_cache(maxsize=8)

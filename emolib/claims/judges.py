@@ -26,7 +26,7 @@ from emolib.results import LEAKS, Result
 
 if TYPE_CHECKING:
     from emolib.claims.bench import Bench
-    from emolib.claims.schema import Claim
+    from emolib.claims.schema import Row
 
 Options = dict[str, Any]
 Relation = Literal["=", ">", ">=", "<", "<="]
@@ -45,11 +45,11 @@ class Check(Frozen):
 
     kind: str
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compute the verdict on a claim with what its paper's checks share."""
         raise NotImplementedError
 
-    def awaits(self, claim: "Claim", bench: "Bench") -> bool:
+    def awaits(self, claim: "Row", bench: "Bench") -> bool:
         """Whether the verdict would be that the claim awaits data; often known without judging."""
         return False
 
@@ -80,14 +80,14 @@ class CostCheck(Check):
     relation: Relation = "="
     bound: str | None = None
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compare the count with the printed number, or with what its word is taken for."""
         if self.bound is None:
             return self._compared(claim, bench)
         meant = claim.model_copy(update={"published": self.bound})
         return dataclasses.replace(self._compared(meant, bench), claim=claim)
 
-    def _compared(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def _compared(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compare the count, in the paper's own reading or in one of the others."""
         name = self.quantity.replace("_", " ")
         if self.saved_from is not None:
@@ -108,7 +108,7 @@ class CostCheck(Check):
         """The same check of the network in another reading of the paper."""
         return self.model_copy(update={"options": self.options | options})
 
-    def as_read(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def as_read(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compare the count in one reading with the printed number."""
         what = f"{self.quantity.replace('_', ' ')} in the reading{_of(self.options) or ' of ours'}"
         return compare(claim, self.value(bench), what, self.relation)
@@ -152,7 +152,7 @@ class LayersCheck(Check):
     saved_from: Options | None = None
     over: Options | None = None
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compare a number of layers, of parameters, of operations, or the shape of one output."""
         value = self.value(bench)
         if isinstance(value, tuple):
@@ -195,7 +195,7 @@ class LayersCheck(Check):
         sides = tuple(row["output_shape"])
         return sides if self.axis is None else float(sides[self.axis])
 
-    def _same_shape(self, claim: "Claim", shape: tuple[int, ...]) -> Verdict:
+    def _same_shape(self, claim: "Row", shape: tuple[int, ...]) -> Verdict:
         # 112² × 16 is 112 × 112 × 16.
         square = re.sub(r"(\d+)\s*²", r"\1 × \1", claim.published)
         published = [int(n) for n in re.findall(r"\d+", square)]
@@ -210,7 +210,7 @@ class LayersCheck(Check):
 
 
 def compare(
-    claim: "Claim",
+    claim: "Row",
     value: float,
     what: str,
     relation: Relation = "=",
@@ -260,7 +260,7 @@ class ArithmeticCheck(Check):
     kind: Literal["arithmetic"]
     expression: str
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Evaluate the expression with all that rounding allows."""
         published = bench.published(self.expression)
         value, interval = audit.evaluate(self.expression, published)
@@ -297,7 +297,7 @@ class FormulaCheck(Check):
             raise ValueError("give either truth or counted")
         return self
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Evaluate both sides."""
         if self.truth is not None:
             truth, shown = self._evaluated(self.truth)
@@ -324,22 +324,25 @@ class FormulaCheck(Check):
 class RecipeCheck(Check):
     """Ask whether the rebuild follows a setting that the paper states.
 
-    A setting is no claim that experiments could refute: it holds if `setting`, a constant of
-    ``emolib/papers/<key>.py`` such as ``SIDE`` or ``RECIPE.batch_size``, is what was printed.
-    `index` picks out of a tuple; `squared` turns a standard deviation into a variance. A rebuild
-    that departs is an error in this project, and no verdict on the paper.
+    A setting is no claim that experiments could refute: it holds if `setting`, such as ``SIDE`` or
+    ``RECIPE.batch_size`` of ``emolib/papers/<key>.py``, is what was printed; `module` names another
+    file (see `emolib.claims.bench.settings_of`). `index` picks out of a tuple; `squared` turns a
+    standard deviation into a variance. A rebuild that departs is an error in this project, and no
+    verdict on the paper.
     """
 
     kind: Literal["recipe"]
     setting: str
+    module: str | None = None
     index: int | None = None
     squared: bool = False
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compare a number exactly, a word without its case."""
-        if self.setting not in bench.settings:
-            raise ClaimError(f"{claim.id}: emolib/papers/{claim.key}.py sets no {self.setting}")
-        value = bench.settings[self.setting]
+        settings, where = bench.settings(self.module), self.module or f"papers.{claim.key}"
+        if self.setting not in settings:
+            raise ClaimError(f"{claim.id}: emolib.{where} sets no {self.setting}")
+        value = settings[self.setting]
         value = value if self.index is None else value[self.index]
         value = value**2 if self.squared else value
         if isinstance(value, str):
@@ -350,7 +353,7 @@ class RecipeCheck(Check):
             same, number = math.isclose(value, there), float(value)
         shown = f"{self.setting} of the rebuild is {value if number is None else f'{number:g}'}"
         if not same:
-            remedy = f"{claim.published} is stated: mend emolib/papers/{claim.key}.py or the check"
+            remedy = f"{claim.published} is stated: mend emolib.{where} or the check"
             raise ClaimError(f"{claim.id}: {shown}, but {remedy}")
         return Verdict(claim, "reproduced", f"{shown}, as stated.", number)
 
@@ -378,7 +381,7 @@ class AuditCheck(Check):
     expect: list[int | float | str] = []
     means: dict[Level, Outcome] = {}
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Take the level of the finding, or look for what is expected in it."""
         finding = bench.report.find(self.finding)
         data, number = finding.data, None
@@ -436,7 +439,7 @@ class ResultCheck(Check):
         """Names of the declared experiments whose results it compares with."""
         return (self.experiment, *self.among, *(self.less or {}).values())
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Judge by the run of the paper's protocol, or of another reading that bears it out."""
         runs = self._runs(claim, bench)
         others = [result for result in bench.results if result not in runs]
@@ -452,13 +455,13 @@ class ResultCheck(Check):
         beside = tuple(each.why for each in verdicts if each is not chosen)
         return dataclasses.replace(chosen, notes=(*chosen.notes, *beside, *notes))
 
-    def awaits(self, claim: "Claim", bench: "Bench") -> bool:
+    def awaits(self, claim: "Row", bench: "Bench") -> bool:
         """Whether a run that it takes is not there, or has too few seeds and folds."""
         return self._lacks(claim, bench) or not (
             self.best or any(map(scores.enough, self._candidates(claim, bench)))
         )
 
-    def _lacks(self, claim: "Claim", bench: "Bench") -> bool:
+    def _lacks(self, claim: "Row", bench: "Bench") -> bool:
         """Whether a run that it takes is not there at all."""
         if self.best:
             return len(self._by_value(self._runs(claim, bench))) < 3
@@ -466,10 +469,10 @@ class ResultCheck(Check):
             return True
         return not self._candidates(claim, bench)
 
-    def _runs(self, claim: "Claim", bench: "Bench") -> "list[Result]":
+    def _runs(self, claim: "Row", bench: "Bench") -> "list[Result]":
         return [result for result in bench.results if self._settled_by(result, claim, bench)]
 
-    def _candidates(self, claim: "Claim", bench: "Bench") -> "list[Result]":
+    def _candidates(self, claim: "Row", bench: "Bench") -> "list[Result]":
         """The plainest run of the paper's protocol, and those of the other readings."""
         runs = self._runs(claim, bench)
         first = [max(runs, key=scores.plainest)] if runs else []
@@ -481,7 +484,7 @@ class ResultCheck(Check):
         named = self.less and self.less["experiment"]
         return next((result for result in bench.results if result.experiment == named), None)
 
-    def _settled_by(self, result: "Result", claim: "Claim", bench: "Bench") -> bool:
+    def _settled_by(self, result: "Result", claim: "Row", bench: "Bench") -> bool:
         """Whether a result was made as the claim says."""
         unusual = self._unusual(result.model.options, bench)
         return (
@@ -517,7 +520,7 @@ class ResultCheck(Check):
                 best[value] = max(best.get(value, 0.0), result.summary[self.metric].mean)
         return best
 
-    def _best_of(self, runs: "Iterable[Result]", claim: "Claim") -> Verdict:
+    def _best_of(self, runs: "Iterable[Result]", claim: "Row") -> Verdict:
         """Judge which value of an option is the best."""
         best = self._by_value(runs)
         listing = ", ".join(f"{k:g}: {100 * v:.1f} %" for k, v in sorted(best.items()))
@@ -527,7 +530,7 @@ class ResultCheck(Check):
         return Verdict(claim, "reproduced" if same else "not reproduced", why, winner)
 
     def _beside(
-        self, claim: "Claim", result: "Result", base: "Result | None", bench: "Bench"
+        self, claim: "Row", result: "Result", base: "Result | None", bench: "Bench"
     ) -> Verdict:
         """Compare the printed number with the measured one, and say what new people give."""
         scale = 100 if claim.unit.startswith(("%", "point")) else 1
@@ -561,7 +564,7 @@ class ResultCheck(Check):
         return dataclasses.replace(seen, verdict=word, why=f"{shown}; {why}.")
 
     def _of_table(
-        self, claim: "Claim", result: "Result", bench: "Bench", scale: float
+        self, claim: "Row", result: "Result", bench: "Bench", scale: float
     ) -> tuple[Outcome, str]:
         """Judge all cells of the printed table that belong to this run together."""
         printed = {
@@ -580,9 +583,7 @@ class ResultCheck(Check):
         better = all(measured.loc[cell, "value"] > printed[cell] for cell in off)
         return ("exceeded" if better else "not reproduced"), why
 
-    def _nearest(
-        self, results: "Iterable[Result]", claim: "Claim", bench: "Bench"
-    ) -> "list[Result]":
+    def _nearest(self, results: "Iterable[Result]", claim: "Row", bench: "Bench") -> "list[Result]":
         """The full runs nearest to what the claim asks for: those equally near, three at most."""
         wanted = self._unusual(self.options, bench)
 
@@ -617,7 +618,7 @@ class ResultCheck(Check):
         name = metric if metric in result.summary else metric.removeprefix("segment_")
         return f"Related: {100 * result.summary[name].mean:.1f} % in {result.title}."
 
-    def _unsettled(self, claim: "Claim", notes: tuple[str, ...]) -> Verdict:
+    def _unsettled(self, claim: "Row", notes: tuple[str, ...]) -> Verdict:
         modality = claim.needs.modality
         where = [
             {"both": "audio and video", "all": "all modalities"}.get(modality or "", modality),
@@ -647,7 +648,7 @@ class StudyCheck(Check):
     most: float | None = Field(default=None, ge=0.5, lt=1)
     data: str
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Evaluate the statement row by row."""
         file = self._file(claim)
         if self.awaits(claim, bench):
@@ -656,7 +657,7 @@ class StudyCheck(Check):
         table = pd.read_csv(file)
         try:
             rows = table.query(self.rows) if self.rows else table
-            true = rows.eval(self.says)
+            true = cast("pd.Series", rows.eval(self.says))
         except Exception as error:
             raise ClaimError(f"{claim.id}: {self.says!r} in {file.name}: {error}") from error
         if rows.empty:
@@ -666,11 +667,11 @@ class StudyCheck(Check):
         enough = true.all() if self.most is None else true.mean() > self.most
         return Verdict(claim, "reproduced" if enough else "not reproduced", why)
 
-    def awaits(self, claim: "Claim", bench: "Bench") -> bool:
+    def awaits(self, claim: "Row", bench: "Bench") -> bool:
         """Whether the table has not been made."""
         return not self._file(claim).exists()
 
-    def _file(self, claim: "Claim") -> Path:
+    def _file(self, claim: "Row") -> Path:
         return paths.find(paths.RESULTS / claim.key / f"{self.table}.csv")
 
 
@@ -685,7 +686,7 @@ class CorpusCheck(Check):
     relation: Literal[">", ">=", "<", "<="] | None = None
     than: str | None = None
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Compare the published count, and say what the recordings here count."""
         if self.fact not in bench.facts.index:
             raise ClaimError(f"{claim.id}: data/claims/corpora.csv has no fact {self.fact!r}")
@@ -715,7 +716,7 @@ class CorpusCheck(Check):
             note = "The recordings here are incomplete"
         return dataclasses.replace(verdict, notes=(f"{note}: {counted:,}.",))
 
-    def awaits(self, claim: "Claim", bench: "Bench") -> bool:
+    def awaits(self, claim: "Row", bench: "Bench") -> bool:
         """Whether nobody has published the count and the recordings are not all here."""
         fact = bench.facts.loc[self.fact]
         if fact["value"]:
@@ -724,7 +725,7 @@ class CorpusCheck(Check):
         counted = bench.counted(fact) or 0
         return counted < float(claim.number.value) and not bench.whole(fact)
 
-    def _counted_here(self, claim: "Claim", fact: pd.Series, bench: "Bench") -> Verdict:
+    def _counted_here(self, claim: "Row", fact: pd.Series, bench: "Bench") -> Verdict:
         """Compare with a count of the recordings: nobody has published one."""
         counted = bench.counted(fact)
         if counted is not None and not self.awaits(claim, bench):
@@ -745,7 +746,7 @@ class UnstatedCheck(Check):
     kind: Literal["unstated"]
     missing: list[str] = Field(min_length=1)
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Say what is left out, unless the ledger has it."""
         if there := [bench.stated[one] for one in self.missing if one in bench.stated]:
             raise ClaimError(f"{claim.id}: {there[0]} states what is said to be missing; test it")
@@ -763,7 +764,7 @@ class QuotedCheck(Check):
     reference: str
     printed_there: str | None = None
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Name the other paper, and compare where its number is known."""
         if claim.own:
             raise ClaimError(f"{claim.id} is the paper's own: test it, or say own: false")
@@ -786,7 +787,7 @@ class DeviceCheck(Check):
     device: str
     options: Options = {}
 
-    def judge(self, claim: "Claim", bench: "Bench") -> Verdict:
+    def judge(self, claim: "Row", bench: "Bench") -> Verdict:
         """Read what was measured on the device."""
         rows = self._timed(claim, bench)
         if rows.empty:
@@ -799,15 +800,15 @@ class DeviceCheck(Check):
         why = f"Median of 10 passes on {device}: {measured:.1f} ms."
         return Verdict(claim, word, why, measured)
 
-    def awaits(self, claim: "Claim", bench: "Bench") -> bool:
+    def awaits(self, claim: "Row", bench: "Bench") -> bool:
         """Whether no time was measured on the device."""
         return self._timed(claim, bench).empty
 
-    def _timed(self, claim: "Claim", bench: "Bench") -> pd.DataFrame:
+    def _timed(self, claim: "Row", bench: "Bench") -> pd.DataFrame:
         device = bench.latency["device"].str.contains(self.device, case=False, regex=False)
         return bench.latency[(bench.latency["claim"] == claim.id) & device]
 
-    def measure(self, claim: "Claim") -> float:
+    def measure(self, claim: "Row") -> float:
         """Return the median milliseconds of a forward pass on this machine."""
         from emolib import devices, models
 

@@ -17,11 +17,11 @@ from emolib import paths, registry
 from emolib.claims import history
 from emolib.claims.bench import Bench
 from emolib.claims.judges import ResultCheck
-from emolib.claims.schema import Claim, Finding, ledger_of, load
+from emolib.claims.schema import Row, ledger_of, load
 from emolib.claims.verdicts import VERDICTS, ClaimError, Verdict
 
 
-def judge(claim: Claim | Finding, bench: Bench | None = None) -> Verdict:
+def judge(claim: Row, bench: Bench | None = None) -> Verdict:
     """Compute the verdict on one claim."""
     try:
         return claim.check.judge(claim, bench or Bench(claim.key))
@@ -126,7 +126,8 @@ def recount() -> Path:
     lines = []
     for key in registry.PAPERS:
         bench = Bench(key, counts={})
-        for row in (*load(key), *ledger_of(key).findings):
+        rows: list[Row] = [*load(key), *ledger_of(key).findings]
+        for row in rows:
             verdict = judge(row, bench)
             if verdict.settle_with and isinstance(row.check, ResultCheck):
                 for name in row.check.experiments:  # how long they take is told from counts

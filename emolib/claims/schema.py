@@ -163,6 +163,9 @@ class Finding(Statement):
         return self.id
 
 
+Row = Claim | Finding
+
+
 class Answer(Frozen):
     """What a paper's text says to one item of REFORMS, and where."""
 
@@ -221,7 +224,7 @@ class Ledger(Frozen):
 
     @model_validator(mode="after")
     def _ids_are_unique_and_own(self) -> "Ledger":
-        rows: list[Statement] = [*self.claims, *self.findings]
+        rows: list[Row] = [*self.claims, *self.findings]
         for row in rows:
             if row.key != self.paper.key:
                 raise ValueError(f"{row.id} belongs to another paper than {self.paper.key}")

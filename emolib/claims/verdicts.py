@@ -14,7 +14,7 @@ import yaml
 from emolib.errors import EmolibError
 
 if TYPE_CHECKING:
-    from emolib.claims.schema import Claim, Finding
+    from emolib.claims.schema import Row
 
 Outcome = Literal[
     "reproduced",
@@ -125,7 +125,7 @@ class Verdict:
         Further sentences.
     """
 
-    claim: "Claim | Finding"
+    claim: "Row"
     verdict: Outcome
     why: str
     measured: float | None = None
@@ -154,7 +154,7 @@ class Verdict:
     def to_dict(self) -> dict[str, Any]:
         """The verdict as one flat row."""
         claim = self.claim
-        row = {"id": claim.id, "paper": claim.key}
+        row: dict[str, Any] = {"id": claim.id, "paper": claim.key}
         row |= {name: getattr(claim, name) for name in ("source", "quantity", "unit", "published")}
         row |= {"verdict": self.verdict, "measured": self.measured, "interval": self.interval}
         row |= self.as_printed.columns() if self.as_printed else _UNMEASURED

@@ -1,5 +1,6 @@
 """A verdict is computed from what was measured, counted or printed, and from nothing else."""
 
+import inspect
 from types import SimpleNamespace
 
 import pandas as pd
@@ -7,6 +8,7 @@ import pytest
 
 from emolib import claims, paths, registry, results
 from emolib.claims import Bench, ClaimError, ledger, scores
+from emolib.claims.bench import settings_of
 
 CHEAP = ("arithmetic", "audit", "unstated", "quoted", "corpus", "device")
 
@@ -216,6 +218,88 @@ def test_costs_are_counted_on_the_rebuilt_model(claim):
     layers = {"kind": "layers", "type": "Conv1d", "quantity": "shape", "index": 1}
     assert claims.judge(claim(layers, published="14×32")).verdict == "reproduced"
     assert claims.judge(claim(layers, published="14×64")).verdict == "not reproduced"
+
+
+def test_a_setting_holds_if_the_rebuild_follows_it(claim):
+    def judged(published, setting, **check):
+        return claims.judge(claim({"kind": "recipe", "setting": setting, **check}, published))
+
+    assert judged("128", "RECIPE.batch_size").measured == 128
+    assert judged("Adam", "RECIPE.optimizer").verdict == "reproduced"
+    assert judged("0.999", "RECIPE.betas", index=1).verdict == "reproduced"
+    assert judged("10^{-7}", "RECIPE.eps").verdict == "reproduced"
+    assert judged("0.01", "NOISE_SD", squared=True).verdict == "reproduced"
+    assert judged("0.4", "Model.dropout").verdict == "reproduced"
+    assert judged("0.5", "custom_cnn.dropout", module="models.mostafa").verdict == "reproduced"
+    with pytest.raises(ClaimError, match=r"ding-test-claim.*128.*but 64 is stated: mend"):
+        judged("64", "RECIPE.batch_size")
+    with pytest.raises(ClaimError, match=r"papers\.ding sets no MOOD"):
+        judged("64", "MOOD")
+
+
+def test_what_a_module_sets_is_what_python_sees():
+    from emolib.papers import ding, lu
+
+    assert settings_of("papers.ding")["RECIPE.lr"] == ding.RECIPE.lr
+    assert settings_of("papers.ding")["SEGMENTS"] == ding.SEGMENTS
+    assert settings_of("papers.lu")["DEGREES"] == lu.DEGREES
+
+
+def test_a_formula_measures_nothing_but_the_number_that_it_prints(claim):
+    formula = {"kind": "formula", "says": "16 * 9 + 16", "truth": "160"}
+    assert claims.judge(claim(formula, published="3 × 3")).measured is None
+    assert claims.judge(claim(formula, published="160")).measured == 160
+
+
+def test_one_side_of_a_shape_can_be_counted(claim):
+    maps = {"kind": "layers", "type": "Conv2d", "quantity": "shape", "index": 1}
+    found = claims.judge(claim(maps | {"axis": 0}, published="32"))
+    assert (found.verdict, found.measured) == ("reproduced", 32)
+    assert claims.judge(claim(maps | {"axis": -1}, published="32")).verdict == "not reproduced"
+
+
+def test_a_word_is_taken_for_a_number_that_is_said(claim):
+    cost = {"kind": "cost", "quantity": "parameters", "scale": 1e-6, "bound": "0.06"}
+    made = claim(cost, published="subtle")
+    assert claims.judge(made).verdict == "reproduced"
+    assert claims.judge(made).claim is made
+    assert claims.judge(claim(cost | {"bound": "0.08"}, published="subtle")).verdict == "not reproduced"
+
+
+@pytest.mark.parametrize(("most", "expected"), [(None, "not reproduced"), (0.5, "reproduced"), (0.9, "not reproduced")])
+def test_a_sentence_without_always_is_judged_by_most_rows(
+    claim, monkeypatch, tmp_path, most, expected
+):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    (tmp_path / "ding").mkdir()
+    (tmp_path / "ding" / "means.csv").write_text("a,b\n1,1\n2,1\n3,2\n")
+    check = {"kind": "study", "table": "means", "says": "a > b", "data": "d"}
+    assert verdict(claim(check | {"most": most}, published="better"), []).verdict == expected
+
+
+def test_a_mean_of_recordings_is_rounded_and_never_cut_off(claim, no_results):
+    seconds = {"kind": "corpus", "fact": "ravdess-seconds"}
+    assert claims.judge(claim(seconds, published="3", tolerance=0.5)).verdict == "contradicted"
+    assert claims.judge(claim(seconds, published="4", tolerance=0.5)).verdict == "reproduced"
+
+
+@pytest.mark.realdata
+def test_what_is_computed_of_the_recordings_is_what_is_written_down(recordings):
+    bench = Bench("yang")
+    for name, fact in bench.facts[bench.facts["measure"] != ""].iterrows():
+        assert bench.counted(fact) == float(fact["value"]), name
+
+
+def test_the_defaults_of_librosa_are_what_the_ledger_says():
+    librosa = pytest.importorskip("librosa")
+
+    def default(function, name):
+        return inspect.signature(function).parameters[name].default
+
+    hop = default(librosa.feature.melspectrogram, "hop_length")
+    assert hop == float(Bench("ding").facts.loc["librosa-hop", "value"])
+    dct = next(each for each in claims.load("ding") if each.id == "ding-eq7-dct")
+    assert default(librosa.filters.mel, "n_mels") == int(dct.check.truth)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,31 @@ def test_the_table_has_one_row_a_claim_and_the_summary_adds_up(no_results, monke
     assert counts.loc["ding", list(claims.VERDICTS)].sum() == counts.loc["ding", "all"]
 
 
+def test_findings_are_judged_and_count_nowhere(no_results):
+    found = claims.findings("ding")
+    assert "ding-mead-design" in set(found["id"])
+    assert set(found["verdict"]) <= set(claims.VERDICTS)
+    assert not found["own"].any()
+    assert not set(found["id"]) & set(claims.table("ding")["id"])
+    assert claims.findings("mostafa")["bears_on"].map(len).min() >= 1
+
+
+def test_a_fact_is_counted_once_and_says_how_many_rows_print_it(no_results):
+    table, facts = claims.table("ding"), claims.facts("ding")
+    assert facts["rows"].sum() == len(table)
+    assert set(facts["id"]) == set(table["fact"])
+    printed = facts.set_index("id")["rows"]
+    assert printed["ding-table4-proposed-accuracy"] == 4  # abstract, introduction, conclusion
+    assert printed["ding-savee-frames"] == 1
+
+
+@pytest.mark.parametrize("key", registry.PAPERS)
+def test_who_prints_a_fact_again_gets_the_verdict_of_the_fact(key, no_results):
+    verdicts = claims.table(key).set_index("id")["verdict"]
+    for claim in claims.load(key):
+        assert verdicts[claim.id] == verdicts[claim.fact], claim.id
+
+
 def test_importing_and_judging_needs_no_network():
     code = (
         "import sys; from emolib import claims; claims.table(); "
