@@ -394,6 +394,9 @@ def audit(
 def claims(
     key: AnyKey = None,
     recount: Annotated[bool, Option("--recount", help="Count the networks again.")] = False,
+    export: Annotated[
+        Place, Option(help="New folder for ledger and results, as others read them.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what the papers claim, what was measured here, and whether it holds."""
@@ -401,6 +404,11 @@ def claims(
 
     if recount:
         typer.echo(claims.recount(), err=True)
+    if export:
+        from emolib.claims import archive
+
+        typer.echo(archive.export(export))
+        return
     table = claims.table(key)
     shown = ["id", "source", "quantity", "published", "measured", "verdict"]
     _print(as_json, table.to_dict("records"), table[shown])
