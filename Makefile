@@ -12,7 +12,7 @@ JOBS   ?= 2
 MODE   ?= quick
 
 .DEFAULT_GOAL := help
-.PHONY: help env book test lint format lock clean
+.PHONY: help env book test lint format lock archive clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ format: env ## Put the code into the project's format
 lock: ## Renew requirements.lock from pyproject.toml
 	@$(BRING_UV)
 	$(UV) pip compile pyproject.toml --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url --no-emit-find-links --quiet -o requirements.lock
+
+archive: env ## Write ledger and results in the formats of archives: dist/archive
+	rm -rf dist/archive
+	$(BIN)/emolib claims --export dist/archive
 
 clean: ## Remove what was built (keeps .venv, downloads and features)
 	rm -rf _build dist .coverage .mypy_cache .pytest_cache .ruff_cache

@@ -398,6 +398,9 @@ def claims(
     seal: Annotated[
         Path | None, Option(help="Only find all values in the papers' texts there, and seal them.")
     ] = None,
+    export: Annotated[
+        Place, Option(help="New folder for ledger and results, as others read them.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what the papers claim, what was measured here, for whom, and what became of it."""
@@ -410,6 +413,11 @@ def claims(
 
     if recount:
         typer.echo(claims.recount(), err=True)
+    if export:
+        from emolib.claims import archive
+
+        typer.echo(archive.export(export))
+        return
     table = claims.table(key)
     if record:
         typer.echo(f"{history.record(claims.table())} verdicts changed", err=True)
