@@ -1,6 +1,6 @@
 """Splits: which rows train, validate and test; a split that leaks refuses to be used.
 
-Five kinds, from the most to the least generous:
+Five kinds, from the most to the least generous, and the folds of others (`emolib.corpora.peers`):
 
 ========  =========================================================================
 segment   segments of one clip fall on both sides: what several papers did
@@ -8,6 +8,7 @@ clip      clips are kept whole, but every actor is on both sides
 actor     the actors of the test are heard and seen nowhere else
 corpus    the test comes from another corpus
 official  the parts that the corpus itself prescribes (FER2013)
+emobox    by actor, with the folds that EmoBox tests on; so are luna and hicmae
 ========  =========================================================================
 """
 
@@ -22,10 +23,11 @@ import pandas as pd
 
 from emolib import paths
 from emolib.corpora.manifest import CorpusError, build
+from emolib.corpora.peers import CORPUS, PEERS, PeerFolds
 from emolib.corpora.sources import SOURCES
 from emolib.errors import EmolibError
 
-KINDS = ("segment", "clip", "actor", "corpus", "official")
+KINDS = ("segment", "clip", "actor", "corpus", "official", *PEERS)
 PARTS = ("train", "valid", "test")
 COLUMNS = ("clip_id", "segment", "fold", "part")
 
@@ -412,7 +414,8 @@ def make(
         corpus tells it (RAVDESS: six folds of two men and two women); the next fold's actors
         validate. By corpus: each corpus of the manifest is the test once, in the order of
         their names; `valid` of the other actors validates. Official: FER2013's Training, of
-        which `valid` validates, and its PrivateTest (or PublicTest).
+        which `valid` validates, and its PrivateTest (or PublicTest). One of `PEERS`: their folds of
+        the actors of RAVDESS.
     manifest
         The clips. Where it has a ``sequence`` (CK+), rows are frames: they take the part of
         segments, and sequences that of clips.
@@ -452,6 +455,8 @@ def make(
         table = _by_clip(manifest, generator, n_folds or _FOLDS, valid)
     elif kind == "actor":
         table = pd.concat(_by_actor(manifest, generator, n_folds))
+    elif kind in PEERS:
+        table = pd.concat(_as_peers(manifest, PEERS[kind]))
     elif kind == "corpus":
         table = pd.concat(_by_corpus(manifest, generator, valid, test))
     else:
@@ -540,6 +545,24 @@ def _by_actor(manifest, generator, n_folds: int | None) -> Iterator[pd.DataFrame
     for fold in range(n_folds):
         part = np.select([mine == fold, mine == (fold + 1) % n_folds], ["test", "valid"], "train")
         yield manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part)
+
+
+def _as_peers(manifest, folds: PeerFolds) -> Iterator[pd.DataFrame]:
+    strangers = sorted(set(manifest["corpus"]) - set(dealt_by_peers()))
+    if strangers:
+        raise CorpusError(
+            f"the folds of {folds.name} deal the actors of RAVDESS, the manifest has "
+            f"{', '.join(strangers)}: use one of {', '.join(dealt_by_peers())}, or kind 'actor'"
+        )
+    for fold, (test, valid) in enumerate(zip(folds.test, folds.valid, strict=True)):
+        mine = manifest["actor"]
+        part = np.select([mine.isin(test), mine.isin(valid)], ["test", "valid"], "train")
+        yield manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part)
+
+
+def dealt_by_peers() -> list[str]:
+    """Return the corpora whose actors are those of RAVDESS: only these fit `PEERS`."""
+    return [name for name in SOURCES if _SAME_PEOPLE.get(name, name) == CORPUS]
 
 
 def _by_corpus(manifest, generator, valid: float, test: str | None) -> Iterator[pd.DataFrame]:

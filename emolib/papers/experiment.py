@@ -54,7 +54,8 @@ class Experiment:
     modality
         What of the recordings the model gets; which there are, each paper says.
     split
-        A kind of split ("segment", "clip", "actor", "corpus", "official"), or a split.
+        A kind of split ("segment", "clip", "actor", "corpus", "official"; "emobox", "luna",
+        "hicmae": the folds of others), or a split.
     seeds, folds
         Every seed is run on every fold; None means all folds.
     options
@@ -111,6 +112,8 @@ class Experiment:
             choose("corpus", corpus, CORPORA)
         if not isinstance(self.split, splits.Split):
             choose("kind of split", self.split, splits.KINDS)
+            if self.split in splits.PEERS:
+                choose(f"corpus for {self.split}", self.corpus, splits.dealt_by_peers())
         if self.allow_leak is not None:
             choose("leak", self.allow_leak, splits.ALLOWS)
         if "modality" in self.options:
