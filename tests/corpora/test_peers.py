@@ -82,7 +82,7 @@ def test_a_changed_table_is_refused_when_it_is_checked(tmp_path):
     table.loc[moved & table["clip_id"].str.contains("-05-"), "part"] = "train"
     path = tmp_path / "ravdess-emobox.csv"
     table.to_csv(path, index=False)
-    with pytest.raises(LeakError, match="ravdess-emobox leaks: .*actors"):
+    with pytest.raises(LeakError, match=r"ravdess-emobox leaks: .*actors"):
         Split.load(path).check(speech())
 
 
