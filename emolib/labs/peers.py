@@ -260,6 +260,32 @@ def fusions(scores: Scores | None = None) -> pd.DataFrame:
     return table.assign(p_holm=evaluation.holm(table["p"]))
 
 
+def weights(scores: Scores | None = None) -> pd.DataFrame:
+    """Choose one number, the weight of the voice in a geometric mean, on the test and apart.
+
+    Returns
+    -------
+    DataFrame
+        One row a fold: ``clips``; the weight that is best on the ``test`` fold itself and the one
+        that is best on the four ``other`` folds (the smallest of several), and how many clips of
+        the fold each has right (``right by test``, ``right by other``).
+    """
+    scores = scores or published()
+    voice, units = (np.log(scores.probabilities[one]) for one in ("audio", "video"))
+    grid = np.linspace(0, 1, 21)
+    right = np.stack(
+        [(w * voice + (1 - w) * units).argmax(1) == scores.labels for w in grid]
+    )  # (weights, clips)
+    rows = []
+    for fold in np.unique(scores.folds):
+        here = scores.folds == fold
+        inside, outside = right[:, here].sum(1), right[:, ~here].sum(1)
+        best, apart = inside.argmax(), outside.argmax()
+        rows.append((str(fold), here.sum(), grid[best], grid[apart], inside[best], inside[apart]))
+    columns = ["fold", "clips", "test", "other", "right by test", "right by other"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 # --- what others print, and how it was made ---------------------------------------------------
 
 _FACTS = {
@@ -415,14 +441,14 @@ FULL: dict[str, Experiment] = _declared()
 
 
 def beside(folds: str) -> pd.DataFrame:
-    """Return ours beside what others print on the same folds, by UAR.
+    """Return ours beside what others print on the same folds.
 
     Returns
     -------
     DataFrame
-        ``whose``, ``system``, ``input``, ``parameters``, in percent ``uar`` with ``low`` to
-        ``high`` (ours: 95 % over actors; theirs: ± as printed), ``chosen on``; and the ``command``
-        of what has not been run. Accuracy is taken where nothing else is printed.
+        ``whose``, ``system``, ``input``, ``parameters``, ``metric``, in percent its ``value`` with
+        ``low`` to ``high`` (ours: 95 % over actors; theirs: ± as printed), ``chosen on``; and the
+        ``command`` of what has not been run.
     """
     choose("folds", folds, PEERS)
     printed = facts().query("folds == @folds and corpus == 'ravdess'")
@@ -433,7 +459,7 @@ def beside(folds: str) -> pd.DataFrame:
             "input": row.input,
             "parameters": row.parameters,
             "metric": row.metric,
-            "uar": row.value,
+            "value": row.value,
             "low": row.value - row.spread,
             "high": row.value + row.spread,
             "chosen on": row.chosen_on,
@@ -463,10 +489,11 @@ def _ours(name: str) -> dict[str, object]:
         return row
     result = results.load(LAB, name)
     uar = result.summary["uar"]
+    fusion = [f"{result.model.options['fusion']} fusion"] * (experiment.modality == "both")
     return row | {
-        "system": result.title.split(",")[0],
+        "system": ", ".join([result.title.split(",")[0], *fusion]),
         "parameters": result.model.parameters,
-        "uar": 100 * uar.mean,
+        "value": 100 * uar.mean,
         "low": 100 * uar.interval[0],
         "high": 100 * uar.interval[1],
         "command": "",

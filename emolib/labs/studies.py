@@ -461,6 +461,7 @@ TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
     "lab_leaks/fer2013-near-duplicates": near_duplicates,
     "lab_peers/recomputed": peers.recomputed,
     "lab_peers/fusions": peers.fusions,
+    "lab_peers/weights": peers.weights,
     "mostafa/label-noise": partial(label_noise.table, "fer-residual-official"),
     "mostafa/looking": looking,
     "mostafa/look-alikes": look_alikes,

@@ -32,7 +32,7 @@ def test_the_printed_fusion_follows_from_its_own_scores():
 
 
 @with_scores
-@pytest.mark.parametrize("name", ["lab_peers/recomputed", "lab_peers/fusions"])
+@pytest.mark.parametrize("name", ["lab_peers/recomputed", "lab_peers/fusions", "lab_peers/weights"])
 def test_the_committed_tables_are_those_that_the_scores_give(name):
     made = studies.TABLES[name]().reset_index(drop=True)
     stored = studies.table(name)
@@ -100,6 +100,17 @@ def test_a_mean_is_compared_clip_by_clip(made_up):
     assert (table["p_holm"] >= table["p"]).all()
 
 
+def test_a_weight_chosen_on_the_test_is_never_worse_there(made_up):
+    table = peers.weights(made_up)
+    assert (table["right by test"] >= table["right by other"]).all()
+    assert table["clips"].sum() == 1440
+    fold = made_up.folds == 0
+    voice, units = (np.log(made_up.probabilities[one]) for one in ("audio", "video"))
+    w = table["other"].iloc[0]
+    right = ((w * voice + (1 - w) * units).argmax(1) == made_up.labels)[fold].sum()
+    assert right == table["right by other"].iloc[0]
+
+
 # --- the facts -----------------------------------------------------------------------------
 
 
@@ -158,7 +169,7 @@ def test_ours_stand_beside_theirs_or_say_how_to_be_made(folds):
     assert set(table["whose"]) == {"printed", "ours"}
     ours = table[table["whose"] == "ours"]
     assert len(ours) == sum(name.endswith(folds) for name in peers.FULL)
-    assert (ours["uar"].notna() == (ours["command"] == "")).all()
+    assert (ours["value"].notna() == (ours["command"] == "")).all()
 
 
 def test_the_committed_results_were_tested_on_their_people():
