@@ -446,9 +446,9 @@ def beside(folds: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``whose``, ``system``, ``input``, ``parameters``, ``metric``, in percent its ``value`` with
-        ``low`` to ``high`` (ours: 95 % over actors; theirs: ± as printed), ``chosen on``; and the
-        ``command`` of what has not been run.
+        ``whose`` ("printed", "recomputed" or "ours"), ``system``, ``input``, ``parameters``,
+        ``metric``, in percent its ``value`` with ``low`` to ``high`` (printed: ± as printed; else
+        95 % over actors), ``chosen on``; and the ``command`` of what has not been run.
     """
     choose("folds", folds, PEERS)
     printed = facts().query("folds == @folds and corpus == 'ravdess'")
@@ -467,8 +467,36 @@ def beside(folds: str) -> pd.DataFrame:
         }
         for row in printed.itertuples()
     ]
+    rows += _recomputed_beside() if folds == FOLDS else []
     rows += [_ours(name) for name in FULL if name.endswith(f"-{folds}")]
     return pd.DataFrame(rows).astype({"parameters": "Int64"})
+
+
+def _recomputed_beside() -> list[dict[str, object]]:
+    """Return the parts of the published system, from the committed table of `recomputed`."""
+    file = paths.find(paths.RESULTS / LAB / "recomputed.csv")
+    if not file.exists():
+        return []
+    table = pd.read_csv(file).query("fold == 'all'").set_index("system")
+    return [
+        {
+            "whose": "recomputed",
+            "system": f"Luna-Jiménez, {SYSTEMS[part][0]}",
+            "input": given,
+            "parameters": parameters,
+            "metric": "UAR",
+            "value": table.loc[SYSTEMS[part][0], "uar"],
+            "low": table.loc[SYSTEMS[part][0], "low"],
+            "high": table.loc[SYSTEMS[part][0], "high"],
+            "chosen on": "test" if part == "audio" else "not checked",
+            "command": "",
+        }
+        for part, given, parameters in (
+            ("audio", "voice", 317_000_000),
+            ("video", "action units", pd.NA),
+            ("video_mlp", "action units", pd.NA),
+        )
+    ]
 
 
 _INPUT = {"audio": "voice", "video": "action units", "both": "voice and action units"}
