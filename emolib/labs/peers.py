@@ -257,7 +257,7 @@ def fusions(scores: Scores | None = None) -> pd.DataFrame:
             }
         )
     table = pd.DataFrame(rows)
-    return table.assign(p_holm=evaluation.holm(table["p"]))
+    return table.assign(p_holm=evaluation.holm(table["p"].tolist()))
 
 
 def weights(scores: Scores | None = None) -> pd.DataFrame:
@@ -357,30 +357,21 @@ def gaps() -> pd.DataFrame:
         ``whose``, ``system``, ``corpus``; in percent ``random``, ``new`` with ``low`` to ``high``
         (ours: 95 % over actors; theirs: ± as printed), and ``lost`` points.
     """
-    table = facts()
-    rows = []
-    for (system, corpus), pair in table.groupby(["system", "corpus"], sort=False):
-        by = pair.set_index("protocol")
-        if not {"random split", "new speakers"} <= set(by.index):
-            continue
-        new, spread = by.loc["new speakers", ["value", "spread"]]
-        rows.append(
-            (
-                "printed",
-                system,
-                corpus,
-                by.loc["random split", "value"],
-                new,
-                new - spread,
-                new + spread,
+    rows: list[tuple] = []
+    printed = facts().to_dict("records")
+    for one, other in product(printed, printed):
+        same = all(one[name] == other[name] for name in ("system", "corpus"))
+        if same and (one["protocol"], other["protocol"]) == ("random split", "new speakers"):
+            new, spread = other["value"], other["spread"]
+            values = (one["value"], new, new - spread, new + spread)
+            rows.append(("printed", one["system"], one["corpus"], *values))
+    for system, names in BOTH_WAYS.items():
+        if all(results.path(*name.split("/")).exists() for name in names):
+            by_clip, by_actor = (
+                results.load(*name.split("/")).summary["accuracy"] for name in names
             )
-        )
-    for system, pair in BOTH_WAYS.items():
-        if not all(results.path(*name.split("/")).exists() for name in pair):
-            continue
-        random, new = (results.load(*name.split("/")).summary["accuracy"] for name in pair)
-        shares = (random.mean, new.mean, *new.interval)
-        rows.append(("measured here", system, "ravdess", *(100 * share for share in shares)))
+            values = (by_clip.mean, by_actor.mean, *by_actor.interval)
+            rows.append(("measured here", system, "ravdess", *(100 * value for value in values)))
     columns = ["whose", "system", "corpus", "random", "new", "low", "high"]
     return pd.DataFrame(rows, columns=columns).assign(lost=lambda t: t["random"] - t["new"])
 
@@ -455,17 +446,13 @@ def beside(folds: str) -> pd.DataFrame:
     rows = [
         {
             "whose": "printed",
-            "system": row.system,
-            "input": row.input,
-            "parameters": row.parameters,
-            "metric": row.metric,
-            "value": row.value,
-            "low": row.value - row.spread,
-            "high": row.value + row.spread,
-            "chosen on": row.chosen_on,
+            **{name: row[name] for name in ("system", "input", "parameters", "metric", "value")},
+            "low": row["value"] - row["spread"],
+            "high": row["value"] + row["spread"],
+            "chosen on": row["chosen_on"],
             "command": "",
         }
-        for row in printed.itertuples()
+        for row in printed.to_dict("records")
     ]
     rows += _recomputed_beside() if folds == FOLDS else []
     rows += [_ours(name) for name in FULL if name.endswith(f"-{folds}")]
