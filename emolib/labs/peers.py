@@ -422,8 +422,13 @@ def _declared() -> dict[str, Experiment]:
         for fusion in ("early", "geometric"):
             full[f"svm-{fusion}-{folds}"] = plain.changed(split=folds, options={"fusion": fusion})
         for key, name in VOICES.items():
-            full[f"{key}-{folds}"] = engine.declared(key, name).changed(
-                split=folds, seeds=(0,), options={"learner": key}, data={"inputs": key}
+            own = engine.declared(key, name)
+            full[f"{key}-{folds}"] = own.changed(
+                split=folds,
+                seeds=(0,),
+                options={"learner": key},
+                data={"inputs": key},
+                recipe=own.recipe or engine.paper(key).RECIPE,
             )
     return full
 
