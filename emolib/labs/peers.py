@@ -509,7 +509,8 @@ def _ours(name: str) -> dict[str, object]:
         return row
     result = results.load(LAB, name)
     uar = result.summary["uar"]
-    fusion = [f"{result.model.options['fusion']} fusion"] * (experiment.modality == "both")
+    several = experiment.modality == "both"
+    fusion = [f"{result.model.options['fusion']} fusion"] if several else []
     return row | {
         "system": ", ".join([result.title.split(",")[0], *fusion]),
         "parameters": result.model.parameters,
