@@ -94,6 +94,17 @@ def _integers(text: str | None) -> tuple[int, ...] | None:
         raise BadParameter(f"{text!r} is not a list like 0,1,2") from error
 
 
+def _folds_of_peers(split: str | None, folds: str | None) -> tuple[str | None, str | None]:
+    """Read ``--folds emobox`` as what it means: ``--split emobox``, all folds."""
+    from emolib.corpora import splits
+
+    if folds not in splits.PEERS:
+        return split, folds
+    if split not in (None, folds):
+        raise BadParameter(f"--folds {folds} deals the actors by itself: leave out --split {split}")
+    return folds, None
+
+
 def _options(words: list[str] | None) -> dict[str, Any]:
     """Read ``fusion=mean`` and ``dropout=0.3`` as named values."""
     import yaml
@@ -124,6 +135,7 @@ Name = Annotated[str, Argument(help=_CORPUS, callback=_known_corpus)]
 Root = Annotated[Place, Option(file_okay=False, help="Folder of the corpus.")]
 _MODALITY = "audio, video or both (ishtiaq also text and all)."
 Modality = Annotated[str, Option(help=_MODALITY)]
+_SPLIT = "A kind of split: actor (default), clip, speaker, …, or a peer's folds, such as luna."
 _MODE = "quick (few steps) or full (the paper's recipe)."
 Mode = Annotated[str, Option(help=_MODE, callback=_known_mode)]
 Jobs = Annotated[int, Option(min=1, help="How many to run side by side.")]
@@ -323,9 +335,9 @@ def train(
     experiment: Annotated[Word, Option(help="One declared; what else is given changes it.")] = None,
     corpus: Annotated[Word, Option(help=f"{_CORPUS} (default).")] = None,
     modality: Annotated[Word, Option(help=_MODALITY)] = None,
-    split: Annotated[Word, Option(help="A kind of split: actor (default), clip, …")] = None,
+    split: Annotated[Word, Option(help=_SPLIT)] = None,
     seeds: Annotated[Word, Option(help="Seeds, such as 0,1,2; 0 by default.")] = None,
-    folds: Annotated[Word, Option(help="Folds, such as 0,1; all by default.")] = None,
+    folds: Annotated[Word, Option(help="Folds, such as 0,1; all by default. Or a peer's.")] = None,
     option: Annotated[Words, Option(help="Of the model: fusion=mean (repeatable).")] = None,
     data: Annotated[Words, Option(help="Of the inputs: augmentation=none (repeatable).")] = None,
     split_option: Annotated[Words, Option(help="Of the split: valid=0.1 (repeatable).")] = None,
@@ -340,6 +352,7 @@ def train(
     from emolib import results
     from emolib.papers import engine
 
+    split, folds = _folds_of_peers(split, folds)
     fields = {
         "corpus": corpus,
         "modality": modality,

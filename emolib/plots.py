@@ -223,6 +223,7 @@ def intervals(
     group: str | None = None,
     chance: float | None = None,
     measured: str = "measured",
+    published: str = "published",
     unit: str = "accuracy (%)",
 ) -> "Figure":
     """Draw one dot with its interval per row, beside what the paper prints and what people reach.
@@ -237,8 +238,8 @@ def intervals(
         Column with the modality; sets colour and marker.
     chance
         Where guessing lands, drawn as a dotted line.
-    measured
-        What the legend calls the dots, where they were not measured here.
+    measured, published
+        What the legend calls the dots and the crosses, where they are something else.
     unit
         Label of the axis.
     """
@@ -259,7 +260,7 @@ def intervals(
             **_LOOK["interval"],
         )
     for column, text, marker, color in (
-        ("published", "published", "x", PUBLISHED_COLOR),
+        ("published", published, "x", PUBLISHED_COLOR),
         ("human", "people", "|", HUMAN_COLOR),
     ):
         if column in table and table[column].notna().any():

@@ -50,7 +50,7 @@ def _papers() -> dict[str, Paper]:
 PAPERS = _papers()
 
 #: Labs that train as papers do: ``lab_leaks`` declares its experiments in ``emolib.labs.leaks``.
-LABS = ("lab_leaks",)
+LABS = ("lab_leaks", "lab_peers")
 
 
 def paper(key: str) -> Paper:

@@ -368,7 +368,7 @@ def compose_title(
         registry.PAPERS[key].name if key in registry.PAPERS else key.capitalize(),
         _WORDS["modalities"].get(modality, modality),
         corpus_name(corpus),
-        "official split" if split_kind == "official" else f"split by {split_kind}",
+        _WORDS["splits"].get(split_kind, f"split by {split_kind}"),
     ]
     title = ", ".join(part for part in parts if part)
     if note:

@@ -239,3 +239,26 @@ def test_geometric_fusion_keeps_a_veto_and_does_not_underflow():
     np.testing.assert_allclose(many, [[0, 0, 1]], atol=1e-12)
     with pytest.raises(EvaluationError, match="unknown fusion 'vote': known are arithmetic"):
         evaluation.fuse([certain], "vote")
+
+
+# --- two models on the same actors ------------------------------------------------------------
+
+
+def test_a_difference_by_actor_is_that_of_the_scores_and_covers_zero_for_equals():
+    rng = np.random.default_rng(0)
+    labels, actors = rng.integers(4, size=480), np.repeat(np.arange(24), 20)
+    first, second = (
+        np.where(rng.random(480) < 0.6, labels, rng.integers(4, size=480)) for _ in "ab"
+    )
+    apart = evaluation.difference_by_actor(labels, first, second, 4, actors)
+    for name, (difference, (low, high)) in apart.items():
+        own = [
+            evaluation.bootstrap_by_actor(labels, p, 4, actors)[name][0] for p in (first, second)
+        ]
+        assert difference == pytest.approx(own[1] - own[0])
+        assert low < difference < high
+        assert low < 0 < high
+    better = np.where(rng.random(480) < 0.9, labels, first)
+    assert evaluation.difference_by_actor(labels, first, better, 4, actors)["uar"][1][0] > 0
+    turned = evaluation.difference_by_actor(labels, second, first, 4, actors)["uar"]
+    assert turned[0] == pytest.approx(-apart["uar"][0])

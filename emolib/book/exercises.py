@@ -422,3 +422,44 @@ def _clip_numbers(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 def _detector(train: np.ndarray, test: np.ndarray) -> float:
     """ask for each test sample whether its clip number is among those of the training"""
     return float(np.isin(test, train).mean())
+
+
+# --- Lab: peers under the same light ---------------------------------------------------------
+
+
+@exercise("lab_peers-mean-of-folds", tolerance=1e-4)
+def _mean_of_folds() -> float:
+    """average the accuracies of the five folds: the last fold has fewer clips and counts as much"""
+    table = pd.read_csv(paths.find(paths.RESULTS / "lab_peers" / "recomputed.csv"))
+    folds = table[(table["system"] == "trained fusion") & table["fold"].str.isdigit()]
+    return float((100 * folds["right"] / folds["clips"]).mean())
+
+
+def _logits(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    return rng.normal(0, 3, (20, 8)), rng.normal(0, 2, (20, 8))
+
+
+@exercise("lab_peers-logits", inputs=_logits)
+def _by_logits(voice: np.ndarray, units: np.ndarray) -> np.ndarray:
+    """the logarithm of a product is a sum, and what is divided out is the same for all classes"""
+    return (voice + units).argmax(1)
+
+
+@exercise("lab_peers-best-of-ten", tolerance=5e-3)
+def _best_of_ten() -> float:
+    """draw ten normal numbers with mean 62.32 and sd 1.19 many times, keep the largest of each ten,
+    and average
+    """
+    largest = stats.norm.expect(lambda x: 10 * x * stats.norm.cdf(x) ** 9)
+    return 62.32 + 1.19 * float(largest)
+
+
+def _people(rng: np.random.Generator) -> tuple[list, list]:
+    dealt = rng.permutation(24)
+    return [dealt[:4], dealt[4:8]], [dealt[rng.integers(2, 5) :][:3], dealt[8:10]]
+
+
+@exercise("lab_peers-leaking-folds", inputs=_people)
+def _leaking_folds(test: list, valid: list) -> int:
+    """a fold leaks if one of its test actors validates in the same fold: count such folds"""
+    return sum(bool({*own} & {*other}) for own, other in zip(test, valid, strict=True))

@@ -1,6 +1,6 @@
 """Splits: which rows train, validate and test; a split that leaks refuses to be used.
 
-Six kinds, from the most to the least generous:
+Six kinds, from the most to the least generous, and the folds of others (`emolib.corpora.peers`):
 
 ========  =========================================================================
 segment   segments of one clip fall on both sides: what several papers did
@@ -9,6 +9,7 @@ actor     the actors of the test are heard and seen nowhere else
 speaker   each actor in turn is the test, and all others are trained on
 corpus    the test comes from another corpus
 official  the parts that the corpus itself prescribes (FER2013)
+emobox    by actor, with the folds that EmoBox tests on; so are luna and hicmae
 ========  =========================================================================
 """
 
@@ -23,10 +24,11 @@ import pandas as pd
 
 from emolib import paths
 from emolib.corpora.manifest import CorpusError, build
+from emolib.corpora.peers import CORPUS, PEERS, PeerFolds
 from emolib.corpora.sources import SOURCES
 from emolib.errors import EmolibError
 
-KINDS = ("segment", "clip", "actor", "corpus", "official", "speaker")
+KINDS = ("segment", "clip", "actor", "corpus", "official", "speaker", *PEERS)
 PARTS = ("train", "valid", "test")
 COLUMNS = ("clip_id", "segment", "fold", "part")
 
@@ -415,6 +417,7 @@ def make(
         the other actors' clips validates. By corpus: each corpus of the manifest is the test
         once, in the order of their names; `valid` of the other actors validates. Official:
         FER2013's Training, of which `valid` validates, and its PrivateTest (or PublicTest).
+        One of `PEERS`: their folds of the actors of RAVDESS.
     manifest
         The clips. Where it has a ``sequence`` (CK+), rows are frames: they take the part of
         segments, and sequences that of clips.
@@ -456,6 +459,8 @@ def make(
         table = pd.concat(_by_actor(manifest, generator, n_folds))
     elif kind == "speaker":
         table = pd.concat(_by_speaker(manifest, generator, valid))
+    elif kind in PEERS:
+        table = pd.concat(_as_peers(manifest, PEERS[kind]))
     elif kind == "corpus":
         table = pd.concat(_by_corpus(manifest, generator, valid, test))
     else:
@@ -559,6 +564,24 @@ def _by_speaker(manifest, generator, valid: float) -> Iterator[pd.DataFrame]:
         units = _units(rest.assign(unit=unit), "emotion")
         part[rest.index] = _some_validate(units, unit[rest.index], generator, valid)
         yield manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part)
+
+
+def _as_peers(manifest, folds: PeerFolds) -> Iterator[pd.DataFrame]:
+    strangers = sorted(set(manifest["corpus"]) - set(dealt_by_peers()))
+    if strangers:
+        raise CorpusError(
+            f"the folds of {folds.name} deal the actors of RAVDESS, the manifest has "
+            f"{', '.join(strangers)}: use one of {', '.join(dealt_by_peers())}, or kind 'actor'"
+        )
+    for fold, (test, valid) in enumerate(zip(folds.test, folds.valid, strict=True)):
+        mine = manifest["actor"]
+        part = np.select([mine.isin(test), mine.isin(valid)], ["test", "valid"], "train")
+        yield manifest[["clip_id"]].assign(segment=-1, fold=fold, part=part)
+
+
+def dealt_by_peers() -> list[str]:
+    """Return the corpora whose actors are those of RAVDESS: only these fit `PEERS`."""
+    return [name for name in SOURCES if _SAME_PEOPLE.get(name, name) == CORPUS]
 
 
 def _by_corpus(manifest, generator, valid: float, test: str | None) -> Iterator[pd.DataFrame]:

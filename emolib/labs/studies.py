@@ -20,7 +20,7 @@ from tqdm import tqdm
 from emolib import devices, evaluation, export, models, paths, results, training
 from emolib.corpora import fer2013, pictures, splits
 from emolib.errors import EmolibError
-from emolib.labs import fusion, grid, label_noise
+from emolib.labs import fusion, grid, label_noise, peers
 from emolib.papers import augment, engine, ishtiaq, mostafa, streams, yang
 from emolib.papers.experiment import command
 from emolib.training import Samples
@@ -459,6 +459,9 @@ def _fusion_noise() -> pd.DataFrame:
 
 TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
     "lab_leaks/fer2013-near-duplicates": near_duplicates,
+    "lab_peers/recomputed": peers.recomputed,
+    "lab_peers/fusions": peers.fusions,
+    "lab_peers/weights": peers.weights,
     "mostafa/label-noise": partial(label_noise.table, "fer-residual-official"),
     "mostafa/looking": looking,
     "mostafa/look-alikes": look_alikes,

@@ -111,6 +111,8 @@ class Experiment:
             choose("corpus", corpus, CORPORA)
         if not isinstance(self.split, splits.Split):
             choose("kind of split", self.split, splits.KINDS)
+            if self.split in splits.PEERS:
+                choose(f"corpus for {self.split}", self.corpus, splits.dealt_by_peers())
         if self.allow_leak is not None:
             choose("leak", self.allow_leak, splits.ALLOWS)
         if "modality" in self.options:

@@ -208,6 +208,17 @@ def test_an_exact_check_gives_its_verdict(claim, check, published, expected, no_
     assert found.why
 
 
+def test_a_number_of_another_paper_is_quoted(claim):
+    check = {"kind": "quoted", "reference": "[1]"}
+    assert claims.judge(claim(check, own=False)).verdict == "quoted"
+    same = claim(check | {"printed_there": "97.57"}, own=False)
+    assert claims.judge(same).verdict == "quoted"
+    other = claim(check | {"printed_there": "95.57"}, own=False)
+    assert (claims.judge(other).verdict, claims.judge(other).measured) == ("contradicted", 95.57)
+    with pytest.raises(ClaimError, match="own: false"):
+        claims.judge(claim(check))
+
+
 def test_costs_are_counted_on_the_rebuilt_model(claim):
     cost = {"kind": "cost", "quantity": "parameters", "scale": 1e-6}
     found = claims.judge(claim(cost, published="0.06"))
@@ -263,10 +274,15 @@ def test_a_word_is_taken_for_a_number_that_is_said(claim):
     made = claim(cost, published="subtle")
     assert claims.judge(made).verdict == "reproduced"
     assert claims.judge(made).claim is made
-    assert claims.judge(claim(cost | {"bound": "0.08"}, published="subtle")).verdict == "not reproduced"
+    assert (
+        claims.judge(claim(cost | {"bound": "0.08"}, published="subtle")).verdict
+        == "not reproduced"
+    )
 
 
-@pytest.mark.parametrize(("most", "expected"), [(None, "not reproduced"), (0.5, "reproduced"), (0.9, "not reproduced")])
+@pytest.mark.parametrize(
+    ("most", "expected"), [(None, "not reproduced"), (0.5, "reproduced"), (0.9, "not reproduced")]
+)
 def test_a_sentence_without_always_is_judged_by_most_rows(
     claim, monkeypatch, tmp_path, most, expected
 ):

@@ -116,6 +116,7 @@ def test_the_command_of_a_declared_experiment_makes_it(asked, key, name):
         VOICES,
         replace(VOICES, seeds=(3,), folds=(0, 2), split="clip", allow_leak="clip"),
         Experiment("savee+mead", "both", "corpus", split_options={"test": "mead"}),
+        Experiment("ravdess", "audio", "luna", folds=(0, 4)),
         Experiment("ravdess", "audio and text", options={"lr": 1e-5, "fan": "off", "n": "3"}),
         Experiment("paired", "both", options={"tam": None, "wide": True, "name": "a: 'b'"}),
         Experiment("fer2013", "video", data={"augmentation": ("flip", "move"), "share": 0.25}),
@@ -151,6 +152,15 @@ def test_a_command_without_a_name_is_a_quick_run_of_one_seed(asked):
     key, experiment, how = asked("emolib train ding --corpus ravdess --modality audio")
     assert (key, experiment) == ("ding", Experiment("ravdess", "audio", seeds=(0,)))
     assert (how["name"], how["mode"]) == (None, "quick")
+
+
+def test_a_peers_folds_are_a_split_however_they_are_named(asked):
+    words = "emolib train mostafa --corpus ravdess --modality audio"
+    (_, by_folds, _), (_, by_split, _) = (
+        asked(f"{words} --{how} emobox") for how in ("folds", "split")
+    )
+    assert by_folds == by_split == Experiment("ravdess", "audio", "emobox", seeds=(0,))
+    assert by_folds.folds is None
 
 
 # --- every command that is printed ---------------------------------------------------------
@@ -218,6 +228,8 @@ def test_the_ladder_prints_commands_that_run(asked, tmp_path, monkeypatch):
         ("train ding --device tpu", "unknown device 'tpu'"),
         ("train ding --corpus nowhere", "unknown corpus 'nowhere'"),
         ("train ding --split clip", 'allow_leak="clip"'),
+        ("train ding --split luna", "unknown corpus for luna 'synthetic': known are ravdess"),
+        ("train ding --split clip --folds luna", "leave out --split clip"),
         ("train lab_leaks --option learner=forest", "known are neighbour, svm, mlp"),
     ],
 )
