@@ -129,9 +129,9 @@ def test_what_came_is_kept_for_the_next_session(server, tmp_path):
     server.failures = []
     original = download._ATTEMPTS
 
-    def fail_after_first(url, part, progress, once=download._stream_once):
+    def fail_after_first(*arguments, once=download._stream_once):
         try:
-            return once(url, part, progress)
+            return once(*arguments)
         finally:
             server.failures = [503] * original
 
