@@ -161,9 +161,11 @@ def size(number: float) -> str:
 
 
 def archives(name: str | None = None, part: str | None = None) -> pd.DataFrame:
-    """Return the registry: corpus, part, file, checksum, bytes, url (one row a file)."""
-    missing = {"keep_default_na": False, "na_values": {"bytes": [""]}}
-    table = pd.read_csv(paths.REGISTRY / "archives.csv", dtype={"bytes": "Int64"}, **missing)
+    """Return the registry: corpus, part, file, checksum, bytes, unpacked, url (one row a file)."""
+    sizes = ("bytes", "unpacked")
+    missing = {"keep_default_na": False, "na_values": {column: [""] for column in sizes}}
+    types = dict.fromkeys(sizes, "Int64")
+    table = pd.read_csv(paths.REGISTRY / "archives.csv", dtype=types, **missing)
     wanted = table["corpus"].eq(name or table["corpus"]) & table["part"].eq(part or table["part"])
     return table[wanted].reset_index(drop=True)
 
