@@ -138,13 +138,17 @@ class Plan:
         """Say it in one line."""
         if not self.files:
             return f"{self.title}: everything is here"
-        more = f" and {self.unknown} files of unknown size" if self.unknown else ""
+        more = f" and {_files(self.unknown)} of unknown size" if self.unknown else ""
         minutes = max(1, round(8 * self.bytes / ASSUMED_RATE / 60))
         return (
-            f"{self.title}: {self.files:,} files, {size(self.bytes)} to fetch{more}; "
+            f"{self.title}: {_files(self.files)}, {size(self.bytes)} to fetch{more}; "
             f"{size(self.stored)} stay, {size(self.peak)} are needed on the way, "
             f"{size(self.free)} are free; about {minutes} min at {ASSUMED_RATE / 1e6:.0f} Mbit/s"
         )
+
+
+def _files(number: int) -> str:
+    return f"{number:,} file{'s' if number > 1 else ''}"
 
 
 def size(number: float) -> str:
