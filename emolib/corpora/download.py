@@ -669,11 +669,16 @@ def check(name: str, root: str | Path | None = None, *, progress: bool = False) 
             for line in manifest.attrs["problems"]
         ]
         unlisted = ("unlisted", "readable; no checksum is published")
-        others += [(path, *unlisted) for path in manifest["path"].unique()]
+        gone = ("missing", _THROWN_AWAY)
+        others += [
+            (path, *(gone if pointers.read(path) else unlisted))
+            for path in manifest["path"].unique()
+        ]
         rows += [_status(path, path, *status) for path, *status in others if path not in listed]
     return pd.DataFrame(rows, columns=["file", "path", "status", "detail"])
 
 
+_THROWN_AWAY = "thrown away; some features of it were kept"
 #: Options of the loaders that list all there is.
 _EVERYTHING = {"ravdess": {"modality": "all", "channel": None}}
 
@@ -717,6 +722,8 @@ def _check_recordings(name: str, folder: Path, progress: bool) -> list[dict]:
 def _compare(file: str, path: Path, expected: str, digest) -> dict[str, str]:
     try:
         header(path)
+        if pointers.read(path) is not None:
+            return _status(file, path, "missing", _THROWN_AWAY)
         if digest(path) == expected:
             return _status(file, path, "ok")
     except FileProblem as problem:

@@ -63,6 +63,8 @@ def published(archives, tmp_path, monkeypatch, cache):
             rows.append((*row, "", url))
         columns = ["corpus", "part", "file", "checksum", "bytes", "unpacked", "url"]
         pd.DataFrame(rows, columns=columns).to_csv(registry / "archives.csv", index=False)
+        recordings = pd.DataFrame({"file": [], "sha256": [], "sha256_samples": []})
+        recordings.to_csv(registry / "ravdess.csv.xz", index=False)
         monkeypatch.setattr(paths, "REGISTRY", registry)
         monkeypatch.setenv("EMOLIB_DATA", str(tmp_path / "raw"))
         yield tmp_path / "raw" / "ravdess"
@@ -85,6 +87,8 @@ def test_a_network_trains_on_films_that_are_gone(published, archives, capsys, tm
     assert "RAVDESS speech-video: 4 files" in said and "min at 50 Mbit/s" in said
     left = [path for path in published.rglob("*") if path.is_file()]
     assert len(left) == 16 and all(pointers.read(path) for path in left)  # no silent twins
+    found = download.check("ravdess")
+    assert set(found["status"]) == {"missing"} and found["detail"].str.contains("features").all()
     assert on_disk(published) < 16 * 1024 < on_disk(archives) / 50
 
     gone = ding.load("ravdess", "both", n_jobs=1, progress=False)
