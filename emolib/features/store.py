@@ -320,7 +320,8 @@ def _elsewhere(
     """
     import pandas as pd
 
-    stored, refused = {}, {}
+    stored: dict[tuple[str, str], tuple[str, int, dict]] = {}
+    refused: dict[tuple[str, str], tuple[str, str]] = {}
     for folder in sorted(recipe_folder.glob("*/complete.json")):
         try:
             complete = json.loads(folder.read_text())
@@ -338,8 +339,8 @@ def _elsewhere(
             zip(clips["clip_id"], clips["state"], strict=True)
         ):
             stored[clip_id, state] = str(values), position, notes[position]
-        for row in problems.itertuples():
-            refused[row.clip_id, Path(row.path).name] = row.cause, row.remedy
+        for clip_id, path, cause, remedy in problems.to_numpy().tolist():
+            refused[clip_id, Path(path).name] = cause, remedy
     return stored, refused
 
 

@@ -17,6 +17,7 @@ from fnmatch import fnmatch
 from functools import partial
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -114,7 +115,7 @@ def recipes(name: str, keys: Iterable[str]) -> tuple[FeatureRecipe, ...]:
     found = {}
     for key in keys:
         paper = engine.paper(key)
-        asked = [("both", {})]  # without options, and as the experiments ask
+        asked: list[tuple[str, Any]] = [("both", {})]  # without options, and as the experiments ask
         asked += [(e.modality, e.data) for e in paper.FULL.values() if name in e.corpus.split("+")]
         for (modality, options), mode in product(asked, streams.MODES):
             declared = paper.declare(streams.Request(name, modality, mode), **options).streams
@@ -204,7 +205,7 @@ def _keep_batch(job: _Job, batch: Batch) -> None:
             print(f"{batch.name}: {problem}", file=sys.stderr)
     for row, target in zip(films.itertuples(), final, strict=True):
         if not target.is_file() or pointers.read(target):
-            stat = Path(row.path).stat()
+            stat = Path(str(row.path)).stat()
             header = (_plain(row.duration_s), _plain(row.sample_rate))
             pointers.leave(target, pointers.Pointer(stat.st_size, stat.st_mtime_ns, *header))
     shutil.rmtree(place)
