@@ -262,10 +262,23 @@ def data_get(
     part: Annotated[Words, Option(help="Part of it, such as video (repeatable).")] = None,
     actor: Annotated[Words, Option(help="Only this actor (repeatable).")] = None,
     jobs: Jobs = 4,
+    features_only: Annotated[
+        Words, Option(help="Keep what this paper takes of the films, or all (repeatable).")
+    ] = None,
 ) -> None:
-    """Download a corpus, with checksums; an interrupted download resumes."""
+    """Download a corpus, with checksums; an interrupted download resumes.
+
+    With --features-only films are fetched one archive at a time and thrown away once the
+    features of the paper are stored.
+    """
     from emolib.corpora import download
 
+    if features_only:
+        from emolib.papers import films
+
+        keys = registry.PAPERS if "all" in features_only else map(_known_paper, features_only)
+        typer.echo(films.keep_features(name, keys, root, parts=part, actors=actor))
+        return
     typer.echo(download.get(name, root, parts=part, actors=actor, jobs=jobs))
 
 

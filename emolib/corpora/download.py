@@ -1,24 +1,29 @@
 """Fetching corpora, verifying them, and saying what is here.
 
 What may be fetched lies in tables: ``data/registry/archives.csv`` (files with address and
-checksum), ``ravdess.csv.xz`` and ``cremad.csv.xz`` (a SHA-256 for every recording). A download
-that breaks off goes on where it stopped, also in the next session.
+checksum), ``ravdess.csv.xz`` and ``cremad.csv.xz`` (a SHA-256 for every recording). What a
+download takes is said before it starts; one that breaks off goes on where it stopped, also in the
+next session. `emolib.papers.films` fetches films whose features alone are kept.
 """
 
 import hashlib
+import re
 import shutil
 import stat
+import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pandas as pd
 
-from emolib import paths
+from emolib import paths, pointers
 from emolib.corpora.manifest import CorpusError, FileProblem, header, locate
 from emolib.corpora.sources import SOURCES
 from emolib.errors import EmolibError
@@ -28,12 +33,16 @@ PARTS: dict[str, tuple[str, ...]] = {
     "ravdess": ("speech", "song", "speech-video", "song-video"),
     "cremad": ("audio", "video"),
 }
+#: Films with sound that an archive of one actor holds, beside as many silent ones.
+_TAKES = {"speech-video": 60, "song-video": 44}
 _CREMAD_FOLDERS = {"audio": "AudioWAV", "video": "VideoFlash"}
 #: CREMA-D keeps its recordings in Git LFS; this address serves them, not the pointers.
 _CREMAD_URL = "https://media.githubusercontent.com/media/CheyneyComputerScience/CREMA-D/master"
 _CHUNK = 1 << 16
 _TIMEOUT = 30  # seconds without a byte
 _ATTEMPTS = 5  # in a row without a new byte
+#: What a connection is taken to carry before anything is measured, in bits a second.
+ASSUMED_RATE = 50e6
 
 
 class DownloadError(EmolibError, RuntimeError):
@@ -62,10 +71,105 @@ class Remote:
     bytes: int | None = None
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What is fetched together: an archive, or the recordings of an actor.
+
+    Attributes
+    ----------
+    name
+        Of the archive, or of the actor.
+    files
+        What is fetched.
+    inside
+        Pattern of its recordings below the corpus folder.
+    unpacked
+        Bytes of its recordings; None if nobody says.
+    clips
+        Recordings in it that a network can be given; 0 if not known.
+    """
+
+    name: str
+    files: tuple[Remote, ...]
+    inside: str
+    unpacked: int | None = None
+    clips: int = 0
+
+    @property
+    def zipped(self) -> bool:
+        """Whether it is an archive."""
+        return self.files[0].file.endswith(".zip")
+
+    @property
+    def bytes(self) -> int:
+        """What is fetched, of files whose size is known."""
+        return sum(file.bytes or 0 for file in self.files)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a download takes, as it is said before the start.
+
+    Attributes
+    ----------
+    title
+        Corpus and part.
+    files, unknown
+        How many are still to be fetched, and of how many of them nobody says the size.
+    bytes
+        To be fetched.
+    stored
+        Bytes that stay on the disk.
+    peak
+        Bytes that it needs on the way.
+    free
+        Bytes that the disk has.
+    """
+
+    title: str
+    files: int
+    unknown: int
+    bytes: int
+    stored: int
+    peak: int
+    free: int
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        if not self.files:
+            return f"{self.title}: everything is here"
+        more = f" and {_files(self.unknown)} of unknown size" if self.unknown else ""
+        minutes = max(1, round(8 * self.bytes / ASSUMED_RATE / 60))
+        return (
+            f"{self.title}: {_files(self.files)}, {size(self.bytes)} to fetch{more}; "
+            f"{size(self.stored)} stay, {size(self.peak)} are needed on the way, "
+            f"{size(self.free)} are free; about {minutes} min at {ASSUMED_RATE / 1e6:.0f} Mbit/s"
+        )
+
+
+def _files(number: int) -> str:
+    return f"{number:,} file{'s' if number > 1 else ''}"
+
+
+def size(number: float) -> str:
+    """Say a number of bytes in decimal units.
+
+    >>> size(13_360_000_000), size(4_600)
+    ('13.4 GB', '4.6 kB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 999.5 or unit == "GB":
+            break
+        number /= 1000
+    return f"{number:.0f} {unit}" if number >= 99.5 or unit == "B" else f"{number:.1f} {unit}"
+
+
 def archives(name: str | None = None, part: str | None = None) -> pd.DataFrame:
-    """Return the registry: corpus, part, file, checksum, bytes, url (one row a file)."""
-    missing = {"keep_default_na": False, "na_values": {"bytes": [""]}}
-    table = pd.read_csv(paths.REGISTRY / "archives.csv", dtype={"bytes": "Int64"}, **missing)
+    """Return the registry: corpus, part, file, checksum, bytes, unpacked, url (one row a file)."""
+    sizes = ("bytes", "unpacked")
+    missing = {"keep_default_na": False, "na_values": {column: [""] for column in sizes}}
+    types = dict.fromkeys(sizes, "Int64")
+    table = pd.read_csv(paths.REGISTRY / "archives.csv", dtype=types, **missing)
     wanted = table["corpus"].eq(name or table["corpus"]) & table["part"].eq(part or table["part"])
     return table[wanted].reset_index(drop=True)
 
@@ -129,33 +233,161 @@ def get(
         raise DownloadError(
             f"{source.title} has no part {unknown[0]!r}: known are {', '.join(PARTS[name])}"
         )
-    folder = Path(root).resolve() if root else paths.recordings() / source.folders[0]
-    try:
+    folder = home(name, root)
+    with disk_explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for part in chosen:
+            wanted = batches(name, part, actors or ())
+            announce(plan(name, part, wanted, folder), name, part, folder, progress)
             fetch_part = {"ravdess": _get_ravdess, "cremad": _get_cremad}[name]
-            fetch_part(folder, part, tuple(actors or ()), jobs, keep, progress)
-    except OSError as error:
-        raise DownloadError(
-            f"{folder} cannot be written ({error}): free space there, or point EMOLIB_DATA at a "
-            "folder of your own"
-        ) from error
+            fetch_part(folder, part, wanted, jobs, keep, progress)
     return folder
 
 
-def _get_ravdess(folder, part, actors, jobs, keep, progress) -> None:
-    for row in archives("ravdess", part).itertuples():
-        one_actor = Path(row.file).stem.rpartition("_")[2]
-        target = folder / Path(row.file).stem
-        if (actors and part.endswith("video") and one_actor not in actors) or target.is_dir():
+def home(name: str, root: str | Path | None = None) -> Path:
+    """Return the folder that a corpus is fetched into."""
+    return Path(root).resolve() if root else paths.recordings() / SOURCES[name].folders[0]
+
+
+@contextmanager
+def disk_explained(folder: Path) -> Iterator[None]:
+    """Say what a disk that is full or read-only means for a download."""
+    try:
+        yield
+    except OSError as error:
+        raise DownloadError(
+            f"{folder} cannot be written ({error}): free space there, or point EMOLIB_DATA at a "
+            "folder of your own; the same command goes on where it stopped"
+        ) from error
+
+
+def batches(name: str, part: str, actors: Iterable[str] = ()) -> list[Batch]:
+    """Return what is fetched for a part of a corpus, of some actors or of all.
+
+    Sizes that the registry does not know are asked of the server.
+    """
+    actors = tuple(actors)
+    if name == "cremad":
+        return _actors_of_cremad(part, actors)
+    found = []
+    for row in archives(name, part).itertuples():
+        stem = Path(row.file).stem
+        if actors and part.endswith("video") and stem.rpartition("_")[2] not in actors:
             continue
-        size = None if pd.isna(row.bytes) else int(row.bytes)
-        archive = fetch(
-            Remote(f".downloads/{row.file}", row.url, row.checksum, size), folder, progress=progress
+        known = None if pd.isna(row.bytes) else int(row.bytes)
+        unpacked = getattr(row, "unpacked", None)
+        unpacked = known if unpacked is None or pd.isna(unpacked) else int(unpacked)
+        remote = Remote(f".downloads/{row.file}", row.url, row.checksum, known)
+        found.append(Batch(stem, (remote,), f"{stem}/*", unpacked, _TAKES.get(part, 0)))
+    return found
+
+
+def _actors_of_cremad(part: str, actors: Sequence[str]) -> list[Batch]:
+    files: dict[str, list[Remote]] = {}
+    for row in recordings("cremad").itertuples():
+        actor = Path(row.file).name.split("_")[0]
+        if row.file.startswith(_CREMAD_FOLDERS[part]) and (not actors or actor in actors):
+            url = f"{_CREMAD_URL}/{row.file}"
+            remote = Remote(row.file, url, f"sha256:{row.sha256}", int(row.bytes))
+            files.setdefault(actor, []).append(remote)
+    return [
+        Batch(actor, tuple(of), f"{_CREMAD_FOLDERS[part]}/{actor}_*", sum(r.bytes or 0 for r in of),
+              len(of))
+        for actor, of in files.items()
+    ]  # fmt: skip
+
+
+def plan(
+    name: str, part: str, wanted: Sequence[Batch], folder: str | Path, *, kept: int | None = None
+) -> Plan:
+    """Return what fetching these batches takes; what is here already does not count.
+
+    Parameters
+    ----------
+    name, part, wanted
+        Of `batches`.
+    folder
+        Of the corpus; it need not exist.
+    kept
+        Bytes that stay, where the recordings of a batch are thrown away before the next one.
+    """
+    folder = Path(folder)
+    if kept is None:
+        wanted = [replace(batch, files=tuple(absent(batch, folder))) for batch in wanted]
+    todo = _sized([batch for batch in wanted if batch.files])
+    there = [_part_of(folder / file.file) for batch in todo for file in batch.files]
+    fetched = sum(batch.bytes for batch in todo) - sum(map(_size, there))
+    recordings = [
+        (batch.unpacked or batch.bytes) if batch.zipped else batch.bytes for batch in todo
+    ]
+    archive = max((batch.bytes for batch in todo if batch.zipped), default=0)
+    stored = sum(recordings) if kept is None else kept
+    return Plan(
+        title=f"{SOURCES[name].title} {part}",
+        files=sum(len(batch.files) for batch in todo),
+        unknown=sum(file.bytes is None for batch in todo for file in batch.files),
+        bytes=max(0, fetched),
+        stored=stored,
+        peak=stored + archive + (max(recordings, default=0) if kept is not None else 0),
+        free=shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free,
+    )
+
+
+def absent(batch: Batch, folder: Path) -> list[Remote]:
+    """Return the files of a batch that are still to be fetched; pointers are not the recordings."""
+    if batch.zipped:
+        unpacked = folder / batch.name
+        return [] if unpacked.is_dir() and not _only_pointers(unpacked) else list(batch.files)
+    return [file for file in batch.files if _size(folder / file.file) != (file.bytes or -1)]
+
+
+def _sized(todo: Sequence[Batch]) -> list[Batch]:
+    """Ask the server for the sizes that the registry does not know, until it fails to answer."""
+    sized, answers = [], True
+    for batch in todo:
+        files = []
+        for file in batch.files:
+            known = file.bytes or (_length_of(file.url) if answers else None)
+            answers = known is not None
+            files.append(replace(file, bytes=known))
+        sized.append(replace(batch, files=tuple(files)))
+    return sized
+
+
+def _length_of(url: str) -> int | None:
+    import requests
+
+    try:
+        reply = requests.head(url, allow_redirects=True, timeout=_TIMEOUT)
+    except requests.RequestException:
+        return None
+    length = reply.headers.get("Content-Length", "")
+    return int(length) if reply.ok and length.isdigit() else None
+
+
+def announce(what: Plan, name: str, part: str, folder: Path, progress: bool) -> None:
+    """Say what a download takes; refuse it where the disk is too small.
+
+    Raises
+    ------
+    DownloadError
+        If there is not enough space.
+    """
+    if progress:
+        print(what, file=sys.stderr)
+    if what.files and what.peak > what.free:
+        films = part == SOURCES[name].film_part or part.endswith("video")
+        less = ", or keep the features alone with --features-only" if films else ""
+        raise DownloadError(
+            f"{what.title} needs {size(what.peak)}, {size(what.free)} are free at {folder}: free "
+            f"space, or point EMOLIB_DATA at another disk{less}"
         )
-        unpack(archive, target)
-        if not keep:
-            archive.unlink()
+
+
+def _get_ravdess(folder, part, wanted, jobs, keep, progress) -> None:
+    for batch in wanted:
+        if absent(batch, folder):
+            fetch_batch(batch, folder, keep=keep, progress=progress)
     if part == "speech":
         found = check("ravdess", folder, progress=progress)
         wrong = found[found["status"] == "wrong"]
@@ -166,22 +398,47 @@ def _get_ravdess(folder, part, actors, jobs, keep, progress) -> None:
             )
 
 
-def _get_cremad(folder, part, actors, jobs, keep, progress) -> None:
+def _only_pointers(folder: Path) -> bool:
+    """Say whether nothing but pointers lies in a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return bool(files) and all(pointers.read(path) for path in files)
+
+
+def _get_cremad(folder, part, wanted, jobs, keep, progress) -> None:
+    for row in archives("cremad", "tables").itertuples():
+        fetch(Remote(row.file, row.url, row.checksum), folder, progress=False)
+    files = [file for batch in wanted for file in batch.files]
+    _fetch_all(files, folder, jobs, f"CREMA-D {part}", progress)
+
+
+def _fetch_all(files: Sequence[Remote], folder: Path, jobs: int, name: str, progress: bool) -> None:
+    """Fetch small files, a few at a time."""
     from joblib import Parallel, delayed
 
-    wanted = [
-        Remote(row.file, row.url, row.checksum) for row in archives("cremad", "tables").itertuples()
-    ]
-    for row in recordings("cremad").itertuples():
-        actor = Path(row.file).name.split("_")[0]
-        if row.file.startswith(_CREMAD_FOLDERS[part]) and (not actors or actor in actors):
-            url = f"{_CREMAD_URL}/{row.file}"
-            wanted.append(Remote(row.file, url, f"sha256:{row.sha256}", int(row.bytes)))
     fetched = Parallel(n_jobs=jobs, prefer="threads", return_as="generator_unordered")(
-        delayed(fetch)(remote, folder, progress=False) for remote in wanted
+        delayed(fetch)(remote, folder, progress=False) for remote in files
     )
-    for _ in _bar(fetched, progress, total=len(wanted), desc=f"CREMA-D {part}", unit="file"):
+    for _ in _bar(fetched, progress, total=len(files), desc=name, unit="file"):
         pass
+
+
+def fetch_batch(
+    batch: Batch, folder: Path, *, jobs: int = 4, keep: bool = False, progress: bool = True
+) -> None:
+    """Fetch a batch and unpack it: its recordings lie at ``batch.inside`` below `folder`.
+
+    Raises
+    ------
+    DownloadError
+        As `get`.
+    """
+    if not batch.zipped:
+        _fetch_all(batch.files, folder, jobs, batch.name, progress)
+        return
+    archive = fetch(batch.files[0], folder, progress=progress)
+    unpack(archive, folder / batch.name)
+    if not keep:
+        archive.unlink()
 
 
 def fetch(remote: Remote, folder: str | Path, *, progress: bool = True) -> Path:
@@ -196,33 +453,46 @@ def fetch(remote: Remote, folder: str | Path, *, progress: bool = True) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_file() and _is_published(target, remote):
         return target
-    free, needed = shutil.disk_usage(target.parent).free, remote.bytes or 0
+    part = _part_of(target)
+    free, needed = shutil.disk_usage(target.parent).free, (remote.bytes or 0) - _size(part)
     if free < needed and not target.is_file():
         raise DownloadError(
             f"{target} needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free: free space, or "
             "point EMOLIB_DATA at another disk"
         )
-    part = target.with_name(f".{target.name}.part")
-    _stream(remote.url, part, progress)
-    if not _is_published(part, remote):
+    stated = _stream(remote.url, part, progress, remote.bytes)
+    if not _is_published(part, replace(remote, checksum=remote.checksum or stated)):
+        came = _size(part)
         part.unlink()
+        expected = remote.checksum or stated or f"{remote.bytes} bytes long"
         raise DownloadError(
-            f"{remote.url} is not the published file (its hash is not {remote.checksum}): fetch it "
-            "again; if that does not help, the publisher has changed it"
+            f"{remote.url} is not the published file (its {came} bytes are not {expected}): fetch "
+            "it again; if that does not help, the publisher has changed it"
         )
     part.replace(target)
     return target
 
 
+def _part_of(target: Path) -> Path:
+    """Return where the beginning of a file lies until all of it is here."""
+    return target.with_name(f".{target.name}.part")
+
+
 def _is_published(path: Path, remote: Remote) -> bool:
     from pooch import file_hash
 
+    if remote.bytes is not None and _size(path) != remote.bytes:
+        return False
     kind, _, published = remote.checksum.partition(":")
     return not published or file_hash(str(path), kind) == published
 
 
-def _stream(url: str, part: Path, progress: bool) -> None:
-    """Write `url` to `part`, from where `part` ends, again and again until it is whole."""
+def _stream(url: str, part: Path, progress: bool, whole: int | None = None) -> str:
+    """Write `url` to `part`, from where `part` ends, again and again until it is whole.
+
+    No more than `whole` bytes and a chunk are taken. Returns the checksum that the server states,
+    "" if it states none.
+    """
     import requests
 
     passing = (
@@ -232,12 +502,14 @@ def _stream(url: str, part: Path, progress: bool) -> None:
     idle, most = 0, _size(part)
     while True:
         try:
-            return _stream_once(url, part, progress)
+            return _stream_once(url, part, progress, whole)
         except passing as error:
             reply = error.response
             if reply is not None and reply.status_code < 500 and reply.status_code != 429:
                 raise DownloadError(f"{url} answers {error}: the address may have moved") from error
             reason = error
+        except requests.RequestException as error:
+            raise DownloadError(f"{url} cannot be fetched ({error}): check the address") from error
         # Only more than ever came counts as progress, so this ends with every server.
         idle = 0 if _size(part) > most else idle + 1
         most = max(most, _size(part))
@@ -249,16 +521,16 @@ def _stream(url: str, part: Path, progress: bool) -> None:
         time.sleep(0.2 * 2**idle)
 
 
-def _stream_once(url: str, part: Path, progress: bool) -> None:
+def _stream_once(url: str, part: Path, progress: bool, whole: int | None = None) -> str:
     import requests
 
     have = _size(part)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as reply:
-        span, _, whole = reply.headers.get("Content-Range", "").partition("/")
+        span, _, length = reply.headers.get("Content-Range", "").partition("/")
         if reply.status_code == 416:  # nothing behind what is here
-            if whole.isdigit() and int(whole) == have:
-                return
+            if length.isdigit() and int(length) == have:
+                return _stated(reply.headers)
             part.unlink()
             raise requests.ConnectionError("the part that is here does not belong to the file")
         reply.raise_for_status()
@@ -272,8 +544,20 @@ def _stream_once(url: str, part: Path, progress: bool) -> None:
             for chunk in reply.iter_content(_CHUNK):
                 file.write(chunk)
                 bar.update(len(chunk))
+                if whole is not None and file.tell() > whole:
+                    return ""  # not the file: more than was published, perhaps without an end
     if total is not None and _size(part) != total:
         raise requests.ConnectionError(f"{_size(part)} of {total} bytes came")
+    return _stated(reply.headers)
+
+
+def _stated(headers) -> str:
+    """Return the MD5 that a server states of a file, as Zenodo's does, or ""."""
+    for name in ("Content-MD5", "ETag"):
+        match = re.fullmatch(r'"?(md5:)?([0-9a-f]{32})"?', headers.get(name, ""))
+        if match and (name == "Content-MD5" or match[1]):  # others make an ETag as they like
+            return f"md5:{match[2]}"
+    return ""
 
 
 def _size(path: Path) -> int:
@@ -292,8 +576,8 @@ def unpack(archive: str | Path, folder: str | Path) -> Path:
     Raises
     ------
     DownloadError
-        If the archive is damaged, too large for the disk, or a member would leave the folder
-        (an absolute path, "..", a link).
+        If the archive is damaged, encrypted, too large for the disk, or a member would leave the
+        folder (an absolute path, "..", a link).
     """
     archive, folder = Path(archive), Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -301,6 +585,7 @@ def unpack(archive: str | Path, folder: str | Path) -> Path:
     try:
         with zipfile.ZipFile(archive) as opened:
             _refuse_escapes(archive, opened.infolist())
+            _refuse_encrypted(archive, opened.infolist())
             needed = sum(member.file_size for member in opened.infolist())
             if needed > shutil.disk_usage(folder.parent).free:
                 raise DownloadError(
@@ -315,7 +600,12 @@ def unpack(archive: str | Path, folder: str | Path) -> Path:
                 target = folder / path.relative_to(staging)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 path.replace(target)
-    except zipfile.BadZipFile as error:
+    except NotImplementedError as error:
+        raise DownloadError(
+            f"{archive} is packed in a way that Python cannot read ({error}): unpack it by hand "
+            f"into {folder}"
+        ) from error
+    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
         raise DownloadError(
             f"{archive} is not a whole zip file ({error}): remove it and fetch it again"
         ) from error
@@ -334,6 +624,16 @@ def _refuse_escapes(archive: Path, members: Sequence[zipfile.ZipInfo]) -> None:
                 f"{archive}: its member {name!r} {'is a link' if link else 'leaves the folder'}; "
                 "nothing was unpacked, do not use this archive"
             )
+
+
+def _refuse_encrypted(archive: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    locked = [member.filename for member in members if member.flag_bits & 0x1]
+    if locked:
+        raise DownloadError(
+            f"{archive} is encrypted ({locked[0]!r} and {len(locked) - 1} others need a password), "
+            "as the published one is not; nothing was unpacked: remove it and fetch it again with "
+            "`emolib data get`"
+        )
 
 
 # --- verifying ------------------------------------------------------------------------------
@@ -369,13 +669,31 @@ def check(name: str, root: str | Path | None = None, *, progress: bool = False) 
             for line in manifest.attrs["problems"]
         ]
         unlisted = ("unlisted", "readable; no checksum is published")
-        others += [(path, *unlisted) for path in manifest["path"].unique()]
+        gone = ("missing", _THROWN_AWAY)
+        others += [
+            (path, *(gone if pointers.read(path) else unlisted))
+            for path in manifest["path"].unique()
+        ]
         rows += [_status(path, path, *status) for path, *status in others if path not in listed]
     return pd.DataFrame(rows, columns=["file", "path", "status", "detail"])
 
 
+_THROWN_AWAY = "thrown away; some features of it were kept"
 #: Options of the loaders that list all there is.
 _EVERYTHING = {"ravdess": {"modality": "all", "channel": None}}
+
+
+def films(name: str, root: str | Path | None = None) -> pd.DataFrame:
+    """Return the manifest of all films with sound of a corpus.
+
+    Raises
+    ------
+    CorpusError
+        If there are none.
+    """
+    from emolib import corpora
+
+    return corpora.load(name, root, **_EVERYTHING.get(name, {}) | {"modality": "audiovisual"})
 
 
 def _status(file: str, path: str | Path, status: str, detail: str = "") -> dict[str, str]:
@@ -404,6 +722,8 @@ def _check_recordings(name: str, folder: Path, progress: bool) -> list[dict]:
 def _compare(file: str, path: Path, expected: str, digest) -> dict[str, str]:
     try:
         header(path)
+        if pointers.read(path) is not None:
+            return _status(file, path, "missing", _THROWN_AWAY)
         if digest(path) == expected:
             return _status(file, path, "ok")
     except FileProblem as problem:

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from emolib import paths
+from emolib import paths, pointers
 from emolib.corpora.sources import SOURCES
 from emolib.emotions import EMOTIONS
 from emolib.errors import EmolibError
@@ -325,6 +325,8 @@ def header(path: Path) -> dict[str, Any]:
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return {}
+    if (kept := pointers.read(path)) is not None:
+        return {"duration_s": kept.duration_s, "sample_rate": kept.sample_rate}
     try:
         return _soundfile_header(path) if suffix in (".wav", ".flac") else _container_header(path)
     except (OSError, RuntimeError, ValueError) as error:

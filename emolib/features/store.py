@@ -5,13 +5,15 @@ manifest and keeps the result on disk::
 
     data/features/<recipe name>-<recipe digest>/<clip set digest>/
         values.npy      one array for each clip that worked, in manifest order
-        clips.csv       the clip ids of those arrays, and what the recipe noted about each
+        clips.csv       clip id and file state of each array, and what the recipe noted about it
         problems.csv    clip_id, path, cause, remedy of each clip that did not
         complete.json   shape, dtype, size and checksum; written last
         chunks/         finished pieces of an extraction that has not ended yet
 
 The recipe digest changes with every option, the clip set digest with every clip and with the
-size or time stamp of its file, so a stored array is never mistaken for another.
+size or time stamp of its file, so a stored array is never mistaken for another. What another clip
+set of the same recipe has stored of the very same file is copied and not computed again; so films
+may be thrown away, actor by actor, once their features are stored (`emolib.pointers`).
 """
 
 from __future__ import annotations
@@ -21,22 +23,27 @@ import hashlib
 import json
 import math
 import shutil
+import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from emolib import paths
+from emolib import paths, pointers
 from emolib.errors import EmolibError
 
 if TYPE_CHECKING:  # pandas is slow to import, and the worker processes do not need it
     import pandas as pd
 
 PROBLEM_COLUMNS = ("clip_id", "path", "cause", "remedy")
+
+#: Of more clips than these, an extraction says first how long it will take.
+FEW = 48
 
 #: Larger arrays are mapped from the disk instead of read, and checked by size and header only.
 MAP_ABOVE_BYTES = 256 * 2**20
@@ -213,8 +220,7 @@ def extract(
 
     if manifest.empty:
         raise FeatureProblem("the manifest has no clips", "check the corpus and its options")
-    root = Path(cache) if cache is not None else paths.FEATURES
-    folder = root / f"{recipe.name}-{recipe.digest()}" / _clip_set_digest(manifest)
+    folder = _folder(manifest, recipe, cache)
     if (stored := _load(folder, manifest, recipe)) is not None:
         return stored
     folder.mkdir(parents=True, exist_ok=True)
@@ -229,17 +235,25 @@ def extract(
     return stored
 
 
+def _folder(manifest: pd.DataFrame, recipe: FeatureRecipe, cache: str | Path | None) -> Path:
+    root = Path(cache) if cache is not None else paths.FEATURES
+    return root / f"{recipe.name}-{recipe.digest()}" / _clip_set_digest(manifest)
+
+
 def _clip_set_digest(manifest: pd.DataFrame) -> str:
     """Digest what the clips are: ids in order, and size and time stamp of each file."""
     digest = hashlib.sha256()
     for clip_id, path in zip(manifest["clip_id"], manifest["path"], strict=True):
-        try:
-            stat = Path(path).stat()
-            state = f"{stat.st_size} {stat.st_mtime_ns}"
-        except OSError:
-            state = "missing"  # compute() reports it, and the digest changes once it is there
-        digest.update(f"{clip_id}\t{state}\n".encode())
+        digest.update(f"{clip_id}\t{_state(path)}\n".encode())
     return digest.hexdigest()[:12]
+
+
+def _state(path: str | Path) -> str:
+    """Return size and time stamp of a clip's file."""
+    try:
+        return pointers.state(path)
+    except OSError:
+        return "missing"  # the extraction reports it, and the digest changes once it is there
 
 
 def _compute(
@@ -257,22 +271,194 @@ def _compute(
     size = max(1, min(recipe.chunk, math.ceil(len(manifest) / 8)))
     starts = range(0, len(manifest), size)
     files = {start: folder / "chunks" / f"{start:06d}-{size}.npz" for start in starts}
-    rows = manifest[["clip_id", "path"]].to_dict("records")
+    rows = _rows(folder.parent, manifest)
     todo = {
         start: rows[start : start + size]
         for start, file in files.items()
         if _read_chunk(file) is None
     }
     n_jobs = min(n_jobs, max(1, len(todo))) if n_jobs and n_jobs > 0 else n_jobs
+    new = [row for part in todo.values() for row in part if not row["stored"]]
+    n_jobs = n_jobs if new else 1  # copies need no workers
     done = len(rows) - sum(map(len, todo.values()))
-    bar = tqdm(total=len(rows), initial=done, desc=recipe.name, unit="clip", disable=not progress)
-    with bar, _workers(n_jobs):
-        jobs = (delayed(_compute_chunk)(recipe, start, part) for start, part in todo.items())
-        for start, chunk in Parallel(n_jobs, return_as="generator_unordered")(jobs):
-            with paths.atomic(files[start]) as temporary:
-                np.savez(temporary, **chunk)
-            bar.update(len(todo[start]))
+    with _workers(n_jobs):
+        if progress and len(new) > FEW:
+            tqdm.write(f"{recipe.name}: {_measured(recipe, new, n_jobs)}", file=sys.stderr)
+        shown = {"desc": recipe.name, "unit": "clip", "disable": not progress}
+        with tqdm(total=len(rows), initial=done, **shown) as bar:
+            jobs = (delayed(_compute_chunk)(recipe, start, part) for start, part in todo.items())
+            for start, chunk in Parallel(n_jobs, return_as="generator_unordered")(jobs):
+                with paths.atomic(files[start]) as temporary:
+                    np.savez(temporary, **chunk)
+                bar.update(len(todo[start]))
     _join(folder, manifest, recipe, list(files.values()))
+
+
+# --- what other clip sets have ---------------------------------------------------------------
+
+
+def _rows(recipe_folder: Path, manifest: pd.DataFrame) -> list[dict]:
+    """Return what `_compute_chunk` needs of each clip, with what is stored of it elsewhere."""
+    stored, refused = _elsewhere(recipe_folder)
+    rows = []
+    for clip_id, path in zip(manifest["clip_id"], manifest["path"], strict=True):
+        found = stored.get((clip_id, _state(path)))
+        row = {"clip_id": clip_id, "path": path, "stored": found, "refused": None}
+        if not found and Path(path).is_file() and pointers.read(path) is not None:
+            row["refused"] = refused.get((clip_id, Path(path).name))
+        rows.append(row)
+    return rows
+
+
+def _elsewhere(
+    recipe_folder: Path,
+) -> tuple[dict[tuple[str, str], tuple[str, int, dict]], dict[tuple[str, str], tuple[str, str]]]:
+    """Return what all clip sets of a recipe have stored, and which clips gave nothing.
+
+    The first maps clip id and state of its file to file, position and notes of its array; the
+    second maps clip id and file name to cause and remedy.
+    """
+    import pandas as pd
+
+    stored: dict[tuple[str, str], tuple[str, int, dict]] = {}
+    refused: dict[tuple[str, str], tuple[str, str]] = {}
+    for folder in sorted(recipe_folder.glob("*/complete.json")):
+        try:
+            complete = json.loads(folder.read_text())
+            values = folder.with_name("values.npy")
+            whole = values.stat().st_size == complete["bytes"]
+            whole &= complete["sha256"] in (None, _checksum(values))
+            clips = pd.read_csv(folder.with_name("clips.csv"), dtype={"clip_id": str})
+            problems = pd.read_csv(folder.with_name("problems.csv"), dtype=str)
+        except (OSError, ValueError, KeyError):
+            continue  # damaged; whoever asks for this very set is told
+        if not whole or "state" not in clips:
+            continue
+        notes = clips.drop(columns=["position", "clip_id", "state"]).to_dict("records")
+        for position, (clip_id, state) in enumerate(
+            zip(clips["clip_id"], clips["state"], strict=True)
+        ):
+            stored[clip_id, state] = str(values), position, notes[position]
+        for clip_id, path, cause, remedy in problems.to_numpy().tolist():
+            refused[clip_id, Path(path).name] = cause, remedy
+    return stored, refused
+
+
+def held(
+    manifest: pd.DataFrame, recipe: FeatureRecipe, cache: str | Path | None = None
+) -> pd.Series:
+    """Say of each clip whether its features are stored, or why there are none: booleans."""
+    import pandas as pd
+
+    stored, refused = _elsewhere(_folder(manifest, recipe, cache).parent)
+    known = [
+        (clip_id, _state(path)) in stored or (clip_id, Path(path).name) in refused
+        for clip_id, path in zip(manifest["clip_id"], manifest["path"], strict=True)
+    ]
+    return pd.Series(known, index=manifest.index, dtype=bool)
+
+
+def drop(manifest: pd.DataFrame, recipe: FeatureRecipe, cache: str | Path | None = None) -> None:
+    """Remove the stored features of exactly these clips, if there are any."""
+    shutil.rmtree(_folder(manifest, recipe, cache), ignore_errors=True)
+
+
+# --- how long it will take -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What an extraction will take.
+
+    Parameters
+    ----------
+    clips
+        That are not stored yet.
+    seconds_each
+        That one process needs for one of them.
+    workers
+        Processes side by side.
+    """
+
+    clips: int
+    seconds_each: float
+    workers: int
+
+    @property
+    def seconds(self) -> float:
+        """Of all clips."""
+        return self.clips * self.seconds_each / self.workers
+
+    def __str__(self) -> str:
+        """Say it in one line: ``1,440 clips, 0.31 s each on 2 workers: about 4 minutes``."""
+        workers = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
+        took = f"{self.seconds_each:.2g} s each on {workers}"
+        return f"{self.clips:,} clips, {took}: about {duration(self.seconds)}"
+
+
+def duration(seconds: float) -> str:
+    """Say a time in words, in the largest unit that it has at least two of.
+
+    >>> duration(224), duration(7300), duration(50)
+    ('4 minutes', '2 hours', '50 seconds')
+    """
+    size, unit = next(
+        (one for one in ((3600, "hour"), (60, "minute")) if seconds >= 1.5 * one[0]), (1, "second")
+    )
+    number = max(1, round(seconds / size))
+    return f"{number} {unit}{'s' if number > 1 else ''}"
+
+
+def estimate(
+    manifest: pd.DataFrame,
+    recipe: FeatureRecipe,
+    *,
+    sample: int = 4,
+    n_jobs: int | None = 2,
+    cache: str | Path | None = None,
+) -> Estimate:
+    """Return how long `extract` would take, measured on a few of the clips that are not stored.
+
+    Nothing is stored. The workers that measure load the same libraries, one clip each before
+    they are timed, and work side by side as `extract` lets them.
+
+    Parameters
+    ----------
+    manifest, recipe, n_jobs, cache
+        As for `extract`.
+    sample
+        Clips that are measured, evenly spread over those not stored.
+    """
+    rows = _rows(_folder(manifest, recipe, cache).parent, manifest)
+    new = [row for row in rows if not row["stored"]]
+    with _workers(n_jobs):
+        return _measured(recipe, new, n_jobs, sample)
+
+
+def _measured(
+    recipe: FeatureRecipe, rows: Sequence[Mapping], n_jobs: int | None, sample: int = 4
+) -> Estimate:
+    from joblib import Parallel, delayed, effective_n_jobs
+
+    workers = min(effective_n_jobs(n_jobs), max(1, len(rows)))
+    few = rows[:: max(1, len(rows) // sample)][:sample]
+    shares = [few[start::workers] for start in range(min(workers, len(few)))]
+    timed = Parallel(n_jobs)(delayed(_seconds_each)(recipe, share) for share in shares)
+    seconds = [one for share in timed for one in share]
+    return Estimate(len(rows), float(np.mean(seconds)) if seconds else 0.0, workers)
+
+
+def _seconds_each(recipe: FeatureRecipe, rows: Sequence[Mapping]) -> list[float]:
+    seconds = []
+    for row in (rows[0], *rows):  # the first loads what the recipe needs
+        start = time.perf_counter()
+        with suppress(FeatureProblem):
+            _value(recipe, row)
+        seconds.append(time.perf_counter() - start)
+    return seconds[1:]
+
+
+# --- chunks ----------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -300,9 +486,7 @@ def _compute_chunk(
     values, positions, notes, problems = [], [], [], []
     for position, row in enumerate(rows, start):
         try:
-            if not Path(row["path"]).is_file():
-                raise FeatureProblem("the file does not exist", "fetch the corpus again")
-            value, note = recipe.compute_noted(row)
+            value, note = _value(recipe, row)
         except FeatureProblem as problem:
             report = (row["clip_id"], str(row["path"]), problem.cause, problem.remedy)
             problems.append(dict(zip(PROBLEM_COLUMNS, report, strict=True)))
@@ -321,6 +505,23 @@ def _compute_chunk(
         "positions": np.array(positions, np.int64),
         "report": np.array(json.dumps({"notes": notes, "problems": problems})),
     }
+
+
+def _value(recipe: FeatureRecipe, row: Mapping) -> tuple[np.ndarray, dict]:
+    """Return the features of one clip and the notes about it, stored ones where there are any."""
+    if row["stored"]:
+        file, position, note = row["stored"]
+        return np.array(np.load(file, mmap_mode="r")[position]), note
+    if row["refused"]:
+        raise FeatureProblem(*row["refused"])
+    if not Path(row["path"]).is_file():
+        raise FeatureProblem("the file does not exist", "fetch the corpus again")
+    if pointers.read(row["path"]) is not None:
+        raise FeatureProblem(
+            "the recording was thrown away, and these features of it were not kept",
+            "fetch it again with `emolib data get`, with --features-only for this paper or whole",
+        )
+    return recipe.compute_noted(row)
 
 
 def _read_chunk(file: Path) -> dict[str, np.ndarray] | None:
@@ -371,6 +572,7 @@ def _join(
     clips = pd.DataFrame(notes, index=range(len(notes)))
     clips.insert(0, "position", positions)
     clips.insert(1, "clip_id", manifest["clip_id"].to_numpy()[positions])
+    clips.insert(2, "state", [_state(path) for path in manifest["path"].iloc[positions]])
     with paths.atomic(folder / "clips.csv") as temporary:
         clips.to_csv(temporary, index=False)
     complete = {
@@ -431,6 +633,7 @@ def _load(folder: Path, manifest: pd.DataFrame, recipe: FeatureRecipe) -> Featur
             raise ValueError(f"values of shape {values.shape} for {len(rows)} clips")
         if list(rows["clip_id"]) != list(clips.pop("clip_id")):
             raise ValueError("clips.csv lists other clips")
+        clips = clips.drop(columns="state", errors="ignore")
     except (OSError, ValueError, KeyError, IndexError) as error:
         warnings.warn(f"{folder} is damaged ({error}): computing it again", stacklevel=3)
         (folder / "complete.json").unlink(missing_ok=True)

@@ -26,6 +26,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.ranges = True  # whether it answers Range with 206
         self.drops = 0  # how many answers break off half-way
         self.failures: list[int] = []  # status codes of the next answers
+        self.claims: int | None = None  # the length that it claims, whatever it sends
+        self.md5 = ""  # that it states
         self.asked: list[tuple[str, str | None]] = []  # path and Range of every request
 
     def url(self, path):
@@ -54,8 +56,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_response(200)
         rest = body[start:]
-        self.send_header("Content-Length", str(len(rest)))
+        self.send_header("Content-Length", str(server.claims or len(rest)))
+        if server.md5:
+            self.send_header("Content-MD5", server.md5)
         self.end_headers()
+        if self.command == "HEAD":
+            return
         if server.drops:
             server.drops -= 1
             self.wfile.write(rest[: len(rest) // 2])
@@ -63,6 +69,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.connection.shutdown(2)
         else:
             self.wfile.write(rest)
+
+    do_HEAD = do_GET
 
     def log_message(self, *_):
         pass
@@ -129,9 +137,9 @@ def test_what_came_is_kept_for_the_next_session(server, tmp_path):
     server.failures = []
     original = download._ATTEMPTS
 
-    def fail_after_first(url, part, progress, once=download._stream_once):
+    def fail_after_first(*arguments, once=download._stream_once):
         try:
-            return once(url, part, progress)
+            return once(*arguments)
         finally:
             server.failures = [503] * original
 
@@ -195,6 +203,67 @@ def test_a_full_disk_is_named_before_the_download(server, tmp_path):
     assert server.asked == []
 
 
+def test_a_server_that_claims_less_than_it_sends_gives_no_file(server, tmp_path):
+    server.files["file.bin"], server.claims = BODY, len(BODY) // 2
+    with pytest.raises(DownloadError, match=f"its {len(BODY) // 2} bytes are not"):
+        get(server, tmp_path, bytes=len(BODY))
+    assert left_over(tmp_path) == []
+
+
+def test_a_server_that_claims_more_than_it_sends_is_given_up_and_the_bytes_kept(server, tmp_path):
+    server.files["file.bin"], server.claims, server.ranges = BODY, 2 * len(BODY), False
+    with pytest.raises(DownloadError, match=f"broke off 5 times.*the {len(BODY)} bytes"):
+        get(server, tmp_path, bytes=len(BODY))
+    server.claims, server.ranges = None, True
+    server.asked.clear()
+    assert get(server, tmp_path, bytes=len(BODY)).read_bytes() == BODY
+    assert server.asked == [("file.bin", f"bytes={len(BODY)}-")]
+
+
+def test_no_more_is_taken_than_was_published(server, tmp_path, monkeypatch):
+    server.files["file.bin"] = BODY
+    taken = []
+    size = download._size
+    monkeypatch.setattr(download, "_size", lambda path: taken.append(size(path)) or size(path))
+    with pytest.raises(DownloadError, match="is not the published file"):
+        get(server, tmp_path, bytes=1000)
+    assert max(taken) <= 1000 + download._CHUNK
+    assert left_over(tmp_path) == []
+
+
+def test_without_a_checksum_the_one_that_the_server_states_counts(server, tmp_path):
+    server.files["file.bin"], server.md5 = BODY, hashlib.md5(BODY).hexdigest()
+    assert get(server, tmp_path, checksum="").read_bytes() == BODY
+    server.md5 = "0" * 32
+    with pytest.raises(DownloadError, match=f"are not md5:{server.md5}"):
+        get(server, tmp_path / "again", checksum="")
+
+
+def test_a_disk_that_fills_up_keeps_what_came(server, tmp_path, monkeypatch):
+    server.files["file.bin"] = BODY
+    once, half = Path.open, len(BODY) // 2
+
+    class Filling(io.FileIO):
+        def write(self, chunk):
+            if self.tell() + len(chunk) > half:
+                raise OSError(28, "No space left on device")
+            return super().write(chunk)
+
+    def filling(path, mode="r", *options, **more):
+        return Filling(path, mode) if path.suffix == ".part" else once(path, mode, *options, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", filling)
+        with pytest.raises(OSError, match="No space left"):
+            get(server, tmp_path)
+    (part,) = tmp_path.rglob("*.part")
+    have = part.stat().st_size
+    assert 0 < have <= half
+    server.asked.clear()
+    assert get(server, tmp_path).read_bytes() == BODY
+    assert server.asked == [("file.bin", f"bytes={have}-")]
+
+
 # --- archives -------------------------------------------------------------------------------
 
 
@@ -255,6 +324,18 @@ def test_a_damaged_archive_leaves_nothing_behind(tmp_path, damage):
     assert left_over(tmp_path) == ["a.zip"]
 
 
+def test_an_encrypted_archive_is_named_with_the_remedy(tmp_path):
+    zipped = archive(tmp_path / "a.zip", {"Actor_01/x.mp4": "1", "Actor_01/y.mp4": "2"})
+    content = bytearray(zipped.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.find(signature)
+        content[at + flags] |= 1  # "encrypted"
+    zipped.write_bytes(content)
+    with pytest.raises(DownloadError, match=r"a.zip is encrypted \('Actor_01/x.mp4'.*fetch it ag"):
+        unpack(zipped, tmp_path / "out")
+    assert left_over(tmp_path) == ["a.zip"]
+
+
 # --- corpora --------------------------------------------------------------------------------
 
 
@@ -310,6 +391,37 @@ def test_ravdess_arrives_unpacked_and_verified(server, ravdess):
     asked = len(server.asked)
     download.get("ravdess", ravdess, progress=False)
     assert len(server.asked) == asked  # what is here is not fetched again
+
+
+def test_what_a_download_takes_is_said_before_it_starts(server, ravdess, capsys):
+    download.get("ravdess", ravdess)
+    said = capsys.readouterr().err.splitlines()[0]
+    assert re.fullmatch(
+        r"RAVDESS speech: 1 file, 3\.\d kB to fetch; .* stay, .* are needed on the way, "
+        r"\d.*B are free; about 1 min at 50 Mbit/s",
+        said,
+    )
+    download.get("ravdess", ravdess)
+    assert capsys.readouterr().err.startswith("RAVDESS speech: everything is here")
+
+
+def test_a_disk_that_is_too_small_is_named_before_anything_is_fetched(server, ravdess, monkeypatch):
+    usage = SimpleNamespace(free=1000)
+    monkeypatch.setattr(download, "shutil", SimpleNamespace(disk_usage=lambda path: usage))
+    with pytest.raises(DownloadError, match=r"RAVDESS speech needs .* kB, 1\.0 kB are free"):
+        download.get("ravdess", ravdess, progress=False)
+    assert server.asked == []
+
+
+def test_a_size_that_is_not_registered_is_asked_of_the_server(server, ravdess):
+    table = pd.read_csv(paths.REGISTRY / "archives.csv")
+    size = int(table.loc[0, "bytes"])
+    table.assign(bytes="").to_csv(paths.REGISTRY / "archives.csv", index=False)
+    wanted = download.batches("ravdess", "speech")
+    assert download.plan("ravdess", "speech", wanted, ravdess).bytes == size
+    server.failures = [500]
+    plan = download.plan("ravdess", "speech", wanted, ravdess)
+    assert plan.unknown == 1 and "1 file of unknown size" in str(plan)
 
 
 def test_a_recording_other_than_the_published_one_is_refused(server, ravdess):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emolib.features import faces
+from emolib.features import faces, video
 from emolib.features.faces import FaceBox, FaceFrames
 from emolib.features.store import FeatureProblem
 
@@ -244,3 +244,38 @@ def test_a_face_that_leaves_is_counted_and_one_that_never_comes_is_a_problem(rec
     np.testing.assert_array_equal(values[5], values[4])
     with pytest.raises(FeatureProblem, match="no face"):
         recipe.compute({"clip_id": "b", "path": str(recordings / "faces" / "no_face.mp4")})
+
+
+@pytest.fixture(scope="module")
+def talking_head():
+    """Six frames of a talking face, (6, 360, 480, 3)."""
+    from emolib.synthetic.performance import Take
+
+    take = Take(1, "happy", "Kids are talking by the door", name="close up")
+    frames = [frame for frame, _ in take.frames(take.speech())]
+    return np.stack(frames[:: len(frames) // 6][:6])
+
+
+@pytest.mark.parametrize("away", [0, 500], ids=["close up", "far away"])
+def test_the_quick_search_gives_the_boxes_of_the_whole_one(talking_head, away):
+    border = ((0, 0), (away, away), (away, away), (0, 0))
+    frames = np.pad(talking_head, border, mode="edge")
+    smallest = 0.1 * min(frames.shape[1:3])
+    whole = faces.track([faces.haar_faces(f, max_side=640, min_face=smallest) for f in frames])
+    assert bool(faces._close_up(frames)) == (not away)
+    assert FaceFrames().follow(frames, {"path": "a.mp4"}) == whole
+    assert all(whole)
+
+
+@pytest.mark.realdata
+def test_the_quick_search_gives_the_boxes_of_the_whole_one_on_real_films(recordings):
+    quick = 0
+    for path in sorted(recordings.glob("cremad/VideoFlash/*.flv")) + sorted(
+        recordings.glob("mead/**/*.mp4")
+    ):
+        frames = video.read_frames(path, 6)
+        smallest = 0.1 * min(frames.shape[1:3])
+        whole = faces.track([faces.haar_faces(f, max_side=640, min_face=smallest) for f in frames])
+        assert FaceFrames().follow(frames, {"path": path}) == whole
+        quick += bool(faces._close_up(frames))
+    assert quick >= 9  # of the eleven

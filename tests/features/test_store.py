@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from joblib import parallel_config
 
-from emolib import paths
+from emolib import paths, pointers
 from emolib.features import store
 from emolib.features.audio import Mfcc
 from emolib.features.store import FeatureProblem, FeatureRecipe, extract
@@ -347,3 +347,85 @@ def test_a_second_process_waits_and_finds_the_work_done(corpus, tmp_path):
         both = list(pool.map(lambda _: run(corpus, tmp_path), range(2)))
     np.testing.assert_array_equal(both[0].values, both[1].values)
     assert len(computed(corpus[1])) == 20
+
+
+# --- what is kept of other clip sets, and how long it takes ----------------------------------
+
+
+def test_what_another_clip_set_has_of_the_same_file_is_not_computed_again(corpus, tmp_path):
+    manifest, recipe = corpus
+    for start in (0, 10):
+        run((manifest.iloc[start : start + 10].reset_index(drop=True), recipe), tmp_path)
+    whole = run(corpus, tmp_path)
+    assert [bytes(v[:2]).decode() for v in whole.values] == list(manifest["clip_id"])
+    assert list(whole.manifest["size"]) == [5 + i for i in range(20)]
+    assert len(computed(recipe)) == 20
+    assert "state" not in whole.manifest
+
+
+def test_damaged_values_are_not_copied(corpus, tmp_path):
+    manifest, recipe = corpus
+    run((manifest.iloc[:10].reset_index(drop=True), recipe), tmp_path)
+    (values,) = (tmp_path / "cache").rglob("values.npy")
+    content = bytearray(values.read_bytes())
+    content[-1] ^= 0xFF
+    values.write_bytes(content)
+    assert [bytes(v[:2]).decode() for v in run(corpus, tmp_path).values] == list(
+        manifest["clip_id"]
+    )
+    assert len(computed(recipe)) == 30
+
+
+def test_stored_features_stay_those_of_a_recording_that_was_thrown_away(corpus, tmp_path):
+    manifest, recipe = corpus
+    Path(manifest["path"][3]).write_text("bad")
+    before = run((manifest.iloc[:12].reset_index(drop=True), recipe), tmp_path)
+    for path in manifest["path"][:12]:
+        stat = Path(path).stat()
+        pointers.leave(path, pointers.Pointer(stat.st_size, stat.st_mtime_ns))
+    again = run((manifest.iloc[:12].reset_index(drop=True), recipe), tmp_path)
+    np.testing.assert_array_equal(again.values, before.values)
+    assert store.held(manifest, recipe, tmp_path / "cache").tolist() == [True] * 12 + [False] * 8
+    whole = run(corpus, tmp_path)
+    np.testing.assert_array_equal(whole.values[:11], before.values)
+    # Why a clip had no features is known although the recording is gone.
+    assert whole.problems[["clip_id", "cause"]].to_numpy().tolist() == [["03", "nothing to see"]]
+    longer = FileBytes(diary=recipe.diary, length=5)
+    other = run((manifest, longer), tmp_path)
+    assert len(other.values) == 8
+    assert other.problems["cause"].str.contains("thrown away").all()
+
+
+def test_a_pointer_is_nothing_else(tmp_path):
+    file = tmp_path / "a.mp4"
+    pointers.leave(file, pointers.Pointer(4_600_000, 17, 3.5, 48_000))
+    assert pointers.read(file) == pointers.Pointer(4_600_000, 17, 3.5, 48_000)
+    assert pointers.state(file) == "4600000 17"
+    for content in (b"", b"version https://git-lfs.github.com/spec/v1\n", file.read_bytes()[:-5]):
+        file.write_bytes(content)
+        assert pointers.read(file) is None
+
+
+def test_an_extraction_is_estimated_on_the_clips_that_are_not_stored(corpus, tmp_path):
+    manifest, recipe = corpus
+    cache = tmp_path / "cache"
+    run((manifest.iloc[:15].reset_index(drop=True), recipe), tmp_path)
+    some = store.estimate(manifest, recipe, n_jobs=1, cache=cache)
+    assert some.clips == 5 and 0 < some.seconds_each < 1
+    assert some.seconds == 5 * some.seconds_each
+    run(corpus, tmp_path)
+    none = store.estimate(manifest, recipe, n_jobs=1, cache=cache)
+    assert (none.clips, none.seconds) == (0, 0)
+
+
+def test_the_estimate_is_said_before_an_extraction_of_many_clips(corpus, tmp_path, capsys):
+    manifest, recipe = corpus
+    many = pd.concat([manifest] * 3, ignore_index=True)
+    many["clip_id"] = [f"{i:02d}" for i in range(60)]
+    run(corpus, tmp_path, progress=True)
+    assert "each on" not in capsys.readouterr().err  # a few need no words
+    run((many, recipe), tmp_path / "many", progress=True)
+    assert "file-bytes: 60 clips, " in capsys.readouterr().err
+    assert str(store.Estimate(1440, 0.31, 2)) == (
+        "1,440 clips, 0.31 s each on 2 workers: about 4 minutes"
+    )
