@@ -128,24 +128,25 @@ def carrying(
             refusals.append(error)
         else:
             if {"audio", "video"} <= {*media}:
-                clips.attrs["problems"] += _without_film(clips, module, root, asked)
+                clips.attrs["problems"] += _without_film(module, root, kind, asked)
             return clips
     films = f"; films: emolib data get {name} --part {source.film_part}"
     raise CorpusError(f"{refusals[0]}{films if lead == 'video' and source.film_part else ''}")
 
 
 def _without_film(
-    films: pd.DataFrame, module: ModuleType, root: str | Path | None, asked: Mapping[str, Any]
+    module: ModuleType, root: str | Path | None, kind: str, asked: Mapping[str, Any]
 ) -> list[dict[str, str]]:
-    """Return the sound files that belong to none of the films, as problems."""
+    """Return the sound files that no film is named like, as problems."""
     try:
-        with by_name():
-            sounds = module.manifest(root, modality="audio", **_which(asked))
+        with by_name():  # a film that cannot be read is a problem of its own
+            films, sounds = (
+                module.manifest(root, modality=one, **_which(asked)) for one in (kind, "audio")
+            )
     except CorpusError:  # there are none
         return []
     take = _take(films)
-    broken = {problem["path"] for problem in films.attrs["problems"]}  # named there already
-    alone = sounds.loc[~sounds[take].isin(films[take]) & ~sounds["path"].isin(broken), "path"]
+    alone = sounds.loc[~sounds[take].isin(films[take]), "path"]
     problem = FileProblem(
         "a sound without its film, and a face is needed too",
         "fetch the film, or train on voices alone",

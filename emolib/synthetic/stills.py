@@ -15,7 +15,7 @@ from emolib.synthetic.tables import table
 #: Corpora of pictures.
 CORPORA = ("fer2013", "ckplus")
 #: Written last into the folder of CK+: what stands before it is whole.
-LAST = "made.txt"
+LAST = "README.txt"
 _LAYOUTS = table("layouts")
 _SIDE = 48
 #: How far a face of CK+ has come in the last three frames of a sequence.
@@ -41,8 +41,9 @@ def write_fer2013(path: Path, seed: int, people: int = 20, emotions: Collection[
         face = _camera(100 + number, seed)
         for emotion, code in _LAYOUTS["fer2013"]["codes"].items():
             for _ in range(2):
-                small = _picture(face, emotion, rng.uniform(0.75, 1.1), rng.normal(0, (6, 3, 4)))
+                drawn = rng.uniform(0.75, 1.1), rng.normal(0, (6, 3, 4))
                 if emotion in (emotions or _LAYOUTS["fer2013"]["codes"]):
+                    small = _picture(face, emotion, *drawn)
                     lines.append(f"{code},{' '.join(map(str, small.ravel()))},{usage}")
     with paths.atomic(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")
