@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emolib.media import MODALITIES
 from emolib.models.layers import (
     ACTIVATIONS,
+    MODALITIES,
     DepthwiseSeparable,
     ModelError,
     attend,
