@@ -301,10 +301,18 @@ def data_synth(
     from emolib import synthetic
 
     every = "all" in (layout or ())
-    wanted = {"corpora": synthetic.CORPORA if every else layout} if layout else {}
+    corpora = synthetic.CORPORA if every else (layout or ["ravdess"])
     whole = bool(layout)  # a layout has every kind of files that the real corpus has
     made = synthetic.ensure(
-        actors, seed, root, full=full, brief=brief, silent=whole, song=whole, n_jobs=jobs, **wanted
+        actors,
+        seed,
+        root,
+        full=full,
+        brief=brief,
+        silent=whole,
+        song=whole,
+        n_jobs=jobs,
+        corpora=corpora,
     )
     typer.echo(made)
 

@@ -390,8 +390,8 @@ def versions(
         "versions": {name: recipe.digest() for name, recipe in recipes.items()},
     }
     if len(parts) == 1:
-        values = np.asarray(parts[0].values)[:, None]
-        return Part(first["clip_id"].tolist(), values, described, parts[0].problems)
+        only = np.asarray(parts[0].values)[:, None]
+        return Part(first["clip_id"].tolist(), only, described, parts[0].problems)
     ids = [part.manifest["clip_id"] for part in parts]
     manifest, _ = complete(manifest, ids)
     values = [aligned(names, part.values, manifest) for names, part in zip(ids, parts, strict=True)]

@@ -1,6 +1,6 @@
 """Still faces of 48×48 grey pixels, in the forms of FER2013 and CK+."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 
 import cv2
@@ -41,9 +41,9 @@ def write_fer2013(path: Path, seed: int, people: int = 20, emotions: Collection[
         face = _camera(100 + number, seed)
         for emotion, code in _LAYOUTS["fer2013"]["codes"].items():
             for _ in range(2):
-                drawn = rng.uniform(0.75, 1.1), rng.normal(0, (6, 3, 4))
+                strength, turned = rng.uniform(0.75, 1.1), rng.normal(0, (6, 3, 4))
                 if emotion in (emotions or _LAYOUTS["fer2013"]["codes"]):
-                    small = _picture(face, emotion, *drawn)
+                    small = _picture(face, emotion, strength, turned)
                     lines.append(f"{code},{' '.join(map(str, small.ravel()))},{usage}")
     with paths.atomic(path) as temporary:
         temporary.write_text("\n".join(lines) + "\n")
@@ -81,7 +81,7 @@ def _camera(number: int, seed: int) -> Face:
     return Face(person(number, seed), (120, 120), zoom=1.45, detail=1.3)
 
 
-def _picture(face: Face, emotion: str, strength: float, turned: Sequence[float]) -> np.ndarray:
+def _picture(face: Face, emotion: str, strength: float, turned: np.ndarray) -> np.ndarray:
     """Return a face cut out and shrunk, uint8 (48, 48)."""
     units, pose, gaze = apex(emotion, strength)
     frame, points = face.draw(units, pose.turned(*turned), gaze)

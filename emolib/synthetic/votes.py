@@ -41,8 +41,10 @@ def write(folder: Path, names: Sequence[str], sexes: Mapping[str, str]) -> None:
     _write(
         folder / "VideoDemographics.csv", [("ActorID", "Age", "Sex", "Race", "Ethnicity"), *people]
     )
-    summary = [("", "FileName", *(f"{c}{w}" for c in _CONDITIONS for w in ("Vote", "Level")))]
-    tabulated = [("", *_LETTERS, "fileName", "numResponses", "agreement", "emoVote")]
+    summary: list[tuple] = [
+        ("", "FileName", *(f"{c}{w}" for c in _CONDITIONS for w in ("Vote", "Level")))
+    ]
+    tabulated: list[tuple] = [("", *_LETTERS, "fileName", "numResponses", "agreement", "emoVote")]
     for number, name in enumerate(names, 1):
         cells: list[object] = []
         for condition in range(len(_CONDITIONS)):
