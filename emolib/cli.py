@@ -84,6 +84,14 @@ _known_judge = _one_of("judge", lambda: ("mostafa", "lu"))
 _known_corpus = _one_of("corpus", _corpora)
 
 
+def _known_layouts(names: list[str] | None) -> list[str] | None:
+    """Refuse a layout that cannot be written."""
+    from emolib.synthetic import CORPORA
+
+    check = _one_of("layout", lambda: (*CORPORA, "all"))
+    return [check(name) for name in names] if names else None
+
+
 def _integers(text: str | None) -> tuple[int, ...] | None:
     """Read ``0,1,2`` as numbers."""
     if text is None:
@@ -133,6 +141,7 @@ _CORPUS = "Corpus, such as ravdess, paired or synthetic"
 Corpus = Annotated[str, Option(help=_CORPUS, callback=_known_corpus)]
 Name = Annotated[str, Argument(help=_CORPUS, callback=_known_corpus)]
 Root = Annotated[Place, Option(file_okay=False, help="Folder of the corpus.")]
+_LAYOUT = "Of a real corpus: ravdess, cremad, savee, mead, fer2013, ckplus, all (repeatable)."
 _MODALITY = "audio, video or both (ishtiaq also text and all)."
 Modality = Annotated[str, Option(help=_MODALITY)]
 _SPLIT = "A kind of split: actor (default), clip, speaker, …, or a peer's folds, such as luna."
@@ -240,9 +249,14 @@ def book(
 
 @data_app.command("list")
 def data_list(as_json: AsJson = False) -> None:
-    """List the corpora: which are here, how many clips they have, and how to get the others."""
+    """List the corpora: which are here, what can be trained on them, how to get the others."""
+    from dataclasses import asdict
+
+    import pandas as pd
+
     from emolib import corpora
     from emolib.corpora import download
+    from emolib.corpora import matrix as reach
 
     table = download.listing()
     here = table["where"] != ""
@@ -252,7 +266,11 @@ def data_list(as_json: AsJson = False) -> None:
     folders = table["corpus"].map(lambda name: corpora.SOURCES[name].folders)
     broken = folders.map(lambda names: any((paths.recordings() / one).is_dir() for one in names))
     shown = shown.assign(note=table["note"].where(broken & ~here, table["how"]))
-    _print(as_json, table.to_dict("records"), f"recordings in {paths.recordings()}", shown)
+    cells = reach.matrix(dict(zip(table["corpus"], table["kinds"], strict=True)))
+    data = {"corpora": table.to_dict("records"), "matrix": list(map(asdict, cells))}
+    title = "what each paper can be trained on now, alone and together"
+    rows = pd.DataFrame(reach.rows(cells))
+    _print(as_json, data, f"recordings in {paths.recordings()}", shown, title, rows)
 
 
 @data_app.command("get")
@@ -300,11 +318,28 @@ def data_synth(
     seed: Seed = 0,
     root: Root = None,
     full: Annotated[bool, Option(help="All clips of the corpus' design, not a few.")] = False,
+    layout: Annotated[Words, Option(help=_LAYOUT, callback=_known_layouts)] = None,
+    brief: Annotated[bool, Option(help="Small pictures, one second a clip.")] = False,
+    jobs: Jobs = 2,
 ) -> None:
     """Make the synthetic corpus: real media files of faces and voices that do not exist."""
     from emolib import synthetic
 
-    typer.echo(synthetic.ensure(actors, seed, root, full=full))
+    every = "all" in (layout or ())
+    corpora = synthetic.CORPORA if every else (layout or ["ravdess"])
+    whole = bool(layout)  # a layout has every kind of files that the real corpus has
+    made = synthetic.ensure(
+        actors,
+        seed,
+        root,
+        full=full,
+        brief=brief,
+        silent=whole,
+        song=whole,
+        n_jobs=jobs,
+        corpora=corpora,
+    )
+    typer.echo(made)
 
 
 @app.command()
@@ -313,18 +348,21 @@ def features(
     corpus: Corpus = "synthetic",
     modality: Modality = "both",
     mode: Mode = "quick",
+    data: Annotated[Words, Option(help="Of the inputs: view=left_30 (repeatable).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Extract and cache what a paper's model reads, in parallel."""
     from emolib.papers import engine
 
-    dataset = engine.paper(key).load(corpus, modality, mode)
+    dataset = engine.paper(key).load(corpus, modality, mode, **_options(data))
     inputs = {name: list(value.shape[1:]) for name, value in dataset.samples.inputs.items()}
     clips, samples = len(dataset.manifest), len(dataset.samples)
     counts = {"paper": key, "corpus": corpus, "clips": clips, "samples": samples}
     title = f"{key} on {corpus}: {clips} clips, {samples} samples"
     shapes = [f"  {name}: {' × '.join(map(str, shape))}" for name, shape in inputs.items()]
-    _print(as_json, {**counts, "inputs": inputs, "features": dataset.features}, title, *shapes)
+    values = {**counts, "inputs": inputs, "features": dataset.features}
+    values["problems"] = dataset.problems.to_dict("records")
+    _print(as_json, values, title, *shapes)
 
 
 # ------------------------------------------------------------------------------- models

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emolib.errors import EmolibError
+from emolib.media import MODALITIES
 
 
 class UnknownPaperError(EmolibError, ValueError):
@@ -30,6 +31,8 @@ class Paper:
         Its entry in ``book/references.bib``.
     model
         Class in ``emolib.models.<key>`` that rebuilds its network.
+    media
+        What the network can be given, names in `emolib.media.MEDIA`.
     idea
         The paper in one line, for the table on the first page.
     """
@@ -38,13 +41,20 @@ class Paper:
     name: str
     citation: str
     model: str
+    media: tuple[str, ...]
     idea: str
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What it can be trained with, keys of `emolib.media.MODALITIES`."""
+        return tuple(name for name, media in MODALITIES.items() if {*media} <= {*self.media})
 
 
 def _papers() -> dict[str, Paper]:
     """Read the list: one row a paper, in the order of the book."""
     with Path(__file__).with_suffix(".csv").open(encoding="utf-8", newline="") as file:
-        return {row["key"]: Paper(**row) for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
+    return {row["key"]: Paper(**{**row, "media": tuple(row["media"].split())}) for row in rows}  # type: ignore[arg-type]
 
 
 PAPERS = _papers()

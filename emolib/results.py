@@ -20,7 +20,7 @@ import platform
 import re
 import subprocess
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -356,18 +356,24 @@ def compose_title(
     allow_leak: str | None = None,
     mode: str = "full",
     note: str = "",
+    asked: Mapping[str, Any] | None = None,
 ) -> str:
     """Return a title that says what the data are and whether train and test share something.
+
+    `asked` is what was asked of the corpus, see `corpora.options`.
 
     Examples
     --------
     >>> compose_title("ding", "ravdess", "audio", "segment", allow_leak="segment")
     'Ding, audio, RAVDESS speech, split by segment (leaking: segments of one clip on both sides)'
     """
+    asked = dict(asked or {})
+    channel = asked.pop("channel", "speech") or "speech and song"
     parts = [
         registry.PAPERS[key].name if key in registry.PAPERS else key.capitalize(),
         _WORDS["modalities"].get(modality, modality),
-        corpus_name(corpus),
+        corpus_name(corpus).replace("speech", channel),
+        *(f"{option} {value}" for option, value in asked.items()),
         _WORDS["splits"].get(split_kind, f"split by {split_kind}"),
     ]
     title = ", ".join(part for part in parts if part)

@@ -77,6 +77,7 @@ def bad(tmp_path_factory):
 REFUSED = [
     ("data synth --seed -1", "greater than or equal to 0"),
     ("data synth --root {bad}/text.docx", "is a file"),
+    ("data synth --layout nowhere", "known are ravdess"),
     ("data get nowhere", "known are ravdess"),
     ("data check nowhere", "known are ravdess"),
     ("book --out {bad}/text.docx", "is a file"),
@@ -233,8 +234,12 @@ def test_the_book_command_passes_on_what_was_asked(run, monkeypatch, tmp_path):
 
 def test_recordings_that_are_not_here_come_with_a_remedy(run, monkeypatch, tmp_path):
     monkeypatch.setenv("EMOLIB_DATA", str(tmp_path))
-    listed = {row["corpus"]: row for row in json.loads(run("data", "list", "--json").stdout)}
+    data = json.loads(run("data", "list", "--json").stdout)
+    listed = {row["corpus"]: row for row in data["corpora"]}
     assert (listed["ravdess"]["clips"], listed["ravdess"]["where"]) == (0, "")
+    cell = next(c for c in data["matrix"] if (c["paper"], c["corpus"]) == ("ding", "ravdess"))
+    assert cell["modalities"] == []
+    assert cell["missing"]["video"] == "emolib data get ravdess --part speech-video"
     assert "emolib data get ravdess" in run("data", "list").stdout
     (tmp_path / "ravdess").mkdir()
     said = " ".join(run("data", "list").stdout.split())  # lines wrap where the path is long
@@ -243,7 +248,9 @@ def test_recordings_that_are_not_here_come_with_a_remedy(run, monkeypatch, tmp_p
 
 @pytest.mark.realdata
 def test_real_recordings_are_counted(run, recordings):
-    listed = {row["corpus"]: row for row in json.loads(run("data", "list", "--json").stdout)}
+    listed = {
+        row["corpus"]: row for row in json.loads(run("data", "list", "--json").stdout)["corpora"]
+    }
     assert (listed["ravdess"]["clips"], listed["ravdess"]["actors"]) == (1440, 24)
 
 

@@ -18,6 +18,7 @@ from emolib.corpora.manifest import (
     build,
     collect,
     kind_of,
+    known,
     locate,
     read_name,
 )
@@ -47,9 +48,9 @@ def parse(path: Path) -> dict[str, str]:
     FileProblem
         If the name is not one of CREMA-D.
     """
-    known = {"statement": SENTENCES, "emotion": EMOTION_CODES, "level": LEVELS}
+    codes = {"statement": SENTENCES, "emotion": EMOTION_CODES, "level": LEVELS}
     example = "actor_sentence_emotion_level such as 1001_DFA_ANG_XX"
-    fields = read_name(path.stem, _NAME, known, example)
+    fields = read_name(path.stem, _NAME, codes, example)
     return {
         "clip_id": path.stem,
         "actor": fields["actor"],
@@ -63,7 +64,11 @@ def parse(path: Path) -> dict[str, str]:
 
 
 def manifest(
-    root: str | Path | None = None, *, modality: str | None = None, labels: str = "intended"
+    root: str | Path | None = None,
+    *,
+    modality: str | None = None,
+    labels: str = "intended",
+    raters: str | None = None,
 ) -> pd.DataFrame:
     """List the clips of CREMA-D.
 
@@ -74,9 +79,11 @@ def manifest(
     modality
         "audio" (wav), "audiovisual" (flv, or mp4 made from it), or None for the richest.
     labels
-        "intended": what the actor was asked for. "crowd": what most raters chose, from the
-        voice for audio clips and from both for audio-visual clips; clips with a tie have no
-        such label and are reported as problems.
+        "intended": what the actor was asked for. "crowd": what most raters chose; clips with a
+        tie have no such label and are reported as problems.
+    raters
+        Which raters make the crowd: those who had the "voice", the "face", or both
+        ("audiovisual"). None: the voice for sound files, both for films.
 
     Returns
     -------
@@ -84,17 +91,20 @@ def manifest(
         The manifest, with the further columns ``age`` (years), ``sex``, ``race`` and
         ``ethnicity`` where ``VideoDemographics.csv`` is there, and ``intended``.
     """
-    if labels not in ("intended", "crowd"):
-        raise CorpusError(f"unknown labels {labels!r}: known are intended, crowd")
+    known("labels", labels, ("intended", "crowd"))
+    known("raters", raters, CONDITIONS)
+    if raters and labels != "crowd":
+        raise CorpusError(f"raters={raters!r} make the crowd's labels: give labels='crowd' too")
     suffixes = (".wav", ".flac", ".flv", ".mp4")
     table = collect("cremad", root, parse, suffixes, side_files=_SIDE_FILES, modality=modality)
     folder, problems = Path(table.attrs["root"]), table.attrs["problems"]
+    kinds = table.attrs["kinds"]
     table["intended"] = table["emotion"]
     if (people := _find(folder, "VideoDemographics.csv")) is not None:
         joined = demographics(root=people.parent).reindex(table["actor"])
         table = table.assign(**{column: joined[column].to_numpy() for column in joined})
     if labels == "crowd":
-        votes = crowd_votes(folder, _CONDITION_OF[table["modality"].iloc[0]])
+        votes = crowd_votes(folder, raters or _CONDITION_OF[table["modality"].iloc[0]])
         table["emotion"] = votes.reindex(table["clip_id"]).map(VOTES).to_numpy()
         undecided = table["emotion"].isna()
         problem = FileProblem(
@@ -103,7 +113,11 @@ def manifest(
         )
         problems = problems + [problem.line(path) for path in table.loc[undecided, "path"]]
         table = table[~undecided]
-    return build(table.to_dict("records"), problems, folder)
+        if table.empty:
+            raise CorpusError(f"{folder}: the raters agree on none of {len(undecided)} clips")
+    made = build(table.to_dict("records"), problems, folder)
+    made.attrs["kinds"] = kinds
+    return made
 
 
 def demographics(root: str | Path | None = None) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import pandas as pd
 
 from emolib import paths, pointers
-from emolib.corpora.manifest import CorpusError, FileProblem, header, locate
+from emolib.corpora.manifest import CorpusError, FileProblem, by_name, header, locate
 from emolib.corpora.sources import SOURCES
 from emolib.errors import EmolibError
 
@@ -756,25 +756,27 @@ def _check_tables(name: str, folder: Path, progress: bool) -> list[dict]:
 
 
 def listing() -> pd.DataFrame:
-    """Say which corpora are here.
+    """Say which corpora are here, by the names and sizes of their files.
 
     Returns
     -------
     DataFrame
         One row a corpus: ``corpus, clips, actors, emotions, problems`` (files that are not
-        usable), ``where`` (its folder, "" if it is not here), ``how`` (how to get it) and
-        ``note`` (why it is not usable).
+        usable), ``kinds`` (of files), ``where`` (its folder, "" if it is not here), ``how`` (how
+        to get it) and ``note`` (why it is not usable).
     """
-    return pd.DataFrame([_here(name) for name in SOURCES])
+    with by_name():
+        return pd.DataFrame([_here(name) for name in SOURCES])
 
 
 def _here(name: str) -> dict:
     from emolib import corpora
 
     row = {"corpus": name, "clips": 0, "actors": 0, "emotions": 0, "problems": 0}
-    row |= {"where": "", "how": SOURCES[name].how(), "note": ""}
+    row |= {"kinds": [], "where": "", "how": SOURCES[name].how(), "note": ""}
     if name == "synthetic":  # its manifest would make it
-        made = sorted(paths.SYNTHETIC.rglob("ravdess/**/01-*.mp4"))
+        row["kinds"] = list(SOURCES[name].kinds)  # and does, when it is trained on
+        made = sorted(paths.SYNTHETIC.rglob("ravdess/**/01-01-*.mp4"))
         if not made:
             return row
         manifest = pd.DataFrame(map(corpora.CORPORA["ravdess"].parse, made))
@@ -782,12 +784,14 @@ def _here(name: str) -> dict:
     else:
         try:
             manifest = corpora.load(name, **_EVERYTHING.get(name, {}))
-        except CorpusError as error:
-            return row | {"note": str(error)}
+        except Exception as error:  # whatever one folder holds, the others are listed
+            return row | {"note": str(error) or type(error).__name__}
+    kinds = manifest.attrs.get("kinds", sorted(set(manifest["modality"])))
     return row | {
         "clips": len(manifest),
         "actors": len(set(manifest["actor"]) - {""}),
         "emotions": len(set(manifest["emotion"])),
         "problems": len(manifest.attrs["problems"]),
+        "kinds": kinds,
         "where": manifest.attrs["root"] or str(paths.recordings()),
     }

@@ -49,6 +49,13 @@ class FileProblem(EmolibError, ValueError):
         return {"path": str(path), "cause": self.cause, "remedy": self.remedy}
 
 
+def known(option: str, value: object, values: Iterable[object]) -> None:
+    """Refuse the value of a loader's option that is none of those known; None asks for all."""
+    values = tuple(values)
+    if value is not None and value not in values:
+        raise CorpusError(f"unknown {option} {value!r}: known are {', '.join(map(str, values))}")
+
+
 def read_name(
     text: str, pattern: re.Pattern[str], known: Mapping[str, Iterable[str | None]], example: str
 ) -> dict[str, Any]:
@@ -83,6 +90,16 @@ def read_name(
                 f"known are {', '.join(filter(None, values))}",
             )
     return match.groupdict()
+
+
+@contextmanager
+def by_name() -> Iterator[None]:
+    """Within it, manifests come of names and sizes of files alone: fast, with no durations."""
+    before = _READ_HEADERS.set(False)
+    try:
+        yield
+    finally:
+        _READ_HEADERS.reset(before)
 
 
 def kind_of(path: Path) -> str:
@@ -144,6 +161,7 @@ def build(
         )
     frame.attrs["problems"] = [dict(problem) for problem in problems]
     frame.attrs["root"] = str(root) if root else None
+    frame.attrs["kinds"] = sorted(set(frame["modality"]))
     return frame
 
 
@@ -189,16 +207,6 @@ def missing(name: str, folder: Path, cause: str) -> CorpusError:
     )
 
 
-@contextmanager
-def by_name() -> Iterator[None]:
-    """Within it, manifests come of file names alone: fast, but no damaged file is noticed."""
-    before = _READ_HEADERS.set(False)
-    try:
-        yield
-    finally:
-        _READ_HEADERS.reset(before)
-
-
 def collect(
     name: str,
     root: str | Path | None,
@@ -212,7 +220,8 @@ def collect(
     """Walk a corpus folder and make its manifest: what every loader does.
 
     Every file ends up in exactly one place: as a clip, as a clip that was not asked for, as a
-    known side file, or as a problem.
+    known side file, or as a problem. The kinds of files that are there, asked for or not, are
+    kept in ``manifest.attrs["kinds"]``.
 
     Parameters
     ----------
@@ -243,9 +252,10 @@ def collect(
     asked = {"modality": None if chosen == "all" else chosen} | wanted
     asked = {column: value for column, value in asked.items() if value is not None}
     there = sorted({f"{row['modality']} {row.get('channel', '')}".strip() for row in rows})
+    kinds = sorted({row["modality"] for row in rows})
     rows = [row for row in rows if all(row[column] == value for column, value in asked.items())]
-    if _READ_HEADERS.get():
-        rows = _with_headers(rows, problems)
+    rows = _with_headers(rows, problems)
+    rows = once(rows, problems)
     if not rows:
         cause = f"it holds no {' '.join(map(str, asked.values()))} clip".replace("  ", " ")
         cause += f", only {', '.join(there)}" if there else ""
@@ -255,7 +265,32 @@ def collect(
                 f"{first['cause']}; {first['remedy']}"
             )
         raise missing(name, folder, cause)
-    return build(({"corpus": name} | row for row in rows), problems, folder)
+    manifest = build(({"corpus": name} | row for row in rows), problems, folder)
+    manifest.attrs["kinds"] = kinds
+    return manifest
+
+
+def once(rows: Iterable[dict], problems: list[dict]) -> list[dict]:
+    """Return the rows with each clip once; further files of a clip join the problems.
+
+    Of copies the first stays. Where files of one clip contradict each other none does, for
+    nobody can say which is right.
+    """
+    files: dict[str, list[dict]] = {}
+    for row in rows:
+        files.setdefault(row["clip_id"], []).append(row)
+    kept = []
+    for clip, (first, *others) in files.items():
+        alike = all(other["emotion"] == first["emotion"] for other in others)
+        kept += [first] * alike
+        for row in others if alike else (first, *others):
+            other = first if row is not first else others[0]
+            cause = f"clip {clip} is there already, as {other['path']}"
+            if not alike:
+                cause = f"clip {clip} has another emotion than in {other['path']}"
+            remedy = "keep one file of each clip in the corpus folder"
+            problems.append(FileProblem(cause, remedy).line(row["path"]))
+    return kept
 
 
 def find(
@@ -289,9 +324,10 @@ def find(
 def _with_headers(rows: list[dict], problems: list[dict]) -> list[dict]:
     """Add what the headers say; rows whose file cannot be read become problems."""
     readable = []
+    read = header if _READ_HEADERS.get() else refuse_empty
     for row in rows:
         try:
-            readable.append(row | header(Path(row["path"])))
+            readable.append(row | (read(Path(row["path"])) or {}))
         except FileProblem as problem:
             problems.append(problem.line(row["path"]))
     return readable
@@ -312,16 +348,7 @@ def header(path: Path) -> dict[str, Any]:
     FileProblem
         If the file is empty, a Git LFS pointer, or has no header that can be read.
     """
-    size = path.stat().st_size
-    if size == 0:
-        raise FileProblem("the file is empty (0 bytes)", "fetch it again; the copy broke off")
-    if size < 1024:
-        with path.open("rb") as file:
-            if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-                raise FileProblem(
-                    "this is a Git LFS pointer, not the recording itself",
-                    "run `git lfs pull` in its repository, or `emolib data get` for the corpus",
-                )
+    refuse_empty(path)
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
         return {}
@@ -333,6 +360,26 @@ def header(path: Path) -> dict[str, Any]:
         raise FileProblem(
             f"its header cannot be read ({error})", "fetch it again, or convert it"
         ) from error
+
+
+def refuse_empty(path: Path) -> None:
+    """Refuse a file that holds nothing of a recording, by its size.
+
+    Raises
+    ------
+    FileProblem
+        If the file is empty, or a Git LFS pointer.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise FileProblem("the file is empty (0 bytes)", "fetch it again; the copy broke off")
+    if size < 1024:
+        with path.open("rb") as file:
+            if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
+                raise FileProblem(
+                    "this is a Git LFS pointer, not the recording itself",
+                    "run `git lfs pull` in its repository, or `emolib data get` for the corpus",
+                )
 
 
 def _soundfile_header(path: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from emolib.corpora.manifest import EMOTIONS, NAMES, collect, read_name
+from emolib.corpora.manifest import EMOTIONS, NAMES, collect, known, read_name
 
 CLASSES = tuple(emotion for emotion in EMOTIONS if emotion != "calm")
 EMOTION_FOLDERS: dict[str, str] = NAMES["mead"]["emotions"]
@@ -30,9 +30,9 @@ def parse(path: Path) -> dict[str, str]:
     FileProblem
         If the path is not one of MEAD.
     """
-    known = {"view": (None, *VIEWS), "emotion": EMOTION_FOLDERS, "level": LEVELS}
+    values = {"view": (None, *VIEWS), "emotion": EMOTION_FOLDERS, "level": LEVELS}
     example = "actor/video/view/emotion/level/number: M003/video/front/happy/level_1/024.mp4"
-    fields = read_name(path.with_suffix("").as_posix(), _PATH, known, example)
+    fields = read_name(path.with_suffix("").as_posix(), _PATH, values, example)
     take = "-".join(fields[field] for field in ("actor", "emotion", "level", "statement"))
     return {
         "clip_id": f"{take}-{fields['view']}" if fields["view"] else f"{take}-audio",
@@ -49,7 +49,11 @@ def parse(path: Path) -> dict[str, str]:
 
 
 def manifest(
-    root: str | Path | None = None, *, modality: str | None = None, view: str = "front"
+    root: str | Path | None = None,
+    *,
+    modality: str | None = None,
+    view: str = "front",
+    intensity: str | None = None,
 ) -> pd.DataFrame:
     """List the clips of MEAD.
 
@@ -61,6 +65,8 @@ def manifest(
         "audiovisual" (video with its sound), "audio" (m4a), or None for the richest.
     view
         Camera of the videos, one of `VIEWS`.
+    intensity
+        Only this one of `LEVELS`; None: all.
 
     Returns
     -------
@@ -68,6 +74,8 @@ def manifest(
         The manifest, with the further columns ``sex``, ``view`` and ``twin`` (the take, the
         same for the sound and for every view of one performance).
     """
+    known("view", view, VIEWS)
+    known("intensity", intensity, LEVELS)
     return collect(
         "mead",
         root,
@@ -76,6 +84,7 @@ def manifest(
         side_files=("*.txt", "*.csv", "*.tar"),
         modality=modality,
         view=view,
+        intensity=intensity,
     )
 
 

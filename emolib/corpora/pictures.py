@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from emolib import paths
-from emolib.corpora.manifest import IMAGE_SUFFIXES, FileProblem, find, header, missing
+from emolib.corpora.manifest import IMAGE_SUFFIXES, FileProblem, find, header, missing, once
 
 SIDE = 48
 _FORMAT = "1"  # raise it when what is stored changes
@@ -101,7 +101,7 @@ def in_folders(
             return parse(Path(part, path))
 
         some, wrong = find(folder / part, parse_below, IMAGE_SUFFIXES)
-        rows += some
+        rows += once(some, wrong)
         problems += wrong
     files = [Path(line["path"]) for line in (*rows, *problems)]
     found = cached(name, files, lambda: read(rows, problems))

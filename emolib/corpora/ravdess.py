@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from emolib.corpora.manifest import NAMES, CorpusError, FileProblem, collect, locate, read_name
+from emolib.corpora.manifest import (
+    NAMES,
+    CorpusError,
+    FileProblem,
+    collect,
+    known,
+    locate,
+    read_name,
+)
 from emolib.emotions import EMOTIONS
 
 CLASSES = EMOTIONS[:8]
@@ -76,6 +84,7 @@ def manifest(
         The manifest, with the further columns ``sex`` and ``twin`` (the take, the same for the
         audio-only, video-only and audio-visual versions of one performance).
     """
+    known("channel", channel, CODES["channel"].values())
     suffixes = tuple(dict.fromkeys(chain.from_iterable(_SUFFIXES.values())))
     asked = {"modality": modality, "channel": channel}
     return collect("ravdess", root, parse, suffixes, side_files=_SIDE_FILES, **asked)

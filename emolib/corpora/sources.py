@@ -6,8 +6,7 @@ from pathlib import Path
 
 import yaml
 
-#: What a network can be given of a clip, and how a person says so.
-MEDIA = {"audio": "voices", "video": "faces", "text": "words"}
+from emolib.media import MEDIA
 
 
 @dataclass(frozen=True)

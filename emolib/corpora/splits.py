@@ -538,11 +538,18 @@ def _by_actor(manifest, generator, n_folds: int | None) -> Iterator[pd.DataFrame
     actors = _actors(manifest)
     known = [SOURCES[name].actor_folds for name in set(manifest["corpus"]) if name in SOURCES]
     usual = max(known, default=_FOLDS)
+    if len(actors) < 3:
+        raise CorpusError(
+            f"a split by actor needs 3 actors, one each for train, valid and test, and there "
+            f"{'is' if len(actors) == 1 else 'are'} {len(actors)} ({', '.join(actors.index)}): "
+            "split='clip' with allow_leak='clip' (--split clip --allow-leak clip) does with fewer, "
+            "and its title says that it tests on people it knows"
+        )
     n_folds = n_folds or min(usual, len(actors))
     if not 3 <= n_folds <= len(actors):
         raise CorpusError(
             f"{n_folds} folds cannot be made of {len(actors)} actors: train, valid and test need "
-            "at least one actor each, so have 3 actors or more and from 3 folds to one per actor"
+            f"at least one actor each, so ask for 3 to {len(actors)} folds"
         )
     fold_of = pd.Series(_deal(actors, [1] * n_folds, generator), index=actors.index)
     mine = fold_of.loc[_person(manifest)].to_numpy()

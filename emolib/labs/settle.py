@@ -30,6 +30,7 @@ from emolib.claims.judges import (
 )
 from emolib.corpora import SOURCES, CorpusError
 from emolib.corpora.manifest import by_name
+from emolib.media import MODALITIES
 from emolib.papers.experiment import Experiment
 
 #: The published number of clips of a corpus, by its row in ``data/claims/corpora.csv``.
@@ -190,12 +191,6 @@ def _claim(name: str) -> Claim:
 # --- which data are here -------------------------------------------------------------------
 
 
-def media(modality: str) -> tuple[str, ...]:
-    """Return the media that a modality takes of a corpus."""
-    known = {"both": ("audio", "video"), "all": ("audio", "video", "text")}
-    return known.get(modality) or tuple(modality.split(" and "))
-
-
 class Library:
     """Which corpora are here, and how many clips; each is listed once."""
 
@@ -216,7 +211,7 @@ class Library:
 
     def missing(self, experiment: Experiment) -> tuple[str, ...]:
         """Return what is missing for an experiment, corpus by corpus."""
-        wanted = media(experiment.modality)
+        wanted = MODALITIES[experiment.modality]
         return tuple(
             line for corpus in experiment.corpus.split("+") for line in self.lacking(corpus, wanted)
         )
@@ -284,7 +279,7 @@ class Estimate:
     def extraction(self) -> float:
         """Seconds to make the features; pictures are stored as they are."""
         films = [one for one in self.experiment.corpus.split("+") if not SOURCES[one].pictures_of]
-        rate = sum(EXTRACTION.get(one, 0) for one in media(self.experiment.modality))
+        rate = sum(EXTRACTION.get(one, 0) for one in MODALITIES[self.experiment.modality])
         return rate * sum(map(self.library.clips, films))
 
     @property

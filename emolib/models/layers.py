@@ -8,17 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emolib.errors import EmolibError
+from emolib.media import MODALITIES
 
-# Which inputs a network takes that was built for a modality, in this order.
-MODALITIES = {
-    "audio": ("audio",),
-    "video": ("video",),
-    "text": ("text",),
-    "both": ("audio", "video"),
-    "audio and text": ("audio", "text"),
-    "video and text": ("video", "text"),
-    "all": ("audio", "video", "text"),
-}
 AUDIO_VISUAL = ("audio", "video", "both")  # what networks without text choose from
 
 

@@ -44,6 +44,8 @@ class Dataset:
     images
         Per clip the numbers of the images it shows (clips, k), where images are dealt to
         clips, so that the split can be checked for shared ones.
+    problems
+        The files that could not be used: ``path, cause, remedy``.
     """
 
     samples: Samples
@@ -56,6 +58,7 @@ class Dataset:
     standardise: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     copies: tuple[Samples, ...] = ()
     images: np.ndarray | None = None
+    problems: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def parts(self, split: splits.Split, fold: int = 0) -> tuple[Samples, Samples, Samples]:
         """Return training, validation and test samples of one fold, as `run` uses them.

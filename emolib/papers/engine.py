@@ -171,11 +171,27 @@ def prepared(
         experiment = declared(key, experiment)
     experiment = _completed(key, experiment)
     corpus = experiment.corpus.split("+")
-    parts = [module.load(one, experiment.modality, mode, **experiment.data) for one in corpus]
+    parts = [
+        module.load(one, experiment.modality, mode, **_data_of(module, experiment, one))
+        for one in corpus
+    ]
     dataset = joined(parts) if len(parts) > 1 else parts[0]
     split = _split(module, experiment, dataset.manifest, n_segments=dataset.n_segments)
     report = split.check(dataset.manifest, allow_leak=experiment.allow_leak, images=dataset.images)
     return dataset, split, dict(report.counts)
+
+
+def _data_of(module: ModuleType, experiment: Experiment, corpus: str) -> dict[str, Any]:
+    """Return the options of the data but for those that only another of the corpora knows."""
+    foreign = set(_asked(module, experiment)) - set(corpora.options(corpus))
+    return {name: value for name, value in experiment.data.items() if name not in foreign}
+
+
+def _asked(module: ModuleType, experiment: Experiment) -> dict[str, Any]:
+    """Return the options of the data that say which recordings of the corpora are meant."""
+    known = {option for name in experiment.corpus.split("+") for option in corpora.options(name)}
+    known -= set(inspect.signature(module.load).parameters)  # a paper's own go first
+    return {name: value for name, value in experiment.data.items() if name in known}
 
 
 def _completed(key: str, experiment: Experiment) -> Experiment:
@@ -247,11 +263,14 @@ def _folds(experiment: Experiment, split: splits.Split) -> tuple[int, ...]:
 
 def _check_early(module: ModuleType, experiment: Experiment) -> None:
     """Refuse options of the loader, and folds, before any feature is extracted."""
-    refuse_unknown("data option", experiment.data, module.load, ("corpus", "modality", "mode"))
+    names = experiment.corpus.split("+")
+    of_corpora = [option for name in names for option in corpora.options(name)]
+    apart = ("corpus", "modality", "mode")
+    refuse_unknown("data option", experiment.data, module.load, apart, of_corpora)
     if experiment.folds is None:
         return
     try:
-        parts = [corpora.load(name) for name in experiment.corpus.split("+")]
+        parts = [corpora.load(name) for name in names]
     except corpora.CorpusError:  # it is not here, or elsewhere: `load` says so
         return
     manifest = splits.combine(*parts) if len(parts) > 1 else parts[0]
@@ -259,9 +278,15 @@ def _check_early(module: ModuleType, experiment: Experiment) -> None:
 
 
 def refuse_unknown(
-    what: str, given: Iterable[str], function: Callable, apart: Iterable[str] = ()
+    what: str,
+    given: Iterable[str],
+    function: Callable,
+    apart: Iterable[str] = (),
+    besides: Iterable[str] = (),
 ) -> None:
     """Refuse names that a function does not take, naming those that it does, but for `apart`.
+
+    Names in `besides` are not refused.
 
     Raises
     ------
@@ -271,7 +296,8 @@ def refuse_unknown(
     parameters = inspect.signature(function).parameters
     if not any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
         for name in given:
-            choose(what, name, [known for known in parameters if known not in apart])
+            known = [one for one in parameters if one not in apart]
+            choose(what, name, dict.fromkeys((*known, *besides)))
 
 
 def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -300,6 +326,7 @@ def _title(work: "_Work", name: str | None) -> str:
         allow_leak=experiment.allow_leak,
         mode=work.mode,
         note=", ".join(filter(None, notes)),
+        asked=_asked(paper(work.key), experiment),
     )
     return f"{work.learner.name}, {title}"
 

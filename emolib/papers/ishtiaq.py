@@ -31,6 +31,7 @@ import torch
 from torch.nn import functional as F
 
 from emolib.corpora.manifest import subset
+from emolib.media import MODALITIES
 from emolib.models.ishtiaq import PAD, UNKNOWN, tokenize
 from emolib.papers import augment, streams
 from emolib.papers.augment import Change
@@ -237,6 +238,15 @@ def noisy(samples: Samples, modality: str, level: float, seed: int = 0) -> Sampl
 
 
 # --- the full runs ---------------------------------------------------------------------------
+
+
+def completed(experiment: Experiment) -> Experiment:
+    """Take a recipe without mixup where an experiment with words names none."""
+    if experiment.recipe or "text" not in MODALITIES.get(experiment.modality, ()):
+        return experiment
+    alone = experiment.modality == "text"
+    return experiment.changed(recipe=replace(RECIPE, mixup=0.0) if alone else FUSION_RECIPE)
+
 
 FULL: dict[str, Experiment] = experiments_beside(
     __file__, RECIPE=RECIPE, FUSION_RECIPE=FUSION_RECIPE

@@ -5,11 +5,12 @@ the network takes it. `load` walks from the clips of a corpus to a paper's sampl
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,16 +22,35 @@ from emolib import corpora
 from emolib.corpora.manifest import subset
 from emolib.corpora.paired import folder_of
 from emolib.corpora.pictures import SIDE
-from emolib.features.store import FeatureRecipe
-from emolib.models.ishtiaq import MODALITIES
+from emolib.features.store import PROBLEM_COLUMNS, FeatureRecipe
+from emolib.media import MODALITIES
 from emolib.papers.dataset import Dataset, as_stored
 from emolib.papers.experiment import choose
 from emolib.training import Augment, Prepare, Samples
 
 MODES = ("quick", "full")
 
-#: Clip ids, values (clips, versions, …), and what goes into the result about them.
-Part = tuple[list[str], np.ndarray, dict[str, Any]]
+#: So many problems are printed; the rest are counted.
+_SHOWN_PROBLEMS = 10
+
+
+class Part(NamedTuple):
+    """The values of one stream.
+
+    Attributes
+    ----------
+    ids, values
+        Clips, and their values (clips, versions, …).
+    about
+        What goes into the result about them.
+    problems
+        The clips that gave none: ``clip_id, path, cause, remedy``.
+    """
+
+    ids: list[str]
+    values: np.ndarray
+    about: dict[str, Any]
+    problems: pd.DataFrame | None = None
 
 
 # --- what a paper declares -----------------------------------------------------------------
@@ -38,7 +58,10 @@ Part = tuple[list[str], np.ndarray, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Request:
-    """What `load` is asked for, as a declaration sees it; fields are the parameters of `load`."""
+    """What `load` is asked for, as a declaration sees it; fields are the parameters of `load`.
+
+    `asked` are the options that belong to the corpus, such as its view or its labels.
+    """
 
     corpus: str
     modality: str
@@ -47,6 +70,7 @@ class Request:
     n_jobs: int = 2
     seed: int = 0
     progress: bool = True
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def media(self) -> tuple[str, ...]:
@@ -215,7 +239,7 @@ def load(
     seed
         Seeds what is drawn once, such as the pictures dealt to voices (paired).
     options
-        The paper's own, see its `declare`.
+        The paper's own, see its `declare`, and the corpus' own, see `corpora.options`.
 
     Raises
     ------
@@ -224,27 +248,31 @@ def load(
     CorpusError
         If the corpus has not got a medium, or is not here.
     """
-    request = Request(corpus, modality, mode, root, n_jobs, seed, progress)
-    known = [name for name in inspect.signature(declare).parameters if name != "request"]
+    own = [name for name in inspect.signature(declare).parameters if name != "request"]
     for name in options:
-        choose("option of the data", name, known)
+        choose("option of the data", name, (*own, *corpora.options(corpus)))
     choose("mode", mode, MODES)
-    paper = declare(request, **options)
+    asked = {name: value for name, value in options.items() if name not in own}
+    request = Request(corpus, modality, mode, root, n_jobs, seed, progress, asked)
+    paper = declare(request, **{name: options[name] for name in options if name in own})
     streams = paper.streams
     offered = [name for name, media in MODALITIES.items() if set(media) <= set(streams)]
     choose("modality", modality, offered)
 
-    listed = corpora.carrying(corpus, request.media, root)
+    listed = corpora.carrying(corpus, request.media, root, **asked)
     if mode == "quick":
         listed = paper.quick(listed, corpora.SOURCES[corpus].one_in)
     chosen, unfit = paper.select(listed)
     parts = {name: _values(name, streams[name], listed, chosen, request) for name in request.media}
-    clips, left_out = complete(chosen, [ids for ids, _, _ in parts.values()])
+    clips, left_out = complete(chosen, [part.ids for part in parts.values()])
+    problems = _problems(listed, parts.values())
+    if progress:
+        _report(problems)
     inputs = {
         name: torch.from_numpy(
-            np.ascontiguousarray(streams[name].form(aligned(ids, values, clips)))
+            np.ascontiguousarray(streams[name].form(aligned(part.ids, part.values, clips)))
         )
-        for name, (ids, values, _) in parts.items()
+        for name, part in parts.items()
     }
     names, labels = classes(corpus, clips)
     return paper.finish(
@@ -257,9 +285,12 @@ def load(
             augment=paper.augment,
             features={
                 "clips_left_out": unfit + left_out,
+                "problems": len(problems),
+                **({"asked": asked} if asked else {}),
                 **paper.options,
-                **{name: streams[name].describe(part[2]) for name, part in parts.items()},
+                **{name: streams[name].describe(part.about) for name, part in parts.items()},
             },
+            problems=problems,
             standardise={n: streams[n].standardise for n in inputs if streams[n].standardise},
             images=_groups(clips, streams["video"], request) if "video" in inputs else None,
         )
@@ -275,14 +306,33 @@ def _values(
     """
     source = corpora.SOURCES[request.corpus]
     if medium == "text":
-        return chosen["clip_id"].tolist(), chosen["text"].to_numpy()[:, None], {}
+        return Part(chosen["clip_id"].tolist(), chosen["text"].to_numpy()[:, None], {})
     if medium == "video" and source.pictures_of:
         return _shown(chosen, stream, request)
     if medium == "audio":
         if source.voices_of and request.mode == "full":  # one store for both corpora
             listed = corpora.load(source.voices_of, folder_of(source.voices_of, request.root))
-        listed = corpora.heard(listed, request.corpus, request.root)
+        listed = corpora.heard(listed, request.corpus, request.root, **request.asked)
     return versions(listed, stream.recipes, request.n_jobs, request.progress)
+
+
+def _problems(listed: pd.DataFrame, parts: Iterable[Part]) -> pd.DataFrame:
+    """Return what could not be used, one row a file and cause: ``path, cause, remedy``."""
+    tables = [pd.DataFrame(listed.attrs.get("problems", []), columns=PROBLEM_COLUMNS[1:])]
+    tables += [part.problems for part in parts if part.problems is not None]
+    return pd.concat(tables)[[*PROBLEM_COLUMNS[1:]]].drop_duplicates(ignore_index=True)
+
+
+def _report(problems: pd.DataFrame) -> None:
+    """Name on the console the files that could not be used."""
+    if problems.empty:
+        return
+    lines = [f"{len(problems)} files could not be used:"]
+    for path, cause, remedy in problems.head(_SHOWN_PROBLEMS).itertuples(index=False):
+        lines.append(f"  {path}: {cause}; {remedy}")
+    if (more := len(problems) - _SHOWN_PROBLEMS) > 0:
+        lines.append(f"  and {more} more, which `emolib features --json` names")
+    print("\n".join(lines), file=sys.stderr)
 
 
 # --- which clips ---------------------------------------------------------------------------
@@ -340,11 +390,13 @@ def versions(
         "versions": {name: recipe.digest() for name, recipe in recipes.items()},
     }
     if len(parts) == 1:
-        return first["clip_id"].tolist(), np.asarray(parts[0].values)[:, None], described
+        only = np.asarray(parts[0].values)[:, None]
+        return Part(first["clip_id"].tolist(), only, described, parts[0].problems)
     ids = [part.manifest["clip_id"] for part in parts]
     manifest, _ = complete(manifest, ids)
     values = [aligned(names, part.values, manifest) for names, part in zip(ids, parts, strict=True)]
-    return manifest["clip_id"].tolist(), np.stack(values, axis=1), described
+    problems = pd.concat([part.problems for part in parts]).drop_duplicates()
+    return Part(manifest["clip_id"].tolist(), np.stack(values, axis=1), described, problems)
 
 
 def _numbers(clips: pd.DataFrame, stream: Stream, request: Request) -> np.ndarray:
@@ -374,7 +426,7 @@ def _shown(clips: pd.DataFrame, stream: Stream, request: Request) -> Part:
     if lender.name != request.corpus:
         recipe = f"{frames} {lender.title} pictures a clip, {side}×{side}"
         described = {"recipe": recipe, "seed": request.seed}
-    return clips["clip_id"].tolist(), values[:, None], described
+    return Part(clips["clip_id"].tolist(), values[:, None], described)
 
 
 def resized(pictures: np.ndarray, side: int) -> np.ndarray:

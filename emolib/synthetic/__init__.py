@@ -1,4 +1,4 @@
-"""Talking faces and voices made from a seed, in the layouts of five real corpora.
+"""Talking faces and voices made from a seed, in the layouts of six real corpora.
 
 Every loader, decoder, detector and feature runs on these files as on the real ones, and what
 carries each emotion is known (`PLANTED`), as are the 68 landmarks of every frame. The corpus is
@@ -8,7 +8,7 @@ for checking machinery: no accuracy on it is ever a finding about people.
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import pandas as pd
 from emolib import paths
 from emolib.emotions import EMOTIONS
 from emolib.errors import EmolibError
+from emolib.synthetic import stills, votes
 from emolib.synthetic.media import write_media, write_wav
 from emolib.synthetic.performance import FPS, SIZE, Cue, Take, apex
 from emolib.synthetic.person import Person, person
@@ -32,8 +33,9 @@ __all__ = [
     "cues", "ensure", "landmarks", "person",
 ]  # fmt: skip
 
-#: The emotions of the default corpus, those of RAVDESS.
+#: The emotions of the default corpus, those of RAVDESS, and those that its actors sing.
 CLASSES = EMOTIONS[:8]
+SUNG = CLASSES[:6]
 _LAYOUTS = table("layouts")
 #: Layouts that can be written.
 CORPORA = ("ravdess", *_LAYOUTS)
@@ -42,6 +44,8 @@ VERSION = 3
 
 WORDS = tuple(SENTENCES)
 _NOTE = "corpus.json"
+#: A brief clip: pictures of half the size, and the middle second of what is said.
+_BRIEF_SIZE, _BRIEF_FRAMES = (SIZE[0] // 2, SIZE[1] // 2), FPS
 
 
 # -- what is to be made ------------------------------------------------------------------------
@@ -53,11 +57,11 @@ class SynthesisError(EmolibError, ValueError):
 
 @dataclass(frozen=True)
 class _Clip:
-    """A take and the files it becomes, relative to the corpus folder."""
+    """A take and the files it becomes, relative to the corpus folder ("" for none)."""
 
     take: Take
     video: str
-    audio: str
+    audio: str = ""
     audio_rate: int = RATE
     points: str = ""
     twin: str = ""
@@ -67,24 +71,32 @@ class _Clip:
         return [folder / name for name in names if name]
 
 
-def clip_facts(actors: int, statements: int, full: bool) -> Iterator[tuple[str, dict]]:
-    """Yield RAVDESS file stems without the modality, and what they stand for."""
+def clip_facts(
+    actors: int, statements: int, full: bool, *, sung: bool = False
+) -> Iterator[tuple[str, dict]]:
+    """Yield RAVDESS file stems without the modality, and what they stand for.
+
+    What is sung is another take of the same words: this voice cannot sing.
+    """
     levels = (1, 2) if full else (1,)
     people, sentences = range(1, actors + 1), range(1, statements + 1)
     for actor, emotion, level, statement, repetition in product(
         people, CLASSES, levels, sentences, levels
     ):
-        if (emotion, level) == ("neutral", 2):
+        if (emotion, level) == ("neutral", 2) or (sung and emotion not in SUNG):
             continue
         number = CLASSES.index(emotion) + 1
+        channel = "02" if sung else "01"
         facts = {"actor": actor, "emotion": emotion, "intensity": ("normal", "strong")[level - 1]}
         facts |= {"statement": statement, "repetition": repetition}
-        yield f"01-{number:02}-{level:02}-{statement:02}-{repetition:02}-{actor:02}", facts
+        yield f"{channel}-{number:02}-{level:02}-{statement:02}-{repetition:02}-{actor:02}", facts
 
 
 def _ravdess(options: "_Options") -> Iterator[_Clip]:
     names = dict(clip_facts(options.actors, options.statements, options.full))
     told = _cue_table(names, options.seed, options.leak)
+    if options.song:
+        names |= clip_facts(options.actors, options.statements, options.full, sung=True)
     for stem, facts in names.items():
         shown, cue = told.get(stem, (facts["emotion"], None))
         sentence = WORDS[facts["statement"] - 1]
@@ -95,26 +107,32 @@ def _ravdess(options: "_Options") -> Iterator[_Clip]:
         yield _Clip(take, media, f"{home}/03-{stem}.wav", points=points, twin=twin)
 
 
-def _sample(corpus: str, seed: int) -> Iterator[_Clip]:
-    """Yield a few clips of another corpus, one for each of its actors, emotions and levels."""
+def _sample(corpus: str, options: "_Options") -> Iterator[_Clip]:
+    """Yield a few clips of another corpus: of each actor, emotion, sentence and level."""
     layout = _LAYOUTS[corpus]
-    for (actor, speaker), (emotion, code) in product(
-        layout["speakers"].items(), layout["codes"].items()
+    people = list(layout["speakers"].items())[: options.actors]
+    sentences = list(layout["sentences"].items())[: options.statements]
+    for (actor, speaker), (emotion, code), (number, words) in product(
+        people, layout["codes"].items(), sentences
     ):
         for level in layout.get("levels", {}).get(emotion, (1,)):
-            named = {"speaker": speaker, "code": code, "level": level}
+            named = {"speaker": speaker, "code": code, "level": level, "sentence": number}
             name, video, audio = (layout[p].format(**named) for p in ("name", "video", "audio"))
             intensity = "strong" if level == 3 else "normal"
-            take = Take(actor, emotion, layout["sentence"], intensity, name, seed)
+            take = Take(actor, emotion, words, intensity, name, options.seed)
             rate = layout.get("audio_rate", RATE)
             yield _Clip(take, f"{corpus}/{video}", f"{corpus}/{audio}", rate)
+            for view, yaw in layout.get("views", {}).items():
+                seen = video.replace("/front/", f"/{view}/")
+                yield _Clip(replace(take, turn=yaw), f"{corpus}/{seen}")
 
 
 def _clips(corpus: str, options: "_Options") -> list[_Clip]:
-    """Return the films of a layout; FER2013 has none."""
-    if corpus == "fer2013":
+    """Return the films of a layout; corpora of pictures have none."""
+    if corpus in stills.CORPORA:
         return []
-    return list(_ravdess(options) if corpus == "ravdess" else _sample(corpus, options.seed))
+    clips = _ravdess(options) if corpus == "ravdess" else _sample(corpus, options)
+    return [clip for clip in clips if clip.take.emotion in (options.emotions or EMOTIONS)]
 
 
 @dataclass(frozen=True)
@@ -127,6 +145,9 @@ class _Options:
     full: bool = False
     leak: str | None = None
     silent: bool = False
+    song: bool = False
+    brief: bool = False
+    emotions: tuple[str, ...] = ()
 
     def __post_init__(self):
         if not 1 <= self.actors <= 24:
@@ -137,6 +158,8 @@ class _Options:
             raise SynthesisError(f"seed={self.seed}: seeds are whole numbers from 0")
         if self.leak is not None and self.leak not in LEAKS:
             raise SynthesisError(f"unknown leak {self.leak!r}: known are {', '.join(LEAKS)}")
+        if unknown := sorted(set(self.emotions) - set(EMOTIONS)):
+            raise SynthesisError(f"unknown emotion {unknown[0]!r}: known are {', '.join(EMOTIONS)}")
 
     @property
     def name(self) -> str:
@@ -145,6 +168,8 @@ class _Options:
         parts += [f"statements{self.statements}"] if self.statements != 2 else []
         parts += ["full"] if self.full else []
         parts += [f"leak-{self.leak}"] if self.leak else []
+        parts += ["brief"] if self.brief else []
+        parts += ["-".join(self.emotions)] if self.emotions else []
         return "-".join(parts)
 
 
@@ -213,6 +238,9 @@ def ensure(
     leak: str | None = None,
     corpora: Iterable[str] = ("ravdess",),
     silent: bool = False,
+    song: bool = False,
+    brief: bool = False,
+    emotions: Iterable[str] = (),
     n_jobs: int = 2,
     progress: bool = True,
 ) -> Path:
@@ -224,11 +252,11 @@ def ensure(
     Parameters
     ----------
     actors
-        RAVDESS actors, 1 to 24.
+        RAVDESS actors, 1 to 24; other layouts know up to four.
     root
         Folder to make the corpus folder in; by default ``data/synthetic``.
     statements
-        1 or 2 of the two sentences of RAVDESS.
+        1 or 2 sentences, in RAVDESS the two that it has.
     full
         Both intensities and both repetitions: with 24 actors and 2 statements the 1,440 names
         of RAVDESS speech.
@@ -237,13 +265,19 @@ def ensure(
     corpora
         Which layouts, of `CORPORA`; those other than RAVDESS are samples of a few clips.
     silent
-        Write the video-only twins ``02-*.mp4`` too.
+        Write RAVDESS' video-only twins ``02-*.mp4`` too.
+    song
+        Write RAVDESS' second channel, ``0?-02-*``, too.
+    brief
+        Small pictures and one second a clip, to try machinery fast.
+    emotions
+        Only these; all by default.
     n_jobs
         Processes.
     """
     from filelock import FileLock
 
-    options = _Options(actors, seed, statements, full, leak, silent)
+    options = _Options(actors, seed, statements, full, leak, silent, song, brief, tuple(emotions))
     wanted = tuple(corpora)
     unknown = set(wanted) - set(CORPORA)
     if unknown:
@@ -252,14 +286,32 @@ def ensure(
         )
     folder = _folder(options, root)
     clips = [clip for name in wanted for clip in _clips(name, options)]
-    pictures = folder / "fer2013" / "fer2013.csv"
     # A second process that wants the same clips waits for them instead of drawing them again.
     with FileLock(folder / ".lock"):
         todo = [c for c in clips if not all(_current(file, folder) for file in c.files(folder))]
-        _render_all(todo, folder, n_jobs, progress)
-        if "fer2013" in wanted and not _current(pictures, folder):
-            _write_fer2013(pictures, seed)
+        _render_all(todo, folder, brief, n_jobs, progress)
+        _write_tables(wanted, clips, folder, options)
     return folder
+
+
+def _write_tables(
+    wanted: Iterable[str], clips: list[_Clip], folder: Path, options: _Options
+) -> None:
+    """Write what a corpus has beside its films, and the corpora that have none."""
+    if "cremad" in wanted:
+        names = [Path(clip.video).stem for clip in clips if clip.video.startswith("cremad/")]
+        sexes = {
+            speaker: person(actor, options.seed).sex
+            for actor, speaker in _LAYOUTS["cremad"]["speakers"].items()
+        }
+        votes.write(folder / "cremad", names, sexes)
+    pictures = folder / "fer2013" / "fer2013.csv"
+    if "fer2013" in wanted and not _current(pictures, folder):
+        stills.write_fer2013(pictures, options.seed, emotions=options.emotions)
+    if "fer2013" in wanted:
+        votes.write_ferplus(pictures)
+    if "ckplus" in wanted and not _current(folder / "ckplus" / stills.LAST, folder):
+        stills.write_ckplus(folder / "ckplus", options.actors, options.seed, options.emotions)
 
 
 def _folder(options: _Options, root) -> Path:
@@ -278,7 +330,7 @@ def _current(path: Path, folder: Path) -> bool:
     return path.exists() and path.stat().st_mtime_ns >= (folder / _NOTE).stat().st_mtime_ns
 
 
-def _render_all(clips: list[_Clip], folder: Path, n_jobs: int, progress: bool) -> None:
+def _render_all(clips: list[_Clip], folder: Path, brief: bool, n_jobs: int, progress: bool) -> None:
     from joblib import Parallel, delayed
     from tqdm.auto import tqdm
 
@@ -286,11 +338,11 @@ def _render_all(clips: list[_Clip], folder: Path, n_jobs: int, progress: bool) -
         return
     n_jobs = max(1, min(n_jobs, len(clips)))
     parallel = Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
-    work = parallel(delayed(_render)(clip, folder) for clip in clips)
+    work = parallel(delayed(_render)(clip, folder, brief) for clip in clips)
     deque(tqdm(work, total=len(clips), desc="synthetic clips", disable=not progress), maxlen=0)
 
 
-def _render(clip: _Clip, folder: Path) -> None:
+def _render(clip: _Clip, folder: Path, brief: bool = False) -> None:
     """Draw, speak and write one clip; the video last, since it takes longest."""
     import cv2
 
@@ -298,12 +350,18 @@ def _render(clip: _Clip, folder: Path) -> None:
     cv2.setNumThreads(1)  # the clips run in parallel, not the pixels of one
     try:
         speech = clip.take.speech()
-        frames, points = zip(*clip.take.frames(speech), strict=True)
+        samples, shown = speech.samples, slice(None)
+        if brief:
+            start = max(0, round(speech.duration * FPS) - _BRIEF_FRAMES) // 2
+            shown = slice(start, start + _BRIEF_FRAMES)
+            samples = samples[start * RATE // FPS : (start + _BRIEF_FRAMES) * RATE // FPS]
+        size = _BRIEF_SIZE if brief else SIZE
+        frames, points = zip(*clip.take.frames(speech, size, shown), strict=True)
         if clip.audio.endswith(".wav"):
-            write_wav(folder / clip.audio, speech.samples, RATE, clip.audio_rate)
-        else:
-            write_media(folder / clip.audio, None, FPS, speech.samples, RATE)
-        write_media(folder / clip.video, frames, FPS, speech.samples, RATE)
+            write_wav(folder / clip.audio, samples, RATE, clip.audio_rate)
+        elif clip.audio:
+            write_media(folder / clip.audio, None, FPS, samples, RATE)
+        write_media(folder / clip.video, frames, FPS, samples, RATE)
         if clip.twin:
             write_media(folder / clip.twin, frames, FPS, None, RATE)
         if clip.points:
@@ -311,33 +369,6 @@ def _render(clip: _Clip, folder: Path) -> None:
                 np.savez_compressed(temporary, points=np.stack(points))
     finally:
         cv2.setNumThreads(threads)
-
-
-def _write_fer2013(path: Path, seed: int, people: int = 20) -> None:
-    """Write a CSV as Kaggle's: emotion, 48×48 pixels, usage; people do not cross usages."""
-    import cv2
-
-    from emolib.synthetic.face import Face
-
-    rng = np.random.default_rng([seed, 5])
-    lines = ["emotion,pixels,Usage"]
-    for number in range(people):
-        usage = "Training" if number < people * 0.8 else ("PublicTest", "PrivateTest")[number % 2]
-        face = Face(person(100 + number, seed), (120, 120), zoom=1.45, detail=1.3)
-        for emotion, code in _LAYOUTS["fer2013"]["codes"].items():
-            for _ in range(2):
-                units, pose, gaze = apex(emotion, rng.uniform(0.75, 1.1))
-                frame, points = face.draw(units, pose.turned(*rng.normal(0, (6, 3, 4))), gaze)
-                left, top = points.min(0) - (6, 20)
-                side = (points.max(0) + 6 - (left, top)).max()
-                middle = (points.min(0) + points.max(0)) / 2 - (0, 8)
-                x, y = np.clip(np.round(middle - side / 2), 0, None).astype(int)
-                crop = frame[y : y + round(side), x : x + round(side)]
-                grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-                small = cv2.resize(grey, (48, 48), interpolation=cv2.INTER_AREA)
-                lines.append(f"{code},{' '.join(map(str, small.ravel()))},{usage}")
-    with paths.atomic(path) as temporary:
-        temporary.write_text("\n".join(lines) + "\n")
 
 
 # -- reading it --------------------------------------------------------------------------------

@@ -54,7 +54,8 @@ class Cue:
 class Take:
     """One clip before it is drawn.
 
-    ``emotion`` is what is shown and heard; ``name`` makes the random details of the take.
+    ``emotion`` is what is shown and heard; ``name`` makes the random details of the take; the
+    camera stands ``turn`` degrees to the left of the face.
     """
 
     actor: int
@@ -64,6 +65,7 @@ class Take:
     name: str = ""
     seed: int = 0
     cue: Cue | None = None
+    turn: float = 0.0
 
     @property
     def person(self) -> Person:
@@ -87,16 +89,26 @@ class Take:
         )
 
     def frames(
-        self, speech: Speech, size: tuple[int, int] = SIZE
+        self, speech: Speech, size: tuple[int, int] = SIZE, part: slice = slice(None)
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield each frame, uint8 (H, W, 3), with its 68 points, float32 (68, 2) in pixels."""
+        """Yield each frame, uint8 (H, W, 3), with its 68 points, float32 (68, 2) in pixels.
+
+        Parameters
+        ----------
+        speech
+            What is said.
+        size
+            Width and height in pixels.
+        part
+            Which of the frames.
+        """
         import cv2
 
         from emolib.synthetic.face import painter
 
         face = painter(self.person, size)
         gain = None if self.cue is None else self.cue.gain(size, face.unit, face.centre)
-        for units, pose, gaze in self.moves(speech):
+        for units, pose, gaze in list(self.moves(speech))[part]:
             frame, points = face.draw(units, pose, gaze)
             if gain is not None:
                 frame = cv2.multiply(frame, gain, dtype=cv2.CV_8U)
@@ -125,6 +137,7 @@ class Take:
         moved["pitch"] = moved["pitch"] + 1.6 * arousal * _follow(speech.lips_at(seconds)[:, 0])
         for axis, angle in zip(("yaw", "pitch", "roll"), manner.pose, strict=True):
             moved[axis] = moved[axis] + angle * envelope * strength
+        moved["yaw"] = moved["yaw"] + self.turn
         glance = np.array(manner.gaze) + 0.10 * np.stack(
             [np.round(2 * _wander(seconds, rng)) / 2, 0.5 * _wander(seconds, rng)], 1
         )

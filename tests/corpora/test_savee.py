@@ -44,11 +44,16 @@ def test_clips_are_listed_by_modality(tmp_path, sound, movie):
     assert [Path(line["path"]).name for line in table.attrs["problems"]] == ["notes.xyz"]
 
 
-def test_two_layouts_side_by_side_are_a_duplicate(tmp_path, sound):
+def test_of_two_layouts_side_by_side_one_stays_and_the_other_is_named(tmp_path, sound):
     sound(tmp_path / "DC" / "a01.wav")
     sound(tmp_path / "ALL" / "DC_a01.wav")
-    with pytest.raises(CorpusError, match="'DC_a01' is there 2 times"):
-        savee.manifest(tmp_path)
+    table = savee.manifest(tmp_path)
+    assert table["clip_id"].tolist() == ["DC_a01"]
+    (problem,) = table.attrs["problems"]
+    assert {problem["path"], table["path"][0]} == {
+        str(tmp_path / "DC" / "a01.wav"), str(tmp_path / "ALL" / "DC_a01.wav")
+    }  # fmt: skip
+    assert "clip DC_a01 is there already, as " in problem["cause"]
 
 
 def test_a_missing_corpus_says_that_it_is_given_on_request(tmp_path):

@@ -218,7 +218,8 @@ def test_every_command_of_the_pages_is_one_that_runs(commands, asked, offline):
     built = {}
     for words, (key, experiment, how) in trained.items():
         assert how["name"] in (None, *engine.paper(key).FULL), words
-        engine.refuse_unknown("data option", experiment.data, engine.paper(key).load)
+        own = [one for name in experiment.corpus.split("+") for one in corpora.options(name)]
+        engine.refuse_unknown("data option", experiment.data, engine.paper(key).load, (), own)
         learner = engine.learner(key, experiment, how["mode"])
         if "weights" not in experiment.options:  # they would be fetched
             built[key, json.dumps(dict(learner.options), sort_keys=True)] = learner

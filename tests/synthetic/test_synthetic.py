@@ -10,7 +10,7 @@ import soundfile
 
 from emolib import corpora, synthetic
 from emolib.corpora import cremad, fer2013, mead, ravdess, savee
-from emolib.synthetic import SynthesisError, performance
+from emolib.synthetic import SynthesisError, performance, stills
 from emolib.synthetic.performance import Cue, Take
 
 OPTIONS = {"actors": 1, "statements": 1}
@@ -151,7 +151,7 @@ def test_other_layouts_are_read_by_their_own_loaders(tmp_path, loader):
 
 
 def test_fer2013_table_is_read_by_its_loader_and_keeps_people_apart(tmp_path, cache):
-    synthetic._write_fer2013(tmp_path / "fer2013.csv", seed=0, people=3)
+    stills.write_fer2013(tmp_path / "fer2013.csv", seed=0, people=3)
     table = fer2013.manifest(tmp_path)
     pictures = fer2013.images(tmp_path)
     assert pictures.shape == (3 * 7 * 2, 48, 48)
