@@ -63,7 +63,7 @@ def carrying(name: str, media: Collection[str], root: str | Path | None = None) 
     """Return the manifest of the files that carry what a network is to be given.
 
     Of the kinds of files that do, the best that is there is listed; films before sound files
-    where faces are wanted.
+    where faces are wanted. Of one's own recordings all are listed that carry it.
 
     Parameters
     ----------
@@ -80,6 +80,8 @@ def carrying(name: str, media: Collection[str], root: str | Path | None = None) 
         If the name is unknown, the corpus lacks a medium, or its files are not here.
     """
     module, source = CORPORA[name], SOURCES[name]
+    if by_files := getattr(module, "carrying", None):
+        return by_files(media, root)
     for medium in media:
         if medium not in source.has:
             raise CorpusError(lacks(name, medium))
@@ -108,6 +110,12 @@ def heard(clips: pd.DataFrame, name: str, root: str | Path | None = None) -> pd.
         return clips
     twin = clips[take].map(sounds.set_index(take)["path"])
     return clips.assign(path=clips["path"].mask(silent & twin.notna(), twin))
+
+
+def called(name: str, root: str | Path | None = None) -> str:
+    """Return what names a corpus in files: its key, and of one's own recordings also which."""
+    own = getattr(CORPORA[name], "called", None)
+    return f"{name}-{own(root)}" if own and root else name
 
 
 def classes(name: str) -> tuple[str, ...]:

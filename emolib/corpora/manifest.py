@@ -211,7 +211,7 @@ def collect(
         Reads the columns of a row out of a file's path relative to the folder; raises
         `FileProblem` for a name it does not know.
     suffixes
-        The kinds of files that hold clips, lower case.
+        The kinds of files that hold clips, lower case; none: any.
     side_files
         Patterns (of the lower-case name) of files that belong to the corpus and hold no clip.
     modality
@@ -261,7 +261,7 @@ def find(
         if any(fnmatch(name, pattern) for pattern in side_files):
             continue
         try:
-            if path.suffix.lower() not in suffixes:
+            if suffixes and path.suffix.lower() not in suffixes:
                 raise FileProblem(
                     f"not one of the file types {', '.join(suffixes)}",
                     "move it out of the corpus folder, or convert it",
@@ -298,6 +298,26 @@ def header(path: Path) -> dict[str, Any]:
     FileProblem
         If the file is empty, a Git LFS pointer, or has no header that can be read.
     """
+    refuse_hollow(path)
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return {}
+    try:
+        return _soundfile_header(path) if suffix in (".wav", ".flac") else _container_header(path)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise FileProblem(
+            f"its header cannot be read ({error})", "fetch it again, or convert it"
+        ) from error
+
+
+def refuse_hollow(path: Path) -> None:
+    """Refuse a file that is empty, or a Git LFS pointer in place of the recording.
+
+    Raises
+    ------
+    FileProblem
+        Saying which of both, and what to do.
+    """
     size = path.stat().st_size
     if size == 0:
         raise FileProblem("the file is empty (0 bytes)", "fetch it again; the copy broke off")
@@ -308,15 +328,6 @@ def header(path: Path) -> dict[str, Any]:
                     "this is a Git LFS pointer, not the recording itself",
                     "run `git lfs pull` in its repository, or `emolib data get` for the corpus",
                 )
-    suffix = path.suffix.lower()
-    if suffix in IMAGE_SUFFIXES:
-        return {}
-    try:
-        return _soundfile_header(path) if suffix in (".wav", ".flac") else _container_header(path)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise FileProblem(
-            f"its header cannot be read ({error})", "fetch it again, or convert it"
-        ) from error
 
 
 def _soundfile_header(path: Path) -> dict[str, Any]:
