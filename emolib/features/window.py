@@ -96,7 +96,7 @@ class WindowFaces(FaceFrames):
         values = np.zeros((self.frames, *colours, self.size, self.size), np.uint8)
         for position, frame, face in zip(there, frames, faces, strict=True):
             if face is not None:
-                values[position] = self._cut(frame, face)
+                values[position] = self.cut(frame, face)
         variance = noise_variance(self.augment)
         if variance:
             seen = values.any(axis=tuple(range(1, values.ndim)))
