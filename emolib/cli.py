@@ -7,6 +7,7 @@ errors go to the standard error.
 
 import importlib.util
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -385,6 +386,8 @@ def train(
     from emolib.papers import engine
 
     corpus, root = _place(corpus) if corpus else (None, None)
+    if root:
+        _tell_left_out(root)
     fields = {
         "corpus": corpus,
         "modality": modality,
@@ -412,6 +415,15 @@ def train(
     values = {"title": result.title, "file": file, "weights": published, "summary": summary}
     shown = (result.table(), _summary(result), result.provenance_line(), file, published)
     _print(as_json, values, result.title, *shown)
+
+
+def _tell_left_out(root: str) -> None:
+    """Say how many of a reader's own recordings cannot be used, and who names them."""
+    from emolib import corpora
+
+    if count := len(corpora.load("table", root).attrs["problems"]):
+        remedy = f"`emolib data check {shlex.quote(root)}` names each"
+        typer.secho(f"{count} lines or files are left out: {remedy}", fg="yellow", err=True)
 
 
 def _summary(result: Any) -> str:

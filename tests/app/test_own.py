@@ -1,9 +1,11 @@
 """From a reader's own recordings to a network that judges: every paper, end to end."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from emolib import cli, paths, results
@@ -60,18 +62,26 @@ def run(*words):
     return done
 
 
-def trained(table, home, key, modality):
-    """Train with one command, and return the folder of the weights and what was printed."""
-    folder = home / "weights" / key
-    words = ("--modality", modality, "--folds", "0", "--save", "--weights", folder, "--json")
-    done = run("train", key, "--corpus", table, *words, *SHORT.get(key, ()))
-    return folder, json.loads(done.stdout)
+@pytest.fixture(scope="module")
+def trained(table, home):
+    """Train with one command, once; return the folder of the weights and what was printed."""
+    done = {}
+
+    def train(key, modality):
+        folder = home / "weights" / (f"{key}-both" if modality == "both" else key)
+        words = ("--modality", modality, "--folds", "0", "--save", "--weights", folder, "--json")
+        if (key, modality) not in done:
+            ended = run("train", key, "--corpus", table, *words, *SHORT.get(key, ()))
+            done[key, modality] = json.loads(ended.stdout)
+        return folder, done[key, modality]
+
+    return train
 
 
 @pytest.mark.parametrize("key", PAPERS)
 @pytest.mark.parametrize("modality", ["audio", "video"])
-def test_a_table_becomes_a_network_that_judges_a_file_as_in_its_test(table, home, key, modality):
-    folder, printed = trained(table, home, key, modality)
+def test_a_table_becomes_a_network_that_judges_a_file_as_in_its_test(table, trained, key, modality):
+    folder, printed = trained(key, modality)
     assert "own recordings, split by actor, my.csv" in printed["title"]
     result = results.read(printed["file"])
     card = json.loads((folder / f"{weights.FILES[modality]}.json").read_text())
@@ -86,8 +96,8 @@ def test_a_table_becomes_a_network_that_judges_a_file_as_in_its_test(table, home
         assert [*reading.probabilities.values()] == pytest.approx([*expected], abs=1e-3)
 
 
-def test_a_joint_network_answers_for_both(table, home):
-    folder, printed = trained(table, home, "ding", "both")
+def test_a_joint_network_answers_for_both(table, trained):
+    folder, printed = trained("ding", "both")
     result = results.read(printed["file"])
     row, expected = result.runs[0].rows("clip")[0], result.runs[0].probabilities("clip")[0]
     file = table.parent / result.samples.clip_ids[row]
@@ -96,17 +106,17 @@ def test_a_joint_network_answers_for_both(table, home):
 
 
 @pytest.mark.parametrize("key", PAPERS)
-def test_the_network_is_exported_and_its_file_agrees(table, home, tmp_path, key):
-    folder, _ = trained(table, home, key, "audio")
+def test_the_network_is_exported_and_its_file_agrees(trained, tmp_path, key):
+    folder, _ = trained(key, "audio")
     words = ("--weights", folder / "voice.safetensors", "--out", tmp_path / "a.onnx", "--json")
     (row,) = json.loads(run("export", key, *words).stdout)
     assert row["largest difference"] < 1e-3
 
 
 @pytest.mark.parametrize("key", PAPERS)
-def test_the_live_app_asks_the_network(table, home, key):
-    folder, _ = trained(table, home, key, "audio")
-    trained(table, home, key, "video")
+def test_the_live_app_asks_the_network(trained, key):
+    folder, _ = trained(key, "audio")
+    trained(key, "video")
     session = live.Session(confidence=0, folder=folder)
     face, _ = apex_frame(2, "sad", height=300)
     (seen,) = session.see(face, now=0.0)
@@ -117,26 +127,20 @@ def test_the_live_app_asks_the_network(table, home, key):
     assert "own recordings" in live._footer(folder)
 
 
-def test_a_network_of_voices_alone_leaves_faces_alone(table, home, tmp_path):
-    folder = tmp_path / "voice"
-    words = ("--modality", "audio", "--folds", "0", "--weights", folder, *SHORT["ding"])
-    run("train", "ding", "--corpus", table, *words)
-    session = live.Session(folder=folder)
-    assert session.see(apex_frame(2, "sad", height=300)[0]) == []
-    picture = tmp_path / "face.png"
-    from PIL import Image
-
-    Image.fromarray(apex_frame(2, "sad", height=300)[0]).save(picture)
-    answer = predict.predict(picture, folder=folder)
+def test_a_network_of_voices_alone_leaves_faces_alone(trained, tmp_path):
+    folder, _ = trained("ding", "audio")
+    for file in folder.glob("voice.*"):
+        shutil.copy(file, tmp_path)
+    face, _ = apex_frame(2, "sad", height=300)
+    assert live.Session(folder=tmp_path).see(face) == []
+    Image.fromarray(face).save(tmp_path / "face.png")
+    answer = predict.predict(tmp_path / "face.png", folder=tmp_path)
     assert answer.lines() == ["the network voice is not asked: the file has no audio"]
 
 
-def test_the_live_app_needs_a_network_of_one_medium(table, home, tmp_path):
-    folder = tmp_path / "both"
-    words = ("--modality", "both", "--folds", "0", "--weights", folder, *SHORT["ding"])
-    run("train", "ding", "--corpus", table, *words)
+def test_the_live_app_needs_a_network_of_one_medium(trained):
     with pytest.raises(live.LiveError, match="train with --modality audio or"):
-        live.build(folder)
+        live.build(trained("ding", "both")[0])
 
 
 def test_recordings_that_changed_since_are_noticed(table, home, tmp_path):

@@ -17,6 +17,7 @@ LACKS = {
     "mead": {"text"},
     "fer2013": {"audio", "text"},
     "ckplus": {"audio", "text"},
+    "table": {"text"},
 }
 EMOTIONS = {"happy": (3, "HAP", "h"), "sad": (4, "SAD", "sa")}  # RAVDESS, CREMA-D, SAVEE
 #: Ordinary MFCC, for those of a fractional order take seconds a clip.
@@ -40,6 +41,7 @@ def recordings(tmp_path_factory):
             (f"cremad/VideoFlash/1001_DFA_{cremad}_XX.flv", ""),
             (f"savee/DC/{savee}01.avi", f"savee/DC/{savee}01.wav"),
             (f"mead/M003/video/front/{filmed}.mp4", f"mead/M003/audio/{filmed}.wav"),
+            (f"table/{emotion}/ann/1.mp4", ""),
         ):  # fmt: skip
             (root / film).parent.mkdir(parents=True, exist_ok=True)
             media.write_media(root / film, [face] * 12, 6, voice, RATE)
