@@ -385,6 +385,8 @@ def train(
     from emolib import results
     from emolib.papers import engine
 
+    if weights and key not in registry.PAPERS:
+        raise BadParameter("--weights: networks of papers are published, not those of labs")
     corpus, root = _place(corpus) if corpus else (None, None)
     if root:
         _tell_left_out(root)
