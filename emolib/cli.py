@@ -557,8 +557,9 @@ def live(
 ) -> None:
     """Open the live app: webcam and microphone, or files, judged in the browser."""
     from emolib.app import live
+    from emolib.app.weights import WEIGHTS
 
-    live.launch(host, port, **({"folder": weights} if weights else {}))
+    live.launch(host, port, folder=weights or WEIGHTS)
 
 
 @app.command()
