@@ -7,6 +7,7 @@ errors go to the standard error.
 
 import importlib.util
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -92,6 +93,25 @@ def _known_layouts(names: list[str] | None) -> list[str] | None:
     return [check(name) for name in names] if names else None
 
 
+def _is_path(corpus: str) -> bool:
+    """Tell whether what stands for a corpus is a reader's own table or folder."""
+    if corpus in _corpora():
+        return False
+    return corpus.endswith((".csv", ".tsv")) or os.sep in corpus or Path(corpus).is_dir()
+
+
+def _known_or_own(corpus: str) -> str:
+    """Refuse what is neither a corpus nor a path."""
+    return corpus if _is_path(corpus) else _known_corpus(corpus)
+
+
+def _place(corpus: str) -> tuple[str, str | None]:
+    """Return the key of a corpus, and where it lies if a path stood for it."""
+    return (
+        ("table", str(Path(corpus).expanduser().resolve())) if _is_path(corpus) else (corpus, None)
+    )
+
+
 def _integers(text: str | None) -> tuple[int, ...] | None:
     """Read ``0,1,2`` as numbers."""
     if text is None:
@@ -138,8 +158,10 @@ Key = Annotated[str, Argument(help=_PAPERS, callback=_known_paper)]
 AnyKey = Annotated[str | None, Argument(help=_PAPERS, callback=_known_paper)]
 AsJson = Annotated[bool, Option("--json", help="Print JSON for a machine to read.")]
 _CORPUS = "Corpus, such as ravdess, paired or synthetic"
-Corpus = Annotated[str, Option(help=_CORPUS, callback=_known_corpus)]
+_OWN = f"{_CORPUS}; or your own recordings: a CSV or a folder"
+Corpus = Annotated[str, Option(help=_OWN, callback=_known_or_own)]
 Name = Annotated[str, Argument(help=_CORPUS, callback=_known_corpus)]
+OwnName = Annotated[str, Argument(help=_OWN, callback=_known_or_own)]
 Root = Annotated[Place, Option(file_okay=False, help="Folder of the corpus.")]
 _LAYOUT = "Of a real corpus: ravdess, cremad, savee, mead, fer2013, ckplus, all (repeatable)."
 _MODALITY = "audio, video or both (ishtiaq also text and all)."
@@ -149,6 +171,7 @@ _MODE = "quick (few steps) or full (the paper's recipe)."
 Mode = Annotated[str, Option(help=_MODE, callback=_known_mode)]
 Jobs = Annotated[int, Option(min=1, help="How many to run side by side.")]
 Seed = Annotated[int, Option(min=0, max=2**32 - 1, help="Seed of everything random.")]
+_PUBLISH = "Folder for the weights of the first run, with their card."
 _CONFIDENCE = "Name nothing that is less probable."
 Confidence = Annotated[float | None, Option(min=0, max=1, help=_CONFIDENCE)]
 _JUDGE = "Whose networks: mostafa, or lu (videos only, with stage times)."
@@ -301,8 +324,10 @@ def data_get(
 
 
 @data_app.command("check")
-def data_check(name: Name, root: Root = None, as_json: AsJson = False) -> None:
-    """Compare the files of a corpus with its registry of checksums."""
+def data_check(name: OwnName, root: Root = None, as_json: AsJson = False) -> None:
+    """Compare the files of a corpus with its registry; or say what is wrong with a table."""
+    if _is_path(name):
+        _check_table(*_place(name), as_json)
     from emolib.corpora import download
 
     report = download.check(name, root, progress=not as_json)
@@ -310,6 +335,24 @@ def data_check(name: Name, root: Root = None, as_json: AsJson = False) -> None:
     line = f"{len(report) - len(wrong)} of {len(report)} files are as published"
     _print(as_json, report.to_dict("records"), line, wrong if len(wrong) else None)
     raise typer.Exit(1 if len(wrong) else 0)
+
+
+def _check_table(name: str, root: str | None, as_json: bool) -> NoReturn:
+    """Print what a reader's own recordings are, and each that cannot be used."""
+    import pandas as pd
+
+    from emolib import corpora
+
+    clips = corpora.load(name, root)
+    problems = pd.DataFrame(clips.attrs["problems"])
+    kinds = clips.groupby(["emotion", "modality"]).agg(
+        files=("path", "size"), speakers=("actor", lambda who: len({*who} - {""}))
+    )
+    line = f"{len(clips)} recordings can be used, {len(problems)} lines or files cannot"
+    shown = [line, kinds.reset_index(), *([problems] if len(problems) else [])]
+    values = {"clips": clips.to_dict("records"), "problems": clips.attrs["problems"]}
+    _print(as_json, values, *shown)
+    raise typer.Exit(1 if len(problems) else 0)
 
 
 @data_app.command("synth")
@@ -354,7 +397,9 @@ def features(
     """Extract and cache what a paper's model reads, in parallel."""
     from emolib.papers import engine
 
-    dataset = engine.paper(key).load(corpus, modality, mode, **_options(data))
+    name, root = _place(corpus)
+    asked = _options(data) | ({"root": root} if root else {})
+    dataset = engine.paper(key).load(name, modality, mode, **asked)
     inputs = {name: list(value.shape[1:]) for name, value in dataset.samples.inputs.items()}
     clips, samples = len(dataset.manifest), len(dataset.samples)
     counts = {"paper": key, "corpus": corpus, "clips": clips, "samples": samples}
@@ -384,7 +429,7 @@ def cost(key: AnyKey = None, as_json: AsJson = False) -> None:
 def train(
     key: Annotated[str, Argument(help=_RUNS)],
     experiment: Annotated[Word, Option(help="One declared; what else is given changes it.")] = None,
-    corpus: Annotated[Word, Option(help=f"{_CORPUS} (default).")] = None,
+    corpus: Annotated[Word, Option(help=f"{_CORPUS} (default); or your CSV or folder.")] = None,
     modality: Annotated[Word, Option(help=_MODALITY)] = None,
     split: Annotated[Word, Option(help=_SPLIT)] = None,
     seeds: Annotated[Word, Option(help="Seeds, such as 0,1,2; 0 by default.")] = None,
@@ -397,6 +442,7 @@ def train(
     jobs: Jobs = 1,
     device: Annotated[str, Option(help="auto, cpu or cuda.")] = "auto",
     save: Annotated[bool | None, Option(help="Write the result; by default if full.")] = None,
+    weights: Annotated[Place, Option(file_okay=False, help=_PUBLISH)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit and evaluate a model for each seed and fold of an experiment, and write the result."""
@@ -404,6 +450,11 @@ def train(
     from emolib.papers import engine
 
     split, folds = _folds_of_peers(split, folds)
+    if weights and key not in registry.PAPERS:
+        raise BadParameter("--weights: networks of papers are published, not those of labs")
+    corpus, root = _place(corpus) if corpus else (None, None)
+    if root:
+        _tell_left_out(root)
     fields = {
         "corpus": corpus,
         "modality": modality,
@@ -411,7 +462,7 @@ def train(
         "seeds": _integers(seeds),
         "folds": _integers(folds),
         "options": _options(option),
-        "data": _options(data),
+        "data": _options(data) | ({"root": root} if root else {}),
         "split_options": _options(split_option),
         "allow_leak": allow_leak,
     }
@@ -422,9 +473,33 @@ def train(
         key, asked, mode=mode, n_jobs=jobs, device=device, progress=not as_json, name=experiment
     )
     file = results.save(result) if (mode == "full" if save is None else save) else None
+    published = None
+    if weights:
+        from emolib.app import own
+
+        published = own.publish(key, asked, result, weights)
     summary = {name: one.model_dump() for name, one in result.summary.items()}
-    values = {"title": result.title, "file": file, "summary": summary}
-    _print(as_json, values, result.title, result.table(), result.provenance_line(), file)
+    values = {"title": result.title, "file": file, "weights": published, "summary": summary}
+    shown = (result.table(), _summary(result), result.provenance_line(), file, published)
+    _print(as_json, values, result.title, *shown)
+
+
+def _tell_left_out(root: str) -> None:
+    """Say how many of a reader's own recordings cannot be used, and who names them."""
+    from emolib import corpora
+
+    if count := len(corpora.load("table", root).attrs["problems"]):
+        remedy = f"`emolib data check {shlex.quote(root)}` names each"
+        typer.secho(f"{count} lines or files are left out: {remedy}", fg="yellow", err=True)
+
+
+def _summary(result: Any) -> str:
+    """Return what a result says of all its runs together, in one line."""
+    return ", ".join(
+        f"{name} {one.mean:.1%} ({one.interval[0]:.1%} to {one.interval[1]:.1%})"
+        for name, one in result.summary.items()
+        if name in ("accuracy", "uar")
+    )
 
 
 # ------------------------------------------------------------------------------- papers
@@ -542,9 +617,11 @@ def explain(
     """
     from emolib import explain
 
+    name, root = _place(corpus)
     shares = explain.regions(
-        key, corpus, modality, epochs=epochs, samples=samples, seed=seed, progress=not as_json
-    )
+        key, name, modality,
+        epochs=epochs, samples=samples, seed=seed, progress=not as_json, root=root,
+    )  # fmt: skip
     gap = shares.relative_gap
     title = f"{key} on {corpus}, {shares.samples} samples after {epochs} epochs"
     line = f"completeness: attributions miss the difference by {gap:.1%} at most"
@@ -581,10 +658,12 @@ def predict(
     from tqdm import tqdm
 
     from emolib.app import companion, predict
+    from emolib.app.weights import own_networks
 
+    own = weights is not None and own_networks(weights)
     given: dict[str, Any] = {"confidence": confidence, "folder": weights}
     options = {name: value for name, value in given.items() if value is not None}
-    judge: Any = companion.decide if paper == "lu" else predict.predict
+    judge: Any = companion.decide if paper == "lu" and not own else predict.predict
     with tqdm(total=100, unit="%", leave=False, disable=as_json or None) as bar:
         answer = judge(file, progress=lambda share: bar.update(int(100 * share) - bar.n), **options)
     _print(as_json, answer.to_dict(), *answer.lines())
@@ -594,11 +673,13 @@ def predict(
 def live(
     host: Annotated[str, Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int | None, Option(help="Port; by default a free one.")] = None,
+    weights: Annotated[Place, Option(file_okay=False, help="Other weights and cards.")] = None,
 ) -> None:
     """Open the live app: webcam and microphone, or files, judged in the browser."""
     from emolib.app import live
+    from emolib.app.weights import WEIGHTS
 
-    live.launch(host, port)
+    live.launch(host, port, folder=weights or WEIGHTS)
 
 
 @app.command()

@@ -12,6 +12,7 @@ import contextlib
 import copy
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -162,6 +163,7 @@ def regions(
     samples: int = 64,
     seed: int = 0,
     progress: bool = True,
+    root: str | Path | None = None,
 ) -> Shares:
     """Train a paper's network briefly, then say which regions its answers rest on.
 
@@ -176,11 +178,13 @@ def regions(
         Of the training before.
     samples
         How many test samples to explain, evenly spaced among them all.
+    root
+        Of the corpus.
     """
     from emolib.papers import engine
 
     dataset, fit, test = engine.trained(
-        key, corpus, modality, epochs=epochs, seed=seed, progress=progress
+        key, corpus, modality, epochs=epochs, seed=seed, progress=progress, root=root
     )
     chosen = test.take(torch.arange(0, len(test), max(1, len(test) // samples)))
     inputs = dataset.prepare(chosen.inputs, None)

@@ -316,8 +316,10 @@ class Result(_Model):
                 if stored.predictions == run.predictions and source.is_file():
                     return source
         lost = f"the weights of {self.experiment}, seed {seed}, fold {fold}"
-        command = f"emolib train {self.key} --experiment {self.experiment}"
-        raise ResultError(f"{lost}, are not in {paths.RUNS}: run `{command}`")
+        remedy = f"run `emolib train {self.key} --experiment {self.experiment}`"
+        if self.corpus == "table":  # of a reader's own recordings nothing is declared
+            remedy = f"run `emolib train {self.key} --corpus` with the same recordings again"
+        raise ResultError(f"{lost}, are not in {paths.RUNS}: {remedy}")
 
     def network(self, seed: int, fold: int) -> "nn.Module":
         """Return the network that gave the answers of one seed and fold, to be asked again.

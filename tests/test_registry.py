@@ -21,7 +21,7 @@ FILES = (
 OTHERS = {
     "emolib/papers": {"augment", "dataset", "engine", "experiment", "face_features", "streams"},
     "emolib/models": {"layers"},
-    "notebooks": {"tensors", "scoreboard"},
+    "notebooks": {"tensors", "scoreboard", "recordings"},
 }
 
 

@@ -98,6 +98,8 @@ class Session:
 
     def see(self, image: np.ndarray, now: float | None = None) -> list[FaceReading]:
         """Judge a frame, uint8 RGB (H, W, 3); return its faces, the largest first."""
+        if "video" not in weights.judging(self.folder):
+            return []
         now = time.monotonic() if now is None else now
         faces = predict.faces_of(image, "haar")
         fresh = predict.face_probabilities(image, faces, self.folder)
@@ -129,6 +131,8 @@ class Session:
 
     def hear(self, rate: int, samples: np.ndarray, now: float | None = None) -> Reading | None:
         """Take in a piece of sound, (n,) or (n, channels), and judge the last three seconds."""
+        if "audio" not in weights.judging(self.folder):
+            return None
         now = time.monotonic() if now is None else now
         piece = _mono(samples)
         if rate != self.rate:
@@ -254,7 +258,13 @@ take the second tab for a picture, a sound or a video. Everything stays on this 
 def _footer(folder: Path) -> str:
     """Return what the networks are, from their cards."""
     lines = []
-    for modality in ("video", "audio"):
+    judging = [name for name in weights.judging(folder) if name in ("video", "audio")]
+    if not judging:
+        raise LiveError(
+            f"{folder} has no network of faces or of voices alone, which the live app needs: train "
+            "with --modality audio or --modality video, and the same --weights"
+        )
+    for modality in judging:
         card = weights.network(modality, folder).card
         metrics = card.get("all_runs", card["test_metrics"])
         lines.append(

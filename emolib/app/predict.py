@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from emolib.app.weights import WEIGHTS, PredictionError, network
+from emolib.app.weights import FILES, WEIGHTS, PredictionError, network, own_networks
 from emolib.features.store import FeatureProblem
 
 #: Below this probability of the likeliest emotion, the answer is "unsure".
@@ -180,6 +180,8 @@ def predict(
     if not 0 <= confidence <= 1:
         raise PredictionError(f"a confidence of {confidence} is none: give 0 to 1")
     judge = _judge_of(path)
+    if own_networks(folder):
+        judge = _by_own
     told = progress or (lambda share: None)
     try:
         answer = judge(path, confidence, frames, folder, told)
@@ -232,6 +234,50 @@ def fuse(
     parts = [np.array([[one.probabilities[name] for name in names]]) for one in (face, voice)]
     fused = evaluation.fuse([part / part.sum() for part in parts], rule)
     return Reading.of(names, fused[0], confidence)
+
+
+def _by_own(path: Path, confidence: float, frames: int, folder: Path, told) -> Answer:
+    """Judge a file with a reader's own networks, each by the streams of its paper."""
+    from emolib.app import own
+    from emolib.corpora import table
+    from emolib.papers.streams import MODALITIES
+
+    try:
+        kind = table.held(path)["modality"]
+    except table.FileProblem as problem:
+        raise PredictionError(f"{path}: {problem}") from problem
+    has = {one for one in ("audio", "video") if kind in table.SOURCES["table"].has[one]}
+    readings, notes = {}, []
+    for name in own_networks(folder):
+        if not set(MODALITIES[name]) <= has:
+            lacking = ", ".join(sorted({*MODALITIES[name]} - has))
+            notes.append(f"the network {FILES[name]} is not asked: the file has no {lacking}")
+            continue
+        judge = network(name, folder)
+        try:
+            values = own.probabilities(judge, {"clip_id": path.name, "path": str(path)})
+            readings[name] = Reading.of(judge.classes, values, confidence)
+        except FeatureProblem as problem:
+            notes.append(f"{FILES[name]}: {problem.cause}")
+        told(0.9)
+    face, voice = readings.get("video"), readings.get("audio")
+    both = readings.get("both") or fuse(face, voice, confidence)
+    picture, faces = None, []
+    if "video" in has:
+        picture, box = _looked_at(path)
+        faces = [FaceReading(box, face)] if face else []
+    said = {"audio": "sound", "image": "picture"}.get(kind, "video")
+    return Answer(str(path), said, faces, voice, both, notes, picture)
+
+
+def _looked_at(path: Path) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """Return the middle frame, and where its largest face is; all of it where none is found."""
+    from emolib.features import video
+
+    image = _shrunk(video.read_frames(path, 1)[0])
+    height, width = image.shape[:2]
+    found = faces_of(image, "haar")
+    return image, found[0].box if found else (0.0, 0.0, float(width), float(height))
 
 
 def _reading(modality: str, values: np.ndarray, confidence: float, folder: Path) -> Reading:
@@ -309,6 +355,10 @@ def face_probabilities(image: np.ndarray, faces: Sequence, folder: Path = WEIGHT
     judge = network("video", folder)
     if not len(faces):
         return np.empty((0, len(judge.classes)), np.float32)
+    if judge.own:
+        from emolib.app import own
+
+        return np.stack([own.of_face(judge, image, face) for face in faces])
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     cut = np.stack([crop(grey, face, IMAGE) for face in faces])[:, None]
     return judge.probabilities(faces_to_input(torch.from_numpy(cut)))
@@ -367,6 +417,10 @@ def voice_probabilities(
         samples = librosa.resample(samples, orig_sr=rate, target_sr=wanted)
     if len(samples) < SHORTEST_S * wanted or voiced_share(samples, wanted) < 0.08:
         return None
+    if network("audio", folder).own:
+        from emolib.app import own
+
+        return own.of_sound(network("audio", folder), samples, wanted)
     fitted = audio.fit_length(samples, round(WINDOW_S * wanted))
     decibels = torch.from_numpy(recipe.decibels(fitted, wanted))
     return network("audio", folder).probabilities(decibels_to_input(decibels[None, None]))[0]

@@ -16,8 +16,13 @@ from emolib.errors import EmolibError
 if TYPE_CHECKING:
     import torch
 
+    from emolib.results import Result
+
 WEIGHTS = paths.WEIGHTS / "mostafa"
-FILES = {"video": "face", "audio": "voice"}
+#: Modality → file; networks that take several media at once are called by their modality.
+FILES = {"video": "face", "audio": "voice"} | {
+    name: name for name in ("both", "text", "audio-text", "video-text", "all")
+}
 
 
 class PredictionError(EmolibError, ValueError):
@@ -35,6 +40,11 @@ class PublishedNetwork:
     def classes(self) -> tuple[str, ...]:
         """Names of the outputs, in order."""
         return tuple(self.card["classes"])
+
+    @property
+    def own(self) -> bool:
+        """Whether it was trained here: the card says how the paper's streams make its inputs."""
+        return "data" in self.card
 
     def probabilities(self, inputs: "torch.Tensor") -> np.ndarray:
         """Return class probabilities (B, C) of prepared inputs (B, 1, H, W)."""
@@ -72,6 +82,26 @@ def network(modality: str, folder: Path = WEIGHTS) -> PublishedNetwork:
     return PublishedNetwork(model.eval().to(memory_format=channels_last), card)
 
 
+def own_networks(folder: Path) -> tuple[str, ...]:
+    """Return the modalities of the networks in a folder that a reader trained and published."""
+    cards = {
+        modality: paths.find(Path(folder) / f"{name}.json") for modality, name in FILES.items()
+    }
+    return tuple(name for name, card in cards.items() if card.is_file() and "data" in _read(card))
+
+
+def judging(folder: Path) -> tuple[str, ...]:
+    """Return the modalities that the networks in a folder judge; the package's come in pairs."""
+    return own_networks(folder) or ("video", "audio")
+
+
+def _read(card: Path) -> dict[str, Any]:
+    try:
+        return json.loads(card.read_bytes())
+    except ValueError as error:
+        raise PredictionError(f"{card}: not readable ({error}): fetch it again") from error
+
+
 def _card(file: Path) -> dict[str, Any]:
     """Return the card of weights, when it is theirs and both name the emotions in one order."""
     from safetensors import SafetensorError, safe_open
@@ -102,7 +132,7 @@ def _card(file: Path) -> dict[str, Any]:
 
 
 def publish(
-    experiment: str,
+    experiment: "str | Result",
     *,
     key: str = "mostafa",
     seed: int = 0,
@@ -110,12 +140,12 @@ def publish(
     folder: Path | None = None,
     entries: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Copy the weights of a finished run beside a card made from its committed result.
+    """Copy the weights of a finished run beside a card made from its result.
 
     Parameters
     ----------
     experiment, key, seed, fold
-        Which run of which paper.
+        Which run of which paper; or a result that need not be saved.
     folder
         By default ``weights/<key>`` below `paths.HOME`; weights there are preferred to those
         that came with the package.
@@ -131,7 +161,8 @@ def publish(
 
     from emolib import corpora, results
 
-    result = results.load(key, experiment)
+    result = results.load(key, experiment) if isinstance(experiment, str) else experiment
+    key = result.key
     source = corpora.SOURCES[result.corpus]
     run = next(run for run in result.runs if (run.seed, run.fold) == (seed, fold))
     trained_on = sorted(run.counts["train"]["by_actor"])

@@ -463,3 +463,16 @@ def _people(rng: np.random.Generator) -> tuple[list, list]:
 def _leaking_folds(test: list, valid: list) -> int:
     """a fold leaks if one of its test actors validates in the same fold: count such folds"""
     return sum(bool({*own} & {*other}) for own, other in zip(test, valid, strict=True))
+
+
+# --- Part V: your own recordings ---------------------------------------------------------------
+
+
+@exercise("recordings-train")
+def _teachers() -> int:
+    """there are five folds: one tests, the next one validates, and the others train"""
+    from emolib.corpora import splits
+
+    clips = pd.DataFrame({"clip_id": list("abcdefghij"), "actor": list("abcdefghij")})
+    split = splits.make("actor", clips.assign(corpus="table", emotion="happy")).table
+    return int(((split["fold"] == 0) & (split["part"] == "train")).sum())

@@ -92,7 +92,8 @@ def carrying(
     """Return the manifest of the files that carry what a network is to be given.
 
     Of the kinds of files that do, the best that is there is listed; films before sound files
-    where faces are wanted. Sound files whose film is missing are then among the problems.
+    where faces are wanted. Sound files whose film is missing are then among the problems. Of one's
+    own recordings all are listed that carry it.
 
     Parameters
     ----------
@@ -113,6 +114,8 @@ def carrying(
         If the name is unknown, the corpus lacks a medium, or its files are not here.
     """
     module, source = CORPORA[name], SOURCES[name]
+    if by_files := getattr(module, "carrying", None):
+        return by_files(media, root)
     for medium in media:
         if medium not in source.has:
             raise CorpusError(lacks(name, medium))
@@ -179,6 +182,12 @@ def _which(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return what says which recordings are meant, and not what they are called."""
     apart = ("files", "labels", "raters")
     return {option: value for option, value in asked.items() if option not in apart}
+
+
+def called(name: str, root: str | Path | None = None) -> str:
+    """Return what names a corpus in files: its key, and of one's own recordings also which."""
+    own = getattr(CORPORA[name], "called", None)
+    return f"{name}-{own(root)}" if own and root else name
 
 
 def classes(name: str) -> tuple[str, ...]:

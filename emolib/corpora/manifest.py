@@ -233,7 +233,7 @@ def collect(
         Reads the columns of a row out of a file's path relative to the folder; raises
         `FileProblem` for a name it does not know.
     suffixes
-        The kinds of files that hold clips, lower case.
+        The kinds of files that hold clips, lower case; none: any.
     side_files
         Patterns (of the lower-case name) of files that belong to the corpus and hold no clip.
     modality
@@ -310,7 +310,7 @@ def find(
         if any(fnmatch(name, pattern) for pattern in side_files):
             continue
         try:
-            if path.suffix.lower() not in suffixes:
+            if suffixes and path.suffix.lower() not in suffixes:
                 raise FileProblem(
                     f"not one of the file types {', '.join(suffixes)}",
                     "move it out of the corpus folder, or convert it",

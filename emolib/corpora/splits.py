@@ -49,6 +49,10 @@ ALLOWS = {
     "image": frozenset({"image"}),
 }
 _FOLDS = 5
+#: What is left where people cannot be kept apart.
+_KNOWN_PEOPLE = (
+    "measure with `--split clip --allow-leak clip` how well a network knows these people alone"
+)
 #: Corpora in which the same people appear under the same actor names.
 _SAME_PEOPLE = {source.name: source.voices_of for source in SOURCES.values() if source.voices_of}
 
@@ -549,7 +553,8 @@ def _by_actor(manifest, generator, n_folds: int | None) -> Iterator[pd.DataFrame
     if not 3 <= n_folds <= len(actors):
         raise CorpusError(
             f"{n_folds} folds cannot be made of {len(actors)} actors: train, valid and test need "
-            f"at least one actor each, so ask for 3 to {len(actors)} folds"
+            "at least one actor each, so have 3 actors or more and from 3 folds to one per actor; "
+            f"or {_KNOWN_PEOPLE}"
         )
     fold_of = pd.Series(_deal(actors, [1] * n_folds, generator), index=actors.index)
     mine = fold_of.loc[_person(manifest)].to_numpy()
@@ -643,7 +648,7 @@ def _actors(manifest: pd.DataFrame) -> pd.DataFrame:
         raise CorpusError(
             f"{int(nameless.sum())} clips have no actor (such as "
             f"{manifest.loc[nameless, 'clip_id'].iloc[0]}), so they cannot be split by actor: "
-            "split FER2013 officially or by clip"
+            f"split FER2013 officially; say of your own recordings who speaks, or {_KNOWN_PEOPLE}"
         )
     sex = manifest["sex"].astype(str) if "sex" in manifest else ""
     stratum = manifest["corpus"].astype(str) + " " + sex

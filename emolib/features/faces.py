@@ -298,7 +298,7 @@ class FaceFrames(FeatureRecipe):
             One row of a manifest.
         """
         chain = self.follow(frames, row)
-        crops = {i: self._cut(frames[i], face) for i, face in enumerate(chain) if face is not None}
+        crops = {i: self.cut(frames[i], face) for i, face in enumerate(chain) if face is not None}
         nearest = [min((abs(j - i), j) for j in crops)[1] for i in range(self.frames)]
         values = np.stack([crops[i] for i in nearest])
         variance = noise_variance(self.augment)
@@ -327,7 +327,8 @@ class FaceFrames(FeatureRecipe):
             )
         return chain
 
-    def _cut(self, frame: np.ndarray, face: FaceBox) -> np.ndarray:
+    def cut(self, frame: np.ndarray, face: FaceBox) -> np.ndarray:
+        """Return one face: uint8 (size, size), or (3, size, size) in colour."""
         import cv2
 
         # Grey before shrinking costs more pixels but is what the paper describes.

@@ -99,8 +99,11 @@ def probe(path: str | Path) -> VideoInfo:
     """
     with opened(path) as (container, stream):
         packets = _list_packets(path, container, stream)
-        container.seek(packets.keyframes[0] if packets.keyframes else 0, stream=stream)
-        first = next(container.decode(stream))
+        if not is_picture(container):
+            container.seek(packets.keyframes[0] if packets.keyframes else 0, stream=stream)
+            first = next(container.decode(stream))
+        else:  # nothing in it can be sought, and listing it has read it
+            first = _still(path)
         sideways = first.rotation % 180 != 0
         width, height = (first.height, first.width) if sideways else (first.width, first.height)
         steps = np.diff(packets.frames)
@@ -124,12 +127,12 @@ def read_frames(
 ) -> np.ndarray:
     """Read the frames on screen at the centres of k equal segments of a clip.
 
-    A clip of fewer than k frames gives the nearest frame repeatedly.
+    A clip of fewer than k frames gives the nearest frame repeatedly; a picture is a clip of one.
 
     Parameters
     ----------
     path
-        Any video that FFmpeg reads: mp4, mov, flv, avi, webm.
+        Any video that FFmpeg reads: mp4, mov, flv, avi, webm; or a picture.
     k
         Number of frames.
     skip
@@ -149,6 +152,8 @@ def read_frames(
         If the file is missing, damaged, truncated, or has no video.
     """
     with opened(path) as (container, stream):
+        if is_picture(container):
+            return np.repeat(upright(next(container.decode(stream)))[None], k, axis=0)
         packets = _list_packets(path, container, stream)
         if skip:
             kept = packets.frames[min(skip, len(packets.frames) - 1) :]
@@ -175,6 +180,17 @@ def read_frames(
             _, nearest = min((abs(stamp - want), stamp) for stamp in shown)
             frames[i] = frames[shown[nearest][0]]
     return frames
+
+
+def is_picture(container) -> bool:
+    """Tell whether an opened file holds a single picture, and no film."""
+    return container.format.name == "image2" or container.format.name.endswith("_pipe")
+
+
+def _still(path: str | Path):
+    """Return the frame of a picture."""
+    with opened(path) as (container, stream):
+        return next(container.decode(stream))
 
 
 @contextmanager

@@ -86,8 +86,9 @@ class WindowFaces(FaceFrames):
 
     def compute_noted(self, row: Mapping) -> tuple[np.ndarray, dict]:
         """Return the faces of one clip and what is missing."""
-        duration = video.probe(row["path"]).duration_s
-        times, present = frame_times(duration, self.frames, self.window_s)
+        clip = video.probe(row["path"])
+        shown = self.window_s if clip.frames == 1 else clip.duration_s  # a picture stands still
+        times, present = frame_times(shown, self.frames, self.window_s)
         there = np.flatnonzero(present)
         frames = video.read_frames(row["path"], len(there), times=times[there])
         faces = self.follow(frames, row)
@@ -95,7 +96,7 @@ class WindowFaces(FaceFrames):
         values = np.zeros((self.frames, *colours, self.size, self.size), np.uint8)
         for position, frame, face in zip(there, frames, faces, strict=True):
             if face is not None:
-                values[position] = self._cut(frame, face)
+                values[position] = self.cut(frame, face)
         variance = noise_variance(self.augment)
         if variance:
             seen = values.any(axis=tuple(range(1, values.ndim)))

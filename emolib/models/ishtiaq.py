@@ -530,7 +530,7 @@ class Ishtiaq(nn.Module):
 
     def _present(self, inputs: dict[str, Tensor], present: Tensor | None) -> Tensor:
         """Return which modalities each sample has, ``(B, M)``; every sample has at least one."""
-        rows, n = len(next(iter(inputs.values()))), len(self.modalities)
+        rows, n = next(iter(inputs.values())).shape[0], len(self.modalities)
         if present is None:
             present = torch.ones(rows, n, dtype=torch.bool, device=self.classify.weight.device)
         elif present.shape != (rows, n):

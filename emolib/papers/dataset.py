@@ -78,14 +78,19 @@ class Dataset:
     def take(self, rows: Mapping[str, np.ndarray]) -> tuple[Samples, Samples, Samples]:
         """Return training, validation and test samples of the rows of each part."""
         train, valid, test = (self.samples.take(rows[part]) for part in splits.PARTS)
-        scales = {}
-        for name, axes in self.standardise.items():
-            values = train.inputs[name].double()
-            mean, sd = values.mean(axes, keepdim=True), values.std(axes, keepdim=True, correction=0)
-            scales[name] = (mean, sd.clamp(min=1e-8))
+        scales = self.scales(rows)
         for copy in self.copies:
             train = train.join(copy.take(rows["train"]))
-        return _scaled(train, scales), _scaled(valid, scales), _scaled(test, scales)
+        return scaled(train, scales), scaled(valid, scales), scaled(test, scales)
+
+    def scales(self, rows: Mapping[str, np.ndarray]) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return mean and sd of the training rows of each input that is standardised."""
+        scales = {}
+        for name, axes in self.standardise.items():
+            values = self.samples.inputs[name][rows["train"]].double()
+            mean, sd = values.mean(axes, keepdim=True), values.std(axes, keepdim=True, correction=0)
+            scales[name] = (mean, sd.clamp(min=1e-8))
+        return scales
 
     def counts(self, rows: np.ndarray) -> dict[str, Any]:
         """Return how many samples of each class and each actor are among `rows`."""
@@ -104,7 +109,8 @@ class Dataset:
         return self.manifest["actor"].to_numpy()[rows // self.n_segments]
 
 
-def _scaled(samples: Samples, scales: Mapping[str, tuple[Tensor, Tensor]]) -> Samples:
+def scaled(samples: Samples, scales: Mapping[str, tuple[Tensor, Tensor]]) -> Samples:
+    """Return samples whose inputs are brought to mean 0 and sd 1 by what `Dataset.scales` says."""
     inputs = dict(samples.inputs)
     for name, (mean, sd) in scales.items():
         inputs[name] = ((inputs[name].double() - mean) / sd).float()

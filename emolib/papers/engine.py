@@ -169,7 +169,7 @@ def prepared(
     module = paper(key)
     if isinstance(experiment, str):
         experiment = declared(key, experiment)
-    experiment = _completed(key, experiment)
+    experiment = completed(key, experiment)
     corpus = experiment.corpus.split("+")
     parts = [
         module.load(one, experiment.modality, mode, **_data_of(module, experiment, one))
@@ -194,7 +194,7 @@ def _asked(module: ModuleType, experiment: Experiment) -> dict[str, Any]:
     return {name: value for name, value in experiment.data.items() if name in known}
 
 
-def _completed(key: str, experiment: Experiment) -> Experiment:
+def completed(key: str, experiment: Experiment) -> Experiment:
     """Return an experiment with the options of network and data that follow from each other."""
     complete = getattr(paper(key), "completed", None)
     return complete(experiment) if complete else experiment
@@ -262,15 +262,19 @@ def _folds(experiment: Experiment, split: splits.Split) -> tuple[int, ...]:
 
 
 def _check_early(module: ModuleType, experiment: Experiment) -> None:
-    """Refuse options of the loader, and folds, before any feature is extracted."""
+    """Refuse options of the loader, folds, and a split that cannot be, before any feature is made.
+
+    Whether people can be kept apart is not known of recordings that a reader names.
+    """
     names = experiment.corpus.split("+")
     of_corpora = [option for name in names for option in corpora.options(name)]
     apart = ("corpus", "modality", "mode")
     refuse_unknown("data option", experiment.data, module.load, apart, of_corpora)
-    if experiment.folds is None:
+    root = experiment.data.get("root")
+    if experiment.folds is None and root is None:
         return
     try:
-        parts = [corpora.load(name) for name in names]
+        parts = [corpora.load(name, root) for name in names]
     except corpora.CorpusError:  # it is not here, or elsewhere: `load` says so
         return
     manifest = splits.combine(*parts) if len(parts) > 1 else parts[0]
@@ -312,7 +316,9 @@ def _title(work: "_Work", name: str | None) -> str:
     """Say what was run; a part of the declared seeds or of the folds is called one."""
     experiment, split = work.experiment, work.split
     usual = paper(work.key).FULL.get(name, experiment)
-    notes = [work.learner.note, experiment.note]
+    root = experiment.data.get("root")
+    which = [Path(root).name] if root and _called(experiment) != experiment.corpus else []
+    notes = [work.learner.note, *which, experiment.note]
     for what, count, of in (
         ("seeds", len(experiment.seeds), len(usual.seeds)),
         ("folds", len(work.folds), split.n_folds),
@@ -334,7 +340,7 @@ def _title(work: "_Work", name: str | None) -> str:
 def _name(work: "_Work", name: str | None) -> str:
     """Return the name of the result file; what was changed of a declared experiment is part."""
     experiment = work.experiment
-    parts = [name or f"{experiment.corpus}-{experiment.modality}-{experiment.kind}"]
+    parts = [name or f"{_called(experiment)}-{experiment.modality}-{experiment.kind}"]
     plain = experiment if name else replace(experiment, options={}, data={})
     usual = paper(work.key).FULL.get(name, plain)
     for field_name in ("corpus", "modality", "kind"):
@@ -347,6 +353,12 @@ def _name(work: "_Work", name: str | None) -> str:
             parts += [f"{option}-{value}"] * different
     parts += ["quick"] * (work.mode == "quick")
     return re.sub(r"[^A-Za-z0-9._]+", "-", "-".join(parts)).strip("-")
+
+
+def _called(experiment: Experiment) -> str:
+    """Return what names the data: the corpora, and of one's own recordings also which."""
+    root = experiment.data.get("root")
+    return "+".join(corpora.called(corpus, root) for corpus in experiment.corpus.split("+"))
 
 
 # --- what is trained -----------------------------------------------------------------------
@@ -489,7 +501,7 @@ class Network:
 def learner(key: str, experiment: Experiment, mode: str, device: str = "auto") -> Learner:
     """Return what an experiment trains: a paper's network, unless the lab says otherwise."""
     make = getattr(paper(key), "learner", partial(network, key))
-    return make(_completed(key, experiment), mode, device)
+    return make(completed(key, experiment), mode, device)
 
 
 def network(key: str, experiment: Experiment, mode: str, device: str) -> Network:
@@ -691,6 +703,7 @@ def trained(
     epochs: int = QUICK_EPOCHS,
     seed: int = 0,
     progress: bool = True,
+    root: str | Path | None = None,
 ) -> tuple[Dataset, Fit, Samples]:
     """Train a paper's network briefly, as `run` does in quick mode, and keep it to look into.
 
@@ -702,6 +715,8 @@ def trained(
         Of the paper's recipe.
     seed
         Of the split, of the weights and of the order of the samples.
+    root
+        Of the corpus.
 
     Returns
     -------
@@ -710,7 +725,7 @@ def trained(
         the scale of the training rows, as the network's own inputs were.
     """
     module = paper(key)
-    dataset = module.load(corpus, modality, "quick", progress=progress)
+    dataset = module.load(corpus, modality, "quick", progress=progress, root=root)
     split = splits.make("actor", dataset.manifest, seed=seed, n_segments=dataset.n_segments)
     brief = Network(key, {"modality": modality}, module.RECIPE.quick(epochs))
     fit, test = brief.fitted(dataset, dataset.rows(split), seed, progress)

@@ -268,12 +268,7 @@ def load(
     problems = _problems(listed, parts.values())
     if progress:
         _report(problems)
-    inputs = {
-        name: torch.from_numpy(
-            np.ascontiguousarray(streams[name].form(aligned(part.ids, part.values, clips)))
-        )
-        for name, part in parts.items()
-    }
+    inputs = _inputs(streams, parts, clips)
     names, labels = classes(corpus, clips)
     return paper.finish(
         Dataset(
@@ -295,6 +290,75 @@ def load(
             images=_groups(clips, streams["video"], request) if "video" in inputs else None,
         )
     )
+
+
+def of_clip(
+    declare: Declare,
+    clip: Mapping[str, Any],
+    modality: str,
+    *,
+    seed: int = 0,
+    known: Mapping[str, np.ndarray] | None = None,
+    **options: Any,
+) -> Dataset:
+    """Return the samples of one clip, made as `load` makes those of a corpus; nothing is stored.
+
+    Parameters
+    ----------
+    declare
+        The paper's.
+    clip
+        What a manifest says of it: ``clip_id`` and ``path``, and ``text`` where words are wanted.
+    modality
+        A key of `MODALITIES`.
+    seed
+        As for `load`.
+    known
+        Medium → what its recipes would give, where that is known without a file.
+    options
+        The paper's own, see its `declare`.
+
+    Raises
+    ------
+    FeatureProblem
+        If the file has not got what is wanted, or cannot be read.
+    """
+    # Quick mode makes no altered versions, but for those that a paper cannot do without.
+    request = Request("table", modality, "quick", n_jobs=1, seed=seed, progress=False)
+    paper = declare(request, **options)
+    parts: dict[str, Part] = {}
+    for name in request.media:
+        recipes = paper.streams[name].recipes.values()
+        if name == "text":
+            values = [clip["text"]]
+        elif known and name in known:
+            values = [known[name]] * len(recipes)
+        else:
+            values = [recipe.compute(clip) for recipe in recipes]
+        parts[name] = Part([clip["clip_id"]], np.stack(values)[None], {})
+    clips = pd.DataFrame([clip])
+    labels = torch.zeros(paper.segments, dtype=torch.long)
+    return paper.finish(
+        Dataset(
+            samples=Samples(_inputs(paper.streams, parts, clips), labels),
+            manifest=clips,
+            n_segments=paper.segments,
+            classes=("",),
+            prepare=paper.prepare,
+        )
+    )
+
+
+def _inputs(
+    streams: Mapping[str, Stream], parts: Mapping[str, Part], clips: pd.DataFrame
+) -> dict[str, Tensor]:
+    """Return the inputs of the network, in the order of the clips."""
+    return {
+        name: torch.from_numpy(
+            np.ascontiguousarray(streams[name].form(aligned(part.ids, part.values, clips)))
+        )
+        for name, part in parts.items()
+    }
 
 
 def _values(

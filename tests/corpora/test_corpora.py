@@ -27,6 +27,7 @@ def test_an_unknown_corpus_is_refused_with_the_known_ones():
         ("fer2013", 7, {"calm", "contempt"}),
         ("ckplus", 7, {"neutral", "calm"}),
         ("paired", 7, {"calm", "contempt"}),
+        ("table", 9, set()),
     ],
 )
 def test_classes_are_the_corpus_own_emotions_in_one_order(name, count, absent):
@@ -39,7 +40,7 @@ def test_importing_the_corpora_loads_no_heavy_library():
     heavy = "av soundfile PIL imagehash pooch requests joblib scipy sklearn torch cv2 librosa"
     code = (
         "import sys; from emolib import corpora; from emolib.corpora import splits, download\n"
-        "for n in ('ravdess','cremad','savee','mead','fer2013','ckplus','paired'):\n"
+        "for n in ('ravdess','cremad','savee','mead','fer2013','ckplus','paired','table'):\n"
         "    corpora.CORPORA[n]\n"
         f"print([m for m in {heavy.split()} if m in sys.modules])"
     )

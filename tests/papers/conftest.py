@@ -2,18 +2,29 @@
 
 import pytest
 
-from emolib import paths, synthetic
+from emolib import corpora, paths, synthetic
 
 EMOTIONS, ACTORS = ("happy", "sad"), 3
 
 
 @pytest.fixture(scope="session")
 def media(tmp_path_factory):
-    """The folder of six corpora: three people, two emotions, one sentence, a second a clip."""
-    return synthetic.ensure(
+    """The folder of seven corpora: three people, two emotions, one sentence, a second a clip."""
+    folder = synthetic.ensure(
         ACTORS, root=tmp_path_factory.mktemp("media"), corpora=synthetic.CORPORA, statements=1,
         emotions=EMOTIONS, brief=True, silent=True, song=True, n_jobs=1, progress=False,
     )  # fmt: skip
+    _as_own_recordings(folder / "ravdess", folder / "table")
+    return folder
+
+
+def _as_own_recordings(ravdess, table):
+    """Lay the films of RAVDESS into folders of a reader's own: emotion, speaker, file."""
+    for film in ravdess.rglob("01-01-*.mp4"):
+        row = corpora.CORPORA["ravdess"].parse(film)
+        own = table / row["emotion"] / row["actor"] / film.name
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.hardlink_to(film)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ LACKS = {
     "mead": {"text"},
     "fer2013": {"audio", "text"},
     "ckplus": {"audio", "text"},
+    "table": {"text"},
 }
 #: Ordinary MFCC, for those of a fractional order take seconds a clip; few faces, for the same.
 DATA = {"yang": {"order": 1.0, "frames": 2}, "lu": {"frames": 3, "shown": 2}}
