@@ -20,7 +20,8 @@ from typing import Any, cast
 import pandas as pd
 
 from emolib import audit, paths, registry
-from emolib.claims.schema import Claim, ledger_of, load
+from emolib.claims.judges import CostCheck
+from emolib.claims.schema import Claim, Row, ledger_of, load
 from emolib.claims.verdicts import ClaimError
 from emolib.papers.experiment import Experiment, rows_beside
 from emolib.results import Result, load_all
@@ -148,9 +149,12 @@ class Bench:
     @functools.cached_property
     def reading(self) -> dict[str, Any]:
         """The reading in which all counts come out that are judged jointly; else our own."""
-        counts = [claim for claim in load(self.key) if getattr(claim.check, "jointly", False)]
         for options in self.readings:
-            verdicts = (claim.check.read(options).as_read(claim, self) for claim in counts)
+            verdicts = [
+                claim.check.read(options).as_read(claim, self)
+                for claim in load(self.key)
+                if isinstance(claim.check, CostCheck) and claim.check.jointly
+            ]
             if all(verdict.verdict == "reproduced" for verdict in verdicts):
                 return options
         return {}
@@ -167,7 +171,7 @@ class Bench:
         known = self.results if key == self.key else load_all(key)
         return next((each for each in known if each.experiment == experiment), None)
 
-    def cells(self, claim: Claim) -> list[Claim]:
+    def cells(self, claim: Row) -> list[Claim]:
         """Return the claims that stand in one printed table with this one, cell by cell."""
         return [
             other

@@ -568,9 +568,9 @@ class ResultCheck(Check):
     ) -> tuple[Outcome, str]:
         """Judge all cells of the printed table that belong to this run together."""
         printed = {
-            (cell.check.cls, cell.check.metric.removeprefix("segment_")): float(cell.number.value)
-            / scale
+            (check.cls, check.metric.removeprefix("segment_")): float(cell.number.value) / scale
             for cell in bench.cells(claim)
+            if isinstance(check := cell.check, ResultCheck) and check.cls is not None
         }
         measured = scores.cells(result, scores.level_of(self.metric))
         off = scores.outside(printed, measured)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from emolib import evaluation, results
@@ -114,7 +115,7 @@ def cells(result: Result, level: Level | None = None) -> pd.DataFrame:
     if key not in _CELLS:
         pools = [result.pooled(seed, level) for seed in result.seeds]
         _, labels, _, actors = pools[0]
-        predicted = [probabilities.argmax(1) for _, _, probabilities, _ in pools]
+        predicted = np.stack([probabilities.argmax(1) for _, _, probabilities, _ in pools])
         _CELLS[key] = evaluation.per_class_intervals(labels, predicted, result.classes, actors)
     return _CELLS[key]
 

@@ -9,6 +9,7 @@ import pytest
 from emolib import claims, paths, registry, results
 from emolib.claims import Bench, ClaimError, ledger, scores
 from emolib.claims.bench import settings_of
+from emolib.claims.verdicts import ENOUGH_SEEDS
 
 CHEAP = ("arithmetic", "audit", "unstated", "quoted", "corpus", "device")
 
@@ -376,6 +377,16 @@ def test_no_score_is_called_reproduced_under_a_leak_without_what_new_people_give
     known = every[every["verdict"].isin(["reproduced", "exceeded"]) & (every["leak"] != "")]
     assert not known.empty
     assert (known["new_people_result"] != "").all()
+
+
+@pytest.mark.parametrize("key", registry.PAPERS)
+def test_each_experiment_that_a_claim_reads_is_declared_with_enough_runs(key):
+    bench = Bench(key)
+    checks = (each.check for each in claims.load(key) if each.check.kind == "result")
+    for name in sorted({name for check in checks for name in check.experiments}):
+        declared = bench.experiment(name)
+        every_fold = declared.folds is None and declared.kind != "official"
+        assert every_fold or len(declared.seeds) >= ENOUGH_SEEDS, name
 
 
 def test_each_verdict_says_what_it_rests_on_and_what_would_overturn_it(every):
