@@ -455,6 +455,46 @@ def stacked(table: pd.DataFrame, *, colors: Mapping[str, str], unit: str) -> "Fi
 
 
 @_styled
+def dependencies(edges: pd.DataFrame, *, colors: Mapping[str, str]) -> "Figure":
+    """Draw which claim falls with which detail: claims on the left, details on the right.
+
+    Parameters
+    ----------
+    edges
+        One row a dependency: ``claim`` and ``detail`` with what they say and their verdicts,
+        ``claim_label``, ``claim_verdict``, ``detail_label``, ``detail_verdict``.
+    colors
+        Verdict to colour of its dot.
+    """
+    ends = {
+        side: edges.drop_duplicates(side).set_index(side)[[f"{side}_label", f"{side}_verdict"]]
+        for side in ("claim", "detail")
+    }
+    rows = max(map(len, ends.values()))
+    fig = _figure(9.6, 0.8 + 0.3 * rows)
+    ax = fig.subplots()
+    place = {}
+    for x, (side, shown) in enumerate(ends.items()):
+        heights = np.linspace(0, rows - 1, len(shown)) if len(shown) > 1 else [(rows - 1) / 2]
+        for height, (name, (label, verdict)) in zip(heights, shown.iterrows(), strict=True):
+            place[side, name] = x, height
+            ax.plot(x, height, "o", color=colors[verdict], ms=8, mec="black", mew=0.4, zorder=3)
+            look: Any = {"ha": "left" if x else "right", "va": "center", "fontsize": 8}
+            beside: Any = {"xytext": (10 if x else -10, 0), "textcoords": "offset points"}
+            ax.annotate(label, (x, height), **beside, **look)
+    for claim, detail in edges[["claim", "detail"]].itertuples(index=False):
+        (x, y), (to_x, to_y) = place["claim", claim], place["detail", detail]
+        ax.plot([x, to_x], [y, to_y], color="0.6", lw=0.8, zorder=1)
+    there = dict.fromkeys([*edges["claim_verdict"], *edges["detail_verdict"]])
+    for verdict in (verdict for verdict in colors if verdict in there):
+        ax.plot([], [], "o", color=colors[verdict], ms=8, mec="black", mew=0.4, label=verdict)
+    ax.set(xlim=(-2.4, 3.4), ylim=(rows - 0.5, -0.5))
+    ax.axis("off")
+    fig.legend(loc="outside lower left", ncols=4, fontsize=9, handlelength=1)
+    return fig
+
+
+@_styled
 def sweep(
     table: pd.DataFrame,
     x: str,

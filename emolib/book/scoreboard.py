@@ -5,6 +5,7 @@ the page) a reader filters by paper, verdict, origin and words. Filters stand in
 that a link leads to what its sender saw.
 """
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from markupsafe import Markup
 from emolib import paths, registry, results
 from emolib.book import tables
 from emolib.book.tables import Table, badge, cell
-from emolib.claims import DEFINITIONS, VERDICTS, ledger
+from emolib.claims import DEFINITIONS, VERDICTS, history, ledger, schema
 
 #: What the papers are called, in the order of the book.
 PAPERS = {key: paper.name for key, paper in registry.PAPERS.items()}
@@ -127,6 +128,50 @@ def result_address(key: str, experiment: str) -> str:
 def anchor(result: str) -> str:
     """Return the id of a result's line of provenance: ``ding/audio-actor`` → ``result-ding-…``."""
     return "result-" + cell(result.replace("/", "-"))
+
+
+def dependencies(table: pd.DataFrame, key: str) -> pd.DataFrame:
+    """Return which claims of a paper fall with which, as `plots.dependencies` draws them."""
+    edges = ledger.dependencies(table[table["paper"] == key])
+    for end in ("claim", "detail"):
+        said = edges[f"{end}_quantity"] + ": " + edges[f"{end}_published"]
+        edges[f"{end}_label"] = [
+            textwrap.shorten(f"{what} {unit}".strip(), 62, placeholder=" …")
+            for what, unit in zip(said, edges[f"{end}_unit"], strict=True)
+        ]
+    return edges
+
+
+def changes(table: pd.DataFrame) -> Table:
+    """Return how many verdicts changed when, from what to what; the whole list is in the file."""
+    moved = history.changes()
+    moved = moved[moved["was"] != ""]
+    gone = moved["verdict"].where(moved["verdict"] != "", "no claim of the paper any more")
+    counted = moved.assign(verdict=gone).groupby(["date", "was", "verdict"], sort=False).size()
+    frame = counted.rename("claims").reset_index()
+    frame = frame.rename(columns={"was": "before", "verdict": "after"})
+    frame = frame.sort_values(["date", "claims"], ascending=[False, False])
+    since = f"{len(table)} rows today; every change stands in data/claims/history.csv"
+    return Table(frame, since)
+
+
+def reforms() -> Table:
+    """Return what each paper reports, by the 32 items of REFORMS."""
+    items = schema.reforms()
+    heads = {key: schema.ledger_of(key).paper for key in PAPERS}
+    frame = items.reset_index()
+    frame.columns = ["", "module", "asked for"]
+    for key, head in heads.items():
+        frame[PAPERS[key]] = [
+            f'<span title="{cell(said.where)}">{said.answer}</span>'
+            if (said := head.reforms.get(number))
+            else ""
+            for number in items.index
+        ]
+    asked = {head.asked_the_authors for head in heads.values()}
+    return Table(
+        frame, "what each paper reports", f"Asked the authors: {'; '.join(sorted(asked))}."
+    )
 
 
 def provenance(table: pd.DataFrame) -> Table:

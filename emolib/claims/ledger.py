@@ -56,6 +56,27 @@ def findings(key: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def dependencies(table: pd.DataFrame) -> pd.DataFrame:
+    """Return which claim falls with which, as the ledger says it: claim, detail.
+
+    Parameters
+    ----------
+    table
+        Of `table`: the columns of both ends are joined, as ``claim_…`` and ``detail_…``.
+    """
+    edges = [
+        (claim.id, detail)
+        for key in table["paper"].unique()
+        for claim in load(key)
+        for detail in claim.depends_on
+    ]
+    frame = pd.DataFrame(edges, columns=["claim", "detail"])
+    known = table.set_index("id")[["paper", "quantity", "published", "unit", "verdict"]]
+    for end in ("claim", "detail"):
+        frame = frame.join(known.add_prefix(f"{end}_"), on=end)
+    return frame
+
+
 def facts(key: str | None = None, *, own: bool | None = None) -> pd.DataFrame:
     """Return the ledger with one row a fact: what is printed several times is counted once.
 
