@@ -291,3 +291,20 @@ def test_a_committed_result_was_made_as_the_code_says(key, name):
     assert (result.split.kind, result.split.allow_leak) == (experiment.kind, experiment.allow_leak)
     assert result.title.startswith(f"{learner.name}, ")
     assert experiment.note in result.title
+
+
+@pytest.mark.realdata
+def test_a_committed_result_is_made_again_to_the_last_figure(recordings, monkeypatch, tmp_path):
+    """The cheapest one, by the command that stands beside it: words alone need no features."""
+    from emolib.papers import engine
+
+    committed = results.load("ishtiaq", "text-actor")
+    assert committed.command == "emolib train ishtiaq --experiment text-actor --seeds 0 --folds 0,1"
+    monkeypatch.setattr(paths, "RUNS", tmp_path)
+    again = engine.run("ishtiaq", "text-actor", mode="full", progress=False)
+    for made, stored in zip(again.runs, committed.runs, strict=True):
+        assert (made.seed, made.fold) == (stored.seed, stored.fold)
+        assert made.metrics == stored.metrics
+        assert made.predictions == stored.predictions
+        assert made.counts == stored.counts
+    assert repr(again.summary) == repr(committed.summary)
