@@ -111,10 +111,18 @@ def test_a_picture_is_shown_as_often_as_the_network_wants_frames(folder_of):
     load = engine.paper("ishtiaq").load
     posed, found = (load(name, "video", root=folder_of(name)) for name in ("ckplus", "fer2013"))
     shown = posed.samples.inputs["video"]
-    assert shown.shape == (6, 3, 1, 48, 48)
-    assert torch.equal(shown[:, 0], shown[:, 2])
-    assert found.images.shape == (50, 3), "whose faces these are is not known: look-alikes count"
+    assert shown.shape == (6, 1, 3, 1, 48, 48)
+    assert torch.equal(shown[:, 0, 0], shown[:, 0, 2])
+    assert found.images.shape == (50, 1), "whose faces these are is not known: look-alikes count"
     assert posed.images is None, "whose faces these are is known"
+
+
+def test_a_paired_clip_is_one_picture_that_moves_and_training_may_draw_another(folder_of):
+    data = engine.paper("lu").load("paired", "video", root=folder_of("paired"), draws=2)
+    shown = data.samples.inputs["video"].float()
+    assert shown.shape == (2, 2, 15, 1, 48, 48)
+    assert data.images.shape == (2, 2), "what training may draw counts as shown"
+    assert not torch.equal(shown[:, 0, 0], shown[:, 0, 1])
 
 
 def test_a_silent_film_is_heard_in_its_sound_file(recordings, tmp_path, folder_of):
