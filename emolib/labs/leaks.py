@@ -400,9 +400,7 @@ def looks(
     people = near_duplicates(Request(corpus, modality, root=root))[crowd]
     return replace(
         one,
-        samples=Samples(
-            {part: stored[kind] for part, kind in named.items()}, one.samples.labels
-        ),
+        samples=Samples({part: stored[kind] for part, kind in named.items()}, one.samples.labels),
         prepare=partial(_look, prepare=one.prepare),
         features=one.features | {"pictures": named},
         images=people,
@@ -472,6 +470,41 @@ def recovered(names: Sequence[str]) -> pd.DataFrame:
     twins = "test clips with a twin in training (%)"
     columns = ["copies", "planted", "found", twins, "expected", "measured", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def panel(
+    name: str, people: Sequence[int] = (1, 2, 4, 8, 15), *, draws: int = 200, seed: int = 0
+) -> pd.DataFrame:
+    """Average the stored answers to several clips of one emotion, as if they were one clip.
+
+    Parameters
+    ----------
+    name
+        A result of the lab.
+    people
+        How many answers are averaged.
+    draws
+        How often clips of each emotion are drawn, with replacement.
+
+    Returns
+    -------
+    DataFrame
+        ``people`` and ``accuracy``, each emotion as often as it was tested; empty if the result
+        has not been made.
+    """
+    if not results.path(LAB, name).exists():
+        return pd.DataFrame()
+    _, labels, probabilities, _ = results.load(LAB, name).pooled()
+    generator = np.random.default_rng(seed)
+    rows = []
+    for count in people:
+        right = 0.0
+        for label in np.unique(labels):
+            own = probabilities[labels == label]
+            drawn = own[generator.integers(len(own), size=(draws, count))]  # (draws, people, C)
+            right += len(own) * (drawn.mean(1).argmax(1) == label).mean()
+        rows.append((count, right / len(labels)))
+    return pd.DataFrame(rows, columns=["people", "accuracy"])
 
 
 # --- the full runs -------------------------------------------------------------------------

@@ -19,9 +19,7 @@ _LARGEST = np.array([SHIFT, SHIFT, TURN, SIZE, LIGHT])
 _AT_ONCE = 1024  # pictures that are floats at a time
 
 
-def filmed(
-    pictures: np.ndarray, clip_ids: Sequence[str], frames: int, seed: int = 0
-) -> np.ndarray:
+def filmed(pictures: np.ndarray, clip_ids: Sequence[str], frames: int, seed: int = 0) -> np.ndarray:
     """Return so many frames of every picture of every clip, each picture moved on its own path.
 
     A path depends on the clip's name, the number of the picture in it and the seed alone: not on

@@ -1,11 +1,11 @@
 """The leak lab: what leaks is counted, planted leaks are recovered, nothing is tested twice."""
 
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 import torch
 
 from emolib import paths, results, synthetic
@@ -236,6 +236,25 @@ def test_several_pictures_a_clip_are_shown_only_under_their_name(crowds):
         leaks.looks(pictures="two")
     with pytest.raises(ExperimentError, match="are those of paired"):
         leaks.looks("ckplus")
+
+
+def test_a_panel_is_right_more_often_than_its_members(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    assert leaks.panel("weak").empty
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(7), 60)
+    scores = rng.gumbel(size=(420, 7)) + 1.5 * np.eye(7)[labels]  # a little for the truth
+    weak = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    (tmp_path / leaks.LAB).mkdir()
+    (tmp_path / leaks.LAB / "weak.json").touch()
+    pooled = SimpleNamespace(pooled=lambda: (np.arange(420), labels, weak, None))
+    monkeypatch.setattr(leaks.results, "load", lambda key, name: pooled)
+    table = leaks.panel("weak", (1, 4, 15))
+    alone = (weak.argmax(1) == labels).mean()
+    assert 0.3 < alone < 0.6
+    assert table["accuracy"][0] == pytest.approx(alone, abs=0.04)
+    assert table["accuracy"].is_monotonic_increasing
+    assert table["accuracy"][2] > 0.9
 
 
 def test_a_room_tone_is_read_from_siblings_and_not_from_other_clips():
