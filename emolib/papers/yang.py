@@ -76,8 +76,8 @@ def declare(
     draws
         Pictures to draw from in training, where a clip shows one.
     spatial
-        "features": video is (N, draws, frames, width), made once by a face network that stays as it is:
-        untrained in quick runs and where no pictures are left over that no clip shows.
+        "features": video is (N, draws, frames, width), made once by a face network that stays as it
+        is: untrained in quick runs and where no pictures are left over that no clip shows.
         "pixels": video is uint8 (N, draws, frames, size, size), and (B, frames, 3, size, size) when
         it is given.
     face_network
