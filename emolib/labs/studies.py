@@ -39,11 +39,13 @@ class StudyError(EmolibError, RuntimeError):
 # --- Ding: the ablations of its supplement ------------------------------------------------------
 
 #: Setting → experiment; the paper's own choice is that of the first.
-VOICE_KERNELS = {5: "audio-cell"} | {k: f"audio-kernel-{k}" for k in range(2, 13) if k != 5}
-DROPOUTS = {0.4: "audio-cell"} | {
+VOICE_KERNELS: Mapping[float, str] = {5: "audio-cell"} | {
+    k: f"audio-kernel-{k}" for k in range(2, 13) if k != 5
+}
+DROPOUTS: Mapping[float, str] = {0.4: "audio-cell"} | {
     rate: f"audio-dropout-{rate}" for rate in (0.0, 0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
 }
-FACE_KERNELS = {3: "paired-video-actor-short"} | {
+FACE_KERNELS: Mapping[float, str] = {3: "paired-video-actor-short"} | {
     k: f"paired-kernel-{k}" for k in range(2, 10) if k != 3
 }
 
@@ -120,7 +122,7 @@ def looks() -> pd.DataFrame:
         dataset, split, _ = engine.prepared(leaks.LAB, asked)
         _, _, test = dataset.parts(split, card["fold"])
         answers = training.predict(network, test, prepare=dataset.prepare, batch_size=16)
-        actors = dataset.actors(split, card["fold"])
+        actors = dataset.actors(split, card["fold"]).tolist()
         if shared := {*actors} & {*card["trained_on_actors"]}:
             raise StudyError(f"{file} was trained on actors {', '.join(sorted(shared))}")
         judged = evaluation.evaluate(test.labels.numpy(), answers, dataset.classes, actors=actors)
