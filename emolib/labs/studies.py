@@ -12,6 +12,7 @@ from functools import partial
 from itertools import chain, combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,19 +40,19 @@ class StudyError(EmolibError, RuntimeError):
 # --- Ding: the ablations of its supplement ------------------------------------------------------
 
 #: Setting → experiment; the paper's own choice is that of the first.
-VOICE_KERNELS: Mapping[float, str] = {5: "audio-cell"} | {
+VOICE_KERNELS: Mapping[Any, str] = {5: "audio-cell"} | {
     k: f"audio-kernel-{k}" for k in range(2, 13) if k != 5
 }
-DROPOUTS: Mapping[float, str] = {0.4: "audio-cell"} | {
+DROPOUTS: Mapping[Any, str] = {0.4: "audio-cell"} | {
     rate: f"audio-dropout-{rate}" for rate in (0.0, 0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
 }
-FACE_KERNELS: Mapping[float, str] = {3: "paired-video-actor-short"} | {
+FACE_KERNELS: Mapping[Any, str] = {3: "paired-video-actor-short"} | {
     k: f"paired-kernel-{k}" for k in range(2, 10) if k != 3
 }
 
 
 def ablation(
-    axis: str, experiments: Mapping[float, str], *, key: str = "ding", metric: str = "accuracy"
+    axis: str, experiments: Mapping[Any, str], *, key: str = "ding", metric: str = "accuracy"
 ) -> pd.DataFrame:
     """Compare the settings of one axis with the paper's own, run by run.
 
