@@ -154,7 +154,7 @@ def _look(
     with _stage(spent, "face network"):
         # FER2013's pictures are grey, so the network has seen grey faces only (ITU-R 601).
         grey = np.tensordot(np.array([0.299, 0.587, 0.114], np.float32), values, axes=(0, 1))
-        faces = torch.from_numpy(np.rint(grey).astype(np.uint8)[None, :, None])
+        faces = torch.from_numpy(np.rint(grey).astype(np.uint8)[None, None, :, None])
         answers = eyes.probabilities(lu.prepare({"video": faces}, None)["video"])
     return Reading.of(eyes.classes, answers[0], confidence), missed, notes
 

@@ -3,6 +3,9 @@
 This is not a recording of one person, and every result on it says so. Each picture belongs to
 one of the 24 RAVDESS actors, and near-duplicate pictures belong to the same one, so a split by
 actor keeps voices and pictures of train and test apart. Calm is left out, for FER2013 has none.
+
+A clip shows one picture; training may draw others of its actor and emotion in its place. Several
+pictures in one clip are several people, and so many independent looks at its emotion.
 """
 
 from pathlib import Path
@@ -16,6 +19,7 @@ from emolib.corpora.sources import SOURCES
 
 CLASSES = fer2013.CLASSES
 ACTORS = tuple(ravdess.CODES["actor"])
+_TAKES = 8  # of an actor and emotion: two intensities, statements and repetitions
 
 
 def manifest(root: str | Path | None = None, seed: int = 0) -> pd.DataFrame:
@@ -74,8 +78,9 @@ def frames(
 ) -> np.ndarray:
     """Choose the pictures of every clip among its actor's pictures of its emotion.
 
-    The eight takes of an actor and emotion take successive stretches of one shuffled row of
-    pictures, so they share pictures only where the actor has fewer than 8·k (disgust: about 20).
+    The first is the one that the clip shows; it does not depend on `k`. The eight takes of an
+    actor and emotion pick in turn from one shuffled row of pictures, so they share pictures only
+    where the actor has fewer than 8·k (disgust: about 20).
 
     Parameters
     ----------
@@ -83,7 +88,7 @@ def frames(
         Rows of `manifest`, in any order and number: a clip's pictures do not depend on which
         other clips are there.
     k
-        Pictures per clip.
+        Pictures that a clip may show.
     seed
         Seed of the deal and of the choice.
     root
@@ -117,7 +122,7 @@ def frames(
             rows[key] = np.random.default_rng(shuffle).permutation(own)
         second = (clip.intensity == "strong", clip.statement == "02", clip.repetition == "02")
         take = int(np.packbits(second)[0]) >> 5  # the three choices as a number from 0 to 7
-        chosen[position] = rows[key].take(np.arange(take * k, take * k + k), mode="wrap")
+        chosen[position] = rows[key].take(take + _TAKES * np.arange(k), mode="wrap")
     return chosen
 
 

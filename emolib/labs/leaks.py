@@ -8,6 +8,7 @@ lab_leaks --experiment …`` makes them; results lie under ``data/results/lab_le
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from emolib import corpora, evaluation, registry, results
 from emolib.corpora import fer2013, paired, pictures, ravdess, splits
 from emolib.features.audio import MelSpectrogram
 from emolib.labs.learners import LEARNERS, Plain
-from emolib.papers import ding, engine
+from emolib.papers import ding, engine, lu
 from emolib.papers.dataset import Dataset, as_stored
 from emolib.papers.experiment import (
     Experiment,
@@ -28,11 +29,12 @@ from emolib.papers.experiment import (
     command,
     experiments_beside,
 )
-from emolib.papers.streams import classes, resized
-from emolib.training import Samples, TrainingRecipe
+from emolib.papers.streams import Request, classes, near_duplicates, resized
+from emolib.training import Prepare, Samples, TrainingRecipe
 
 LAB = "lab_leaks"
 NORMALISATIONS = ("train", "speaker")
+PICTURES = ("one", "several")
 
 
 # --- what the learners see -----------------------------------------------------------------
@@ -358,6 +360,61 @@ def twins(
     return _dataset(corpus, manifest, pixels, features, images=images)
 
 
+def looks(
+    corpus: str = "paired",
+    modality: str = "video",
+    mode: str = "full",
+    *,
+    pictures: str = "one",
+    tested: str | None = None,
+    root: str | Path | None = None,
+    progress: bool = False,
+) -> Dataset:
+    """Return what Lu's face network gets of clips that show one person, or several.
+
+    Parameters
+    ----------
+    corpus, modality
+        "paired", "video": uint8 (N, draws, 15, 1, 48, 48).
+    mode
+        As in `lu.load`.
+    pictures
+        "one": a clip is one picture that moves, and training draws one of several for it.
+        "several": a clip is 15 pictures of different people of its emotion, as this corpus once
+        had them. That is a trap: they are 15 independent looks at the emotion.
+    tested
+        The same of the clips that are not trained on, where they differ.
+    root
+        Folder that holds both corpora.
+    """
+    choose("pictures", pictures, PICTURES)
+    choose("tested", tested or pictures, PICTURES)
+    if (corpus, modality) != ("paired", "video"):
+        raise ExperimentError(f"{corpus}, {modality}: several pictures a clip are those of paired")
+    one = lu.load(corpus, modality, mode, root=root, progress=progress)
+    crowd = paired.frames(one.manifest, lu.FRAMES, root=root)
+    faces = fer2013.images(paired.folder_of("fer2013", root))
+    several = torch.from_numpy(np.array(faces[crowd]))[:, None, :, None]  # (N, 1, 15, 1, 48, 48)
+    stored = {"one": one.samples.inputs["video"], "several": several}
+    named = {"trained": pictures, "tested": tested or pictures}
+    people = near_duplicates(Request(corpus, modality, root=root))[crowd]
+    return replace(
+        one,
+        samples=Samples({part: stored[kind] for part, kind in named.items()}, one.samples.labels),
+        prepare=partial(_look, prepare=one.prepare),
+        features=one.features | {"pictures": named},
+        images=people,
+    )
+
+
+def _look(
+    inputs: dict[str, torch.Tensor], generator: torch.Generator | None, *, prepare: Prepare
+) -> dict[str, torch.Tensor]:
+    """Show a clip as it is trained on, or as it is tested."""
+    shown = inputs["tested" if generator is None else "trained"]
+    return prepare({"video": shown}, generator)
+
+
 def _pairs(manifest: pd.DataFrame, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return `count` clips, and for each another of its emotion by another actor, none twice."""
     rng = np.random.default_rng(seed)
@@ -415,6 +472,41 @@ def recovered(names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def panel(
+    name: str, people: Sequence[int] = (1, 2, 4, 8, 15), *, draws: int = 200, seed: int = 0
+) -> pd.DataFrame:
+    """Average the stored answers to several clips of one emotion, as if they were one clip.
+
+    Parameters
+    ----------
+    name
+        A result of the lab.
+    people
+        How many answers are averaged.
+    draws
+        How often clips of each emotion are drawn, with replacement.
+
+    Returns
+    -------
+    DataFrame
+        ``people`` and ``accuracy``, each emotion as often as it was tested; empty if the result
+        has not been made.
+    """
+    if not results.path(LAB, name).exists():
+        return pd.DataFrame()
+    _, labels, probabilities, _ = results.load(LAB, name).pooled()
+    generator = np.random.default_rng(seed)
+    rows = []
+    for count in people:
+        right = 0.0
+        for label in np.unique(labels):
+            own = probabilities[labels == label]
+            drawn = own[generator.integers(len(own), size=(draws, count))]  # (draws, people, C)
+            right += len(own) * (drawn.mean(1).argmax(1) == label).mean()
+        rows.append((count, right / len(labels)))
+    return pd.DataFrame(rows, columns=["people", "accuracy"])
+
+
 # --- the full runs -------------------------------------------------------------------------
 
 INPUTS: Mapping[str, Callable[..., Dataset]] = {
@@ -423,6 +515,7 @@ INPUTS: Mapping[str, Callable[..., Dataset]] = {
     "voices": voices,
     "room tones": room_tones,
     "twins": twins,
+    "looks": looks,
 }
 
 
@@ -451,7 +544,9 @@ TWINS = (0, 5, 10, 20, 40)  # per cent of the clips that show a planted copy
 #: faces, and 33 on 1,440 voices, have to end within minutes on one core.
 DING = TrainingRecipe(lr=4e-3, eps=1e-7, batch_size=32, max_epochs=30, scheduler="onecycle")
 LU = TrainingRecipe(lr=2e-3, batch_size=64, max_epochs=20, scheduler="onecycle")
-FULL: dict[str, Experiment] = experiments_beside(__file__, DING=DING, LU=LU)
+#: As the paired runs of Lu's face network, in half the epochs.
+LOOKS = replace(lu.RECIPE, lr=4e-3, batch_size=32, max_epochs=10)
+FULL: dict[str, Experiment] = experiments_beside(__file__, DING=DING, LU=LU, LOOKS=LOOKS)
 
 
 # --- reading them --------------------------------------------------------------------------

@@ -5,12 +5,14 @@ weights that runs left in ``data/runs``, and the recordings. ``ishtiaq/cost`` an
 are measured on the machine that they are made on; ``lu/voice-variants`` trains.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import chain, combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,9 +22,9 @@ from tqdm import tqdm
 from emolib import devices, evaluation, export, models, paths, results, training
 from emolib.corpora import fer2013, pictures, splits
 from emolib.errors import EmolibError
-from emolib.labs import fusion, grid, label_noise, peers
+from emolib.labs import fusion, grid, label_noise, leaks, peers
 from emolib.papers import augment, engine, ishtiaq, mostafa, streams, yang
-from emolib.papers.experiment import command
+from emolib.papers.experiment import Experiment, command
 from emolib.training import Samples
 
 LEVELS = (0.5, 1.0, 2.0)
@@ -33,6 +35,102 @@ BATCH = 4
 
 class StudyError(EmolibError, RuntimeError):
     """A table cannot be made; the message says what to run first."""
+
+
+# --- Ding: the ablations of its supplement ------------------------------------------------------
+
+#: Setting → experiment; the paper's own choice is that of the first.
+VOICE_KERNELS: Mapping[Any, str] = {5: "audio-cell"} | {
+    k: f"audio-kernel-{k}" for k in range(2, 13) if k != 5
+}
+DROPOUTS: Mapping[Any, str] = {0.4: "audio-cell"} | {
+    rate: f"audio-dropout-{rate}" for rate in (0.0, 0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
+}
+FACE_KERNELS: Mapping[Any, str] = {3: "paired-video-actor-short"} | {
+    k: f"paired-kernel-{k}" for k in range(2, 10) if k != 3
+}
+
+
+def ablation(
+    axis: str, experiments: Mapping[Any, str], *, key: str = "ding", metric: str = "accuracy"
+) -> pd.DataFrame:
+    """Compare the settings of one axis with the paper's own, run by run.
+
+    Parameters
+    ----------
+    axis
+        What varies: the name of the first column.
+    experiments
+        Setting → experiment, the paper's choice first. Those that have not been made are left out.
+    key
+        The paper.
+    metric
+        "accuracy", "uar" or "macro_f1", of clips.
+
+    Returns
+    -------
+    DataFrame
+        By setting: `metric` with ``low`` and ``high`` (95 %, by actor), ``parameters``, the
+        ``difference`` from the paper's choice, ``p`` (corrected resampled t-test over seeds and
+        folds) and ``p_holm``; ``seeds`` and ``folds``, how many were run, and ``chosen``, whether
+        the row is the paper's.
+
+    Raises
+    ------
+    StudyError
+        If there is no result of the paper's choice.
+    """
+    choice, first = next(iter(experiments.items()))
+    stored = grid.stored(key, experiments)
+    if choice not in stored:
+        raise StudyError(f"there is no reference: run `{command(key, first)}`")
+    table = grid.compare(stored[choice], stored, metric=metric).rename(columns={"name": axis})
+    chosen = table[axis] == choice
+    p = table["p"].mask(chosen)
+    return table.assign(
+        p=p,
+        p_holm=evaluation.holm(p),
+        seeds=[len(result.seeds) for result in stored.values()],
+        folds=[len(result.split.folds) for result in stored.values()],
+        chosen=chosen,
+    ).sort_values(axis, ignore_index=True)
+
+
+# --- Lu: one person a clip, or several --------------------------------------------------------
+
+
+def looks() -> pd.DataFrame:
+    """Show the published face network clips of strangers: of one person each, and of several.
+
+    Asked are clips of the actors that its fold kept for the test. A clip of several people is 15
+    pictures of them, a clip of one person 15 moved views of a single picture.
+
+    Returns
+    -------
+    DataFrame
+        ``clips`` ("several", "one"), ``n``, ``accuracy`` with ``low`` and ``high`` (95 %, by
+        actor), ``uar``, and the ``network``.
+    """
+    from safetensors.torch import load_file
+
+    file = paths.find(paths.WEIGHTS / "lu" / "face.safetensors")
+    card = json.loads(file.with_suffix(".json").read_text())
+    network = models.build("lu", len(card["classes"]), **card["options"])
+    network.load_state_dict(load_file(file))
+    rows = []
+    for clips in leaks.PICTURES[::-1]:
+        asked = Experiment("paired", "video", data={"inputs": "looks", "pictures": clips})
+        dataset, split, _ = engine.prepared(leaks.LAB, asked)
+        _, _, test = dataset.parts(split, card["fold"])
+        answers = training.predict(network, test, prepare=dataset.prepare, batch_size=16)
+        actors = dataset.actors(split, card["fold"]).tolist()
+        if shared := {*actors} & {*card["trained_on_actors"]}:
+            raise StudyError(f"{file} was trained on actors {', '.join(sorted(shared))}")
+        judged = evaluation.evaluate(test.labels.numpy(), answers, dataset.classes, actors=actors)
+        low, high = judged.accuracy_actor_interval
+        rows.append((clips, len(test), judged.accuracy, low, high, judged.uar))
+    columns = ["clips", "n", "accuracy", "low", "high", "uar"]
+    return pd.DataFrame(rows, columns=columns).assign(network=card["title"])
 
 
 # --- Yang: does another order than one help? -------------------------------------------------
@@ -458,6 +556,9 @@ def _fusion_noise() -> pd.DataFrame:
 
 
 TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
+    "ding/voice-kernels": partial(ablation, "kernel", VOICE_KERNELS),
+    "ding/dropouts": partial(ablation, "dropout", DROPOUTS),
+    "ding/face-kernels": partial(ablation, "kernel", FACE_KERNELS),
     "lab_leaks/fer2013-near-duplicates": near_duplicates,
     "lab_peers/recomputed": peers.recomputed,
     "lab_peers/fusions": peers.fusions,
@@ -468,6 +569,7 @@ TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
     "mostafa/remembering": remembering,
     "lu/fusion-noise": _fusion_noise,
     "lu/leave-one-emotion-out": fusion.leave_one_emotion_out,
+    "lu/looks": looks,
     "lu/branch-noise": fusion.noise_in_branches,
     "lu/voice-variants": fusion.voice_variants,
     "lu/face-times": partial(face_times, (1,)),  # on one thread: several wait for each other

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from emolib.papers import streams
+from emolib.papers.augment import one_version
 from emolib.papers.dataset import Dataset
 from emolib.papers.experiment import Experiment, choose, experiments_beside
 from emolib.papers.streams import Declaration, Request, Stream
@@ -40,17 +41,22 @@ RECIPE = TrainingRecipe(
 SEGMENTS = 6
 N_MFCC = 40
 SIDE = 64
+DRAWS = 4
 NOISE_SD = 0.1  # variance 0.01 on a scale of 0 to 1
 STRETCH = 0.8
 AUGMENTATIONS = ("copies", "alternate", "none")
 
 
 def declare(
-    request: Request, *, normalise: str = "none", augmentation: str = "copies"
+    request: Request,
+    *,
+    normalise: str = "none",
+    augmentation: str = "copies",
+    draws: int = DRAWS,
 ) -> Declaration:
     """Return what the network is given: six segments for each clip.
 
-    "audio" is (N, 40), "video" (N, 1, 64, 64).
+    "audio" is (N, 40), "video" stored uint8 (N, draws, 64, 64) and given as (B, 1, 64, 64).
 
     Parameters
     ----------
@@ -58,6 +64,8 @@ def declare(
         "none" or "train", see above.
     augmentation
         "copies", "alternate" or "none", see above.
+    draws
+        Pictures to draw from in training, where a clip shows one.
     """
     from emolib.features.audio import Mfcc
     from emolib.features.faces import FaceFrames
@@ -76,6 +84,7 @@ def declare(
                 {"original": FaceFrames(frames=SEGMENTS, size=SIDE)},
                 form=_faces,
                 pictures=(SEGMENTS, SIDE),
+                draws=draws,
             ),
         },
         prepare=prepare,
@@ -94,8 +103,8 @@ def _sounds(values: np.ndarray) -> np.ndarray:
 
 
 def _faces(values: np.ndarray) -> np.ndarray:
-    """Return (clips · 6, 1, 64, 64)."""
-    return values.reshape(-1, 1, SIDE, SIDE)
+    """Return (clips · 6, draws, 64, 64)."""
+    return np.swapaxes(values, 1, 2).reshape(-1, values.shape[1], SIDE, SIDE)
 
 
 def _with_altered(dataset: Dataset, augmentation: str, seed: int) -> Dataset:
@@ -118,7 +127,7 @@ def _with_altered(dataset: Dataset, augmentation: str, seed: int) -> Dataset:
 
 
 def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:
-    """Choose between original and altered twin (in training), and scale pictures to [0, 1]."""
+    """Choose between altered and not, and among pictures, in training; scale them to [0, 1]."""
     given = {name: values for name, values in inputs.items() if not name.endswith("_altered")}
     if generator is not None and len(given) < len(inputs):
         n = len(next(iter(given.values())))
@@ -127,7 +136,7 @@ def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dic
             choice = altered.view(-1, *[1] * (values.ndim - 1))
             given[name] = torch.where(choice, inputs[f"{name}_altered"], values)
     if "video" in given:
-        given["video"] = given["video"].float() / 255
+        given["video"] = one_version(given["video"], generator)[:, None].float() / 255
     return given
 
 

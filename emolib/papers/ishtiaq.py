@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from emolib.corpora.manifest import subset
@@ -53,6 +54,7 @@ RECIPE = TrainingRecipe(
 FUSION_RECIPE = replace(RECIPE, lr=5e-4, mixup=0.0)
 
 FRAMES, SIDE = 3, 48
+DRAWS = 12
 STEPS, BANDS = 64, 64
 TRIM_DB = 40.0
 WORDS = 8  # the longest sentence of acted corpora has eight; of longer ones the first are read
@@ -77,7 +79,7 @@ def declare(
 ) -> Declaration:
     """Return what the network is given, one sample for each clip.
 
-    "audio" is (N, versions, 64, 64), "video" (N, 3, 1, 48, 48), "text" (N, 8).
+    "audio" is (N, versions, 64, 64), "video" (N, draws, 3, 1, 48, 48), "text" (N, 8).
 
     Parameters
     ----------
@@ -106,13 +108,17 @@ def declare(
                 describe=lambda about: about | {"then": f"the spoken part, {STEPS} frames"},
             ),
             "video": Stream(
-                {"original": FaceFrames()}, form=_faces, describe=_taken, pictures=(FRAMES, SIDE)
+                {"original": FaceFrames()},
+                form=_faces,
+                describe=_taken,
+                pictures=(FRAMES, SIDE),
+                draws=DRAWS,
             ),
             "text": Stream(
                 form=_words, describe=lambda _: {"recipe": f"word numbers, {WORDS} a clip"}
             ),
         },
-        prepare=augment.drawn,
+        prepare=_given,
         augment=augment.augmenter(
             [change for name, change in CHANGES.items() if name in augmentation]
         ),
@@ -163,16 +169,22 @@ def spoken(decibels: np.ndarray, steps: int = STEPS) -> np.ndarray:
 
 
 def _faces(values: np.ndarray) -> np.ndarray:
-    """Return uint8 (clips, 3, 1, 48, 48): of six filmed faces at 64×64, as for Ding, every other.
+    """Return uint8 (clips, draws, 3, 1, 48, 48): of six filmed faces at 64×64, every other.
 
     Pictures have that number and size already.
     """
-    faces = streams.original(values)
-    if faces.shape[1] != FRAMES:
-        every = torch.from_numpy(np.ascontiguousarray(faces[:, :: faces.shape[1] // FRAMES]))
+    if values.shape[2] != FRAMES:
+        every = torch.from_numpy(np.ascontiguousarray(values[:, 0, :: values.shape[2] // FRAMES]))
         small = F.interpolate(every.float(), (SIDE, SIDE), mode="area")  # (N, 3, 48, 48)
-        faces = small.round().to(torch.uint8).numpy()
-    return faces[:, :, None]
+        values = small.round().to(torch.uint8).numpy()[:, None]
+    return values[:, :, :, None]
+
+
+def _given(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:
+    """Draw a version of each voice and a picture of each clip in training."""
+    if "video" in inputs:
+        inputs = inputs | {"video": augment.one_version(inputs["video"], generator)}
+    return augment.drawn(inputs, generator)
 
 
 def _taken(about: dict[str, Any]) -> dict[str, Any]:

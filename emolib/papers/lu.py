@@ -27,7 +27,7 @@ from emolib.models.lu import FRAMES
 from emolib.papers import streams
 from emolib.papers.augment import faces_to_input, one_version, uniform, warp
 from emolib.papers.experiment import Experiment, choose, experiments_beside
-from emolib.papers.streams import Declaration, Request, Stream, of_the_original, original
+from emolib.papers.streams import Declaration, Request, Stream, of_the_original
 from emolib.training import TrainingRecipe
 
 #: One cycle of the learning rate, up to the end of the range that the paper searched. Rate (2e-3
@@ -39,6 +39,7 @@ RECIPE = TrainingRecipe(
 )  # fmt: skip
 
 SIDE = 48
+DRAWS = 8
 N_MFCC = 40
 #: Section IV-A stretches by 0.8 and adds noise of variance 0.01 to "recordings". On a voice that
 #: peaks at 0.05 this would be noise alone, so sound gets noise 20 dB below its own power; by how
@@ -52,6 +53,7 @@ def declare(
     *,
     size: int = SIDE,
     frames: int = FRAMES,
+    draws: int = DRAWS,
     shown: int | None = 5,
     steps: int | None = None,
     augmentation: bool = True,
@@ -61,13 +63,15 @@ def declare(
     """Return what the networks are given: one sample for each clip.
 
     "audio" is MFCC, stored (N, variants, 40, T) and given to the network as (B, 40, T); altered
-    sounds are made in full runs only. "video" is faces, stored uint8 (N, frames, 1 or 3, size,
-    size) and given in [-1, 1] with three channels.
+    sounds are made in full runs only. "video" is faces, stored uint8 (N, draws, frames, 1 or 3,
+    size, size) and given as (B, frames, 3, size, size) in [-1, 1].
 
     Parameters
     ----------
     size, frames
         Side of a face in pixels, and faces a clip.
+    draws
+        Pictures to draw from in training, where a clip shows one.
     shown
         Frames of a clip in one training step (None: all of them).
     steps
@@ -96,6 +100,7 @@ def declare(
                 {"original": face_recipe(frames, size, detector)},
                 form=_in_channels,
                 pictures=(frames, size),
+                draws=draws,
                 describe=lambda about: (
                     of_the_original(about) | {"shown": shown, "altered": augmentation}
                 ),
@@ -118,7 +123,8 @@ def prepare(
     Parameters
     ----------
     inputs
-        "audio" (B, variants, 40, T), the original first; "video" uint8 (B, F, 1 or 3, S, S).
+        "audio" (B, variants, 40, T) and "video" uint8 (B, draws, F, 1 or 3, S, S), the original
+        first.
     generator
         None outside training.
     shown
@@ -133,7 +139,7 @@ def prepare(
     if "audio" in inputs:
         given["audio"] = one_version(inputs["audio"], generator)
     if "video" in inputs:
-        faces = inputs["video"]
+        faces = one_version(inputs["video"], generator)
         if generator is not None and shown is not None and shown < faces.shape[1]:
             faces = faces[:, _some(faces.shape[1], shown, generator)]
         given["video"] = faces_to_input(faces).expand(-1, -1, 3, -1, -1)
@@ -208,9 +214,8 @@ def face_recipe(frames: int = FRAMES, size: int = SIDE, detector: str = "haar"):
 
 
 def _in_channels(values: np.ndarray) -> np.ndarray:
-    """Return (clips, frames, channels, size, size): pictures are grey, filmed faces are not."""
-    faces = original(values)
-    return faces if faces.ndim == 5 else faces[:, :, None]
+    """Return (clips, draws, frames, channels, size, size): pictures are grey, films are not."""
+    return values if values.ndim == 6 else values[:, :, :, None]
 
 
 # --- clips ---------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from emolib.features.store import PROBLEM_COLUMNS, FeatureRecipe
 from emolib.media import MODALITIES
 from emolib.papers.dataset import Dataset, as_stored
 from emolib.papers.experiment import choose
+from emolib.papers.motion import LIGHT, SHIFT, SIZE, TURN, filmed
 from emolib.training import Augment, Prepare, Samples
 
 MODES = ("quick", "full")
@@ -103,7 +104,10 @@ class Stream:
     describe
         Turns what the result would say of the input into what it says.
     pictures
-        Pictures a clip and their side in pixels, where a corpus has pictures and no films.
+        Frames a clip and their side in pixels, where a corpus has pictures and no films.
+    draws
+        Pictures that training may show of a clip, the one that is tested first, where pictures
+        are dealt to clips: they are versions of it, as altered sounds are of a voice.
     """
 
     recipes: Mapping[str, FeatureRecipe] = field(default_factory=dict)
@@ -111,6 +115,7 @@ class Stream:
     standardise: tuple[int, ...] = ()
     describe: Callable[[dict[str, Any]], dict[str, Any]] = of_the_original
     pictures: tuple[int, int] = (1, SIDE)
+    draws: int = 1
 
 
 def every_version(values: np.ndarray) -> np.ndarray:
@@ -464,9 +469,15 @@ def versions(
 
 
 def _numbers(clips: pd.DataFrame, stream: Stream, request: Request) -> np.ndarray:
-    """Return which pictures each clip shows, (clips, frames)."""
+    """Return which pictures each clip may show, (clips, draws): the tested one first."""
     module = corpora.CORPORA[request.corpus]
-    return module.frames(clips, stream.pictures[0], request.seed, root=request.root)
+    draws = stream.draws if _dealt(request.corpus) else 1
+    return module.frames(clips, draws, request.seed, root=request.root)
+
+
+def _dealt(corpus: str) -> bool:
+    """Return whether the clips of a corpus show pictures of another one."""
+    return corpora.SOURCES[corpus].pictures_of not in ("", corpus)
 
 
 def _pictures(request: Request) -> np.ndarray:
@@ -477,20 +488,29 @@ def _pictures(request: Request) -> np.ndarray:
 
 
 def _shown(clips: pd.DataFrame, stream: Stream, request: Request) -> Part:
-    """Return the pictures that clips show: uint8 (clips, 1, frames, side, side).
+    """Return the pictures that clips show: uint8 (clips, draws, frames, side, side).
 
-    The corpora hold no larger ones than 48×48; others are made from them by interpolation.
+    The corpora hold no larger ones than 48×48; others are made from them by interpolation. A
+    dealt picture stands for a film, so it moves.
     """
     frames, side = stream.pictures
-    used, at = np.unique(_numbers(clips, stream, request), return_inverse=True)
-    values = resized(np.array(_pictures(request)[used]), side)
-    values = values[at.reshape(len(clips), frames)]
+    numbers = _numbers(clips, stream, request)
+    used, at = np.unique(numbers, return_inverse=True)
+    stills = resized(np.array(_pictures(request)[used]), side)
+    stills = stills[at.reshape(numbers.shape)]
     lender = corpora.SOURCES[corpora.SOURCES[request.corpus].pictures_of]
-    described: dict[str, Any] = {"recipe": f"{lender.title} pictures, {side}×{side} grey"}
-    if lender.name != request.corpus:
-        recipe = f"{frames} {lender.title} pictures a clip, {side}×{side}"
-        described = {"recipe": recipe, "seed": request.seed}
-    return Part(clips["clip_id"].tolist(), values[:, None], described)
+    ids = clips["clip_id"].tolist()
+    if not _dealt(request.corpus):
+        values = np.repeat(stills[:, :, None], frames, axis=2)
+        described: dict[str, Any] = {"recipe": f"{lender.title} pictures, {side}×{side} grey"}
+        return Part(ids, values, described)
+    described = {
+        "recipe": f"one {lender.title} picture a clip, {frames} frames of it, {side}×{side}",
+        "moved": {"shift": SHIFT, "turn": TURN, "size": SIZE, "light": LIGHT},
+        "drawn": f"one of {stream.draws} in training",
+        "seed": request.seed,
+    }
+    return Part(ids, filmed(stills, ids, frames, request.seed), described)
 
 
 def resized(pictures: np.ndarray, side: int) -> np.ndarray:
@@ -505,7 +525,7 @@ def resized(pictures: np.ndarray, side: int) -> np.ndarray:
 
 
 def _groups(clips: pd.DataFrame, stream: Stream, request: Request) -> np.ndarray | None:
-    """Return the look-alikes that each clip's pictures belong to, (clips, frames).
+    """Return the look-alikes that each clip's pictures belong to, (clips, draws).
 
     None of films, and of pictures whose people are known: a split by actor keeps those apart,
     where likeness would take posed faces of two people for one.

@@ -31,6 +31,7 @@ from emolib import corpora
 from emolib.corpora.paired import folder_of
 from emolib.models import yang as network
 from emolib.papers import face_features, streams
+from emolib.papers.augment import one_version
 from emolib.papers.experiment import Experiment, ExperimentError, choose, experiments_beside
 from emolib.papers.streams import Declaration, Request, Stream
 from emolib.training import TrainingRecipe
@@ -44,6 +45,7 @@ RECIPE = TrainingRecipe(
 
 FRAMES = 6
 SIZE = 48
+DRAWS = 6
 ADAPTIVE = "adaptive"
 
 
@@ -54,13 +56,14 @@ def declare(
     n_mfcc: int = 10,
     frames: int = FRAMES,
     size: int = SIZE,
+    draws: int = DRAWS,
     spatial: str = "features",
     face_network: str = "mobilenetv2",
     device: str = "auto",
 ) -> Declaration:
     """Return what the network is given: one sample for each clip.
 
-    "audio" is (N, n_mfcc, 311), "video" (N, frames, …).
+    "audio" is (N, n_mfcc, 311), "video" (N, draws, frames, …).
 
     Parameters
     ----------
@@ -70,10 +73,13 @@ def declare(
         Rows of the MFCC.
     frames, size
         Faces of a clip and their side in pixels.
+    draws
+        Pictures to draw from in training, where a clip shows one.
     spatial
-        "features": video is (N, frames, width), made once by a face network that stays as it is:
-        untrained in quick runs and where no pictures are left over that no clip shows.
-        "pixels": video is uint8 (N, frames, size, size) and becomes (N, frames, 3, size, size).
+        "features": video is (N, draws, frames, width), made once by a face network that stays as it
+        is: untrained in quick runs and where no pictures are left over that no clip shows.
+        "pixels": video is uint8 (N, draws, frames, size, size), and (B, frames, 3, size, size) when
+        it is given.
     face_network
         Whose features: "mobilenetv2" or "shufflenetv2".
     device
@@ -84,14 +90,19 @@ def declare(
     if isinstance(order, str) and order != ADAPTIVE:
         raise ExperimentError(f"unknown order {order!r}: give a number, 0 ≤ p < 4, or {ADAPTIVE!r}")
     sound = mfcc_recipe(order, n_mfcc)
-    video = Stream({"original": face_recipe(frames, size)}, pictures=(frames, size))
+    video = Stream(
+        {"original": face_recipe(frames, size)},
+        form=streams.every_version,
+        pictures=(frames, size),
+        draws=draws,
+    )
     if spatial == "features":
-        eyes = cache(lambda: _face_network(face_network, request, frames, size, device))
+        eyes = cache(lambda: _face_network(face_network, request, draws, size, device))
         video = replace(
             video,
-            form=lambda values: eyes().features(streams.original(values)),
+            form=lambda values: eyes().features(values),
             # One scale for all channels: one that is silent in training has none of its own.
-            standardise=(0, 1, 2),
+            standardise=(0, 1, 2, 3),
             describe=lambda about: streams.of_the_original(about) | {"features": eyes().said},
         )
     return Declaration(
@@ -109,11 +120,12 @@ load = streams.loader(declare)
 
 
 def prepare(inputs: dict[str, Tensor], generator: torch.Generator | None) -> dict[str, Tensor]:
-    """Turn stored pictures, if there are any, into (N, frames, 3, size, size)."""
-    video = inputs.get("video")
-    if video is not None and video.dtype == torch.uint8:
-        return inputs | {"video": face_features.normalised(video)}
-    return inputs
+    """Draw a picture of each clip in training; pixels become (B, frames, 3, size, size)."""
+    if "video" not in inputs:
+        return inputs
+    video = one_version(inputs["video"], generator)
+    pixels = video.dtype == torch.uint8
+    return inputs | {"video": face_features.normalised(video) if pixels else video}
 
 
 # --- sound ---------------------------------------------------------------------------------
@@ -149,8 +161,8 @@ def face_recipe(frames: int = FRAMES, size: int = SIZE):
     return WindowFaces(frames=frames, size=size, grey=True, detector="haar")
 
 
-def spare_pictures(root: str | Path | None = None, frames: int = FRAMES, seed: int = 0):
-    """Return the rows of FER2013 that no paired clip shows, nor a near-duplicate of.
+def spare_pictures(root: str | Path | None = None, draws: int = DRAWS, seed: int = 0):
+    """Return the rows of FER2013 that no paired clip may show, nor a near-duplicate of.
 
     Returns
     -------
@@ -160,12 +172,12 @@ def spare_pictures(root: str | Path | None = None, frames: int = FRAMES, seed: i
     request = Request("paired", "video", root=root, seed=seed)
     groups = streams.near_duplicates(request)
     clips = corpora.load("paired", root)
-    shown = corpora.CORPORA["paired"].frames(clips, frames, seed, root=root)
+    shown = corpora.CORPORA["paired"].frames(clips, draws, seed, root=root)
     return np.flatnonzero(~np.isin(groups, groups[shown]))
 
 
 def _face_network(
-    name: str, request: Request, frames: int, size: int, device: str
+    name: str, request: Request, draws: int, size: int, device: str
 ) -> face_features.PictureNetwork:
     if request.mode == "quick" or request.corpus != "paired":
         return face_features.untrained(name, request.seed)
@@ -176,7 +188,7 @@ def _face_network(
         )
     from emolib.corpora import fer2013
 
-    rows = spare_pictures(request.root, frames, request.seed)
+    rows = spare_pictures(request.root, draws, request.seed)
     folder = folder_of("fer2013", request.root)
     emotions = fer2013.manifest(folder)["emotion"].map(fer2013.CLASSES.index).to_numpy()
     return face_features.trained(

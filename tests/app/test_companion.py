@@ -1,11 +1,12 @@
 """Lu's system on whole clips: what is there decides, what is missing is said, all is timed."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from typer.testing import CliRunner
 
-from emolib import cli, corpora, models
+from emolib import cli, corpora, models, paths
 from emolib.app import companion, predict
 from emolib.app.companion import decide
 from emolib.app.predict import Reading
@@ -191,6 +192,15 @@ def test_the_committed_weights_say_what_they_were_trained_on_and_judge_a_clip():
     for card in (face.card, voice.card):
         assert card["clips"]["test"] > 0
         assert 0 < card["all_runs"]["uar"] < 1
+
+
+def test_the_card_of_the_face_says_what_strangers_got_one_person_a_clip():
+    card = network("video", companion.WEIGHTS).card
+    asked = pd.read_csv(paths.RESULTS / "lu" / "looks.csv").set_index("clips")
+    assert (asked["network"] == card["title"]).all()
+    for name in ("accuracy", "uar"):
+        assert card["test_metrics"][name] == round(asked.loc["one", name], 4)
+        assert card["all_runs"][name] < asked.loc["several", name] - 0.2, "people, not frames"
 
 
 def test_the_paper_s_preprocessing_is_fifteen_aligned_faces_of_224_by_mtcnn():

@@ -56,8 +56,9 @@ class Items(Dataset):
         return len(self.samples)
 
     def __getitem__(self, index):
-        inputs = {name: values[index] for name, values in self.samples.inputs.items()}
-        return ding.prepare(inputs, None), self.samples.labels[index]
+        one = {name: values[index : index + 1] for name, values in self.samples.inputs.items()}
+        given = ding.prepare(one, None)
+        return {name: values[0] for name, values in given.items()}, self.samples.labels[index]
 
 
 class Files(Dataset):

@@ -73,6 +73,12 @@ def test_a_clip_of_another_corpus_is_refused(root):
         paired.frames(clips.assign(emotion="calm"), 2, root=root)
 
 
+def test_the_picture_that_a_clip_shows_is_its_own_however_many_training_may_draw(root):
+    clips = paired.manifest(root)
+    shown = paired.frames(clips, 1)
+    assert (paired.frames(clips, 5)[:, :1] == shown).all()
+
+
 @pytest.mark.parametrize("absent", ["ravdess", "fer2013"])
 def test_a_missing_half_is_named(root, absent):
     (root / absent).rename(root / "away")
@@ -91,6 +97,7 @@ def test_the_real_pictures_are_dealt_by_actor_without_near_duplicates_across(rec
     assert time.process_time() - started < 2 and (again == chosen).all()
 
     assert len(clips) == 1248 and clips["actor"].nunique() == 24
+    assert len(np.unique(chosen[:, 0])) == 1248, "no two clips show the same picture"
     groups = pictures.near_duplicates(fer2013.images(recordings / "fer2013"))
     shown = {
         actor: set(groups[chosen[clips["actor"].to_numpy() == actor]].ravel())

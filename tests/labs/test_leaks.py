@@ -1,6 +1,7 @@
 """The leak lab: what leaks is counted, planted leaks are recovered, nothing is tested twice."""
 
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -190,6 +191,70 @@ def test_planted_twins_are_refused_until_they_are_named(paired_of):
         run(shown_twins(0.3))
     with pytest.raises(ExperimentError, match="a share of 0 to"):
         leaks.twins(share=0.7)
+
+
+@pytest.fixture
+def crowds(monkeypatch, faces_of_people):
+    """Clips that may show three pictures each: a dark one, a grey one and a bright one."""
+    from emolib import corpora
+    from emolib.corpora import fer2013, paired
+
+    manifest, _ = faces_of_people
+    levels = np.resize(np.array([60, 120, 180], np.uint8), 3 * len(manifest))
+    drawn = np.repeat(levels, 48 * 48).reshape(-1, 48, 48)
+    rows = np.arange(len(drawn)).reshape(len(manifest), 3)
+    known = pd.Series(range(len(manifest)), index=manifest["clip_id"].to_numpy())
+
+    def frames(clips, k, seed=0, root=None):
+        return np.resize(rows.T, (k, len(manifest))).T[known[clips["clip_id"]].to_numpy()]
+
+    monkeypatch.setattr(paired, "frames", frames)
+    monkeypatch.setattr(fer2013, "images", lambda root=None: drawn)
+    monkeypatch.setattr(corpora, "carrying", lambda *_: manifest)
+    return len(manifest)
+
+
+def test_several_pictures_a_clip_are_shown_only_under_their_name(crowds):
+    one, several, crossed = (
+        leaks.looks(pictures=pictures, tested=tested)
+        for pictures, tested in (("one", None), ("several", None), ("several", "one"))
+    )
+
+    def distinct(data, generator=None):
+        """Count the pictures among the frames of a clip; motion changes light by 6 % at most."""
+        frames = data.prepare(dict(data.samples.inputs), generator)["video"][0, :, 0]
+        light = (frames.mean((-1, -2)) + 1) * 127.5
+        return len(set((light / 60).round().tolist()))
+
+    training = torch.Generator().manual_seed(0)
+    assert (distinct(one), distinct(several), distinct(crossed)) == (1, 3, 1)
+    assert distinct(crossed, training) == 3
+    assert distinct(one, training) == 1
+    assert crossed.features["pictures"] == {"trained": "several", "tested": "one"}
+    assert several.images.shape == (crowds, 15)
+    with pytest.raises(ExperimentError, match="unknown pictures 'two': known are one, several"):
+        leaks.looks(pictures="two")
+    with pytest.raises(ExperimentError, match="are those of paired"):
+        leaks.looks("ckplus")
+
+
+def test_a_panel_is_right_more_often_than_its_members(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path)
+    assert leaks.panel("weak").empty
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(7), 60)
+    scores = rng.gumbel(size=(420, 7)) + 1.5 * np.eye(7)[labels]  # a little for the truth
+    weak = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
+    (tmp_path / leaks.LAB).mkdir()
+    (tmp_path / leaks.LAB / "weak.json").touch()
+    pooled = SimpleNamespace(pooled=lambda: (np.arange(420), labels, weak, None))
+    monkeypatch.setattr(leaks.results, "load", lambda key, name: pooled)
+    table = leaks.panel("weak", (1, 4, 15))
+    alone = (weak.argmax(1) == labels).mean()
+    assert 0.3 < alone < 0.6
+    assert table["accuracy"][0] == pytest.approx(alone, abs=0.04)
+    assert table["accuracy"].is_monotonic_increasing
+    assert table["accuracy"][2] > 0.9
 
 
 def test_a_room_tone_is_read_from_siblings_and_not_from_other_clips():

@@ -55,6 +55,46 @@ def test_orders_are_compared_run_by_run_on_the_seeds_that_all_have(monkeypatch, 
     assert (table["p_holm"].dropna() >= table["p"].dropna()).all()
 
 
+def test_settings_are_compared_with_the_paper_s_own_choice(monkeypatch, tmp_path):
+    def compared(reference, others, *, metric):
+        rows = [{"name": k, metric: one.value, "difference": one.value - reference.value, "p": 0.01}
+                for k, one in others.items()]  # fmt: skip
+        return pd.DataFrame(rows)
+
+    def made(value, seeds):
+        split = SimpleNamespace(folds=[0, 1, 2])
+        return SimpleNamespace(value=value, seeds=seeds, split=split)
+
+    monkeypatch.setattr(studies.grid, "compare", compared)
+    experiments = {5: "own", 2: "small", 9: "missing", 12: "large"}
+    stored(monkeypatch, tmp_path, {"own": made(0.4, [0, 1]), "large": made(0.3, [0]),
+                                   "small": made(0.5, [0, 1])})  # fmt: skip
+    table = studies.ablation("kernel", experiments)
+    assert table["kernel"].tolist() == [2, 5, 12], "what was not made is left out"
+    assert table["chosen"].tolist() == [False, True, False]
+    assert table["difference"].tolist() == pytest.approx([0.1, 0.0, -0.1])
+    assert np.isnan(table["p_holm"][1])
+    assert table["p_holm"][0] == pytest.approx(0.02), "of two tests"
+    assert table["seeds"].tolist() == [2, 2, 1]
+    assert (table["folds"] == 3).all()
+    with pytest.raises(studies.StudyError, match="--experiment missing"):
+        studies.ablation("kernel", {9: "missing", 5: "own"})
+
+
+@pytest.mark.parametrize("grid", ["VOICE_KERNELS", "DROPOUTS", "FACE_KERNELS"])
+def test_every_setting_of_a_grid_is_declared_with_it(grid):
+    from emolib.papers import ding
+
+    axis = {"VOICE_KERNELS": "audio_kernel", "DROPOUTS": "dropout", "FACE_KERNELS": "video_kernel"}
+    usual = {"audio_kernel": 5, "dropout": 0.4, "video_kernel": 3}
+    settings = getattr(studies, grid)
+    assert next(iter(settings)) == usual[axis[grid]]
+    for setting, name in settings.items():
+        options = ding.FULL[name].options
+        assert options.get(axis[grid], usual[axis[grid]]) == setting
+        assert set(options) <= {axis[grid]}
+
+
 def test_orders_without_a_reference_are_refused(monkeypatch, tmp_path):
     stored(monkeypatch, tmp_path, {"audio-0.75": _Result(0, (0,))})
     with pytest.raises(studies.StudyError, match=r"--experiment audio-1\.0"):

@@ -18,8 +18,9 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def clips(n=3, frames=15, channels=1, side=16):
-    faces = torch.randint(0, 256, (n, frames, channels, side, side), generator=generator())
+def clips(n=3, frames=15, channels=1, side=16, draws=1):
+    size = (n, draws, frames, channels, side, side)
+    faces = torch.randint(0, 256, size, generator=generator())
     return {"video": faces.to(torch.uint8), "audio": torch.arange(n * 4 * 40.0).view(n, 4, 40, 1)}
 
 
@@ -29,6 +30,17 @@ def test_outside_training_a_clip_is_its_original_sound_and_all_frames():
     assert given["video"].shape == (3, 15, 3, 16, 16)
     assert -1 <= given["video"].min() < given["video"].max() <= 1
     np.testing.assert_array_equal(given["audio"], inputs["audio"][:, 0])
+
+
+def test_training_draws_among_a_clip_s_pictures_and_tests_show_the_first():
+    inputs = clips(n=200, frames=2, side=4, draws=3)
+    pictures = inputs["video"].float() / 127.5 - 1
+    tested = lu.prepare({"video": inputs["video"]}, None)["video"][:, :, 0]
+    assert torch.equal(tested, pictures[:, 0, :, 0])
+    drawn = lu.prepare({"video": inputs["video"]}, generator(1))["video"][:, :, 0]
+    same = (drawn[:, None] == pictures[:, :, :, 0]).flatten(2).all(2)  # (clips, draws)
+    assert (same.sum(1) == 1).all(), "all frames of a step are of one picture"
+    assert (same.sum(0) > 40).all()
 
 
 def test_three_equal_channels_of_a_grey_face_take_no_memory():
@@ -103,7 +115,7 @@ def test_a_mean_over_time_becomes_a_sequence_of_one_step():
     ("arguments", "message"),
     [
         ({"detector": "viola"}, "unknown detector 'viola': known are haar, mtcnn"),
-        ({"sizes": 32}, "unknown option of the data 'sizes': known are size, frames, shown"),
+        ({"sizes": 32}, "unknown option of the data 'sizes': known are size, frames, draws"),
         ({"modality": "text"}, "unknown modality 'text'"),
     ],
 )

@@ -126,7 +126,15 @@ def test_a_picture_is_shown_as_often_as_the_network_wants_frames(every_corpus):
     load = partial(engine.paper("ishtiaq").load, progress=False)
     posed, found = load("ckplus", "video"), load("fer2013", "video")
     shown = posed.samples.inputs["video"]
-    assert shown.shape == (18, 3, 1, 48, 48)
-    assert torch.equal(shown[:, 0], shown[:, 2])
-    assert found.images.shape == (80, 3), "whose faces these are is not known: look-alikes count"
+    assert shown.shape == (18, 1, 3, 1, 48, 48)
+    assert torch.equal(shown[:, 0, 0], shown[:, 0, 2])
+    assert found.images.shape == (80, 1), "whose faces these are is not known: look-alikes count"
     assert posed.images is None, "whose faces these are is known"
+
+
+def test_a_paired_clip_is_one_picture_that_moves_and_training_may_draw_another(every_corpus):
+    data = engine.paper("lu").load("paired", "video", draws=2, progress=False)
+    shown = data.samples.inputs["video"].float()
+    assert shown.shape[1:] == (2, 15, 1, 48, 48)
+    assert data.images.shape == shown.shape[:2], "what training may draw counts as shown"
+    assert not torch.equal(shown[:, 0, 0], shown[:, 0, 1])
