@@ -8,6 +8,7 @@ this machine. `run` does the work that the data here allow and compares the verd
 
 import csv
 import dataclasses
+import inspect
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from emolib import corpora, paths, registry, results
-from emolib.claims import Bench, Claim, ClaimError, judge, load
+from emolib.claims import Bench, Claim, ClaimError, judge, load, scores
 from emolib.claims.judges import (
     CorpusCheck,
     DeviceCheck,
@@ -46,10 +47,10 @@ _MEAD = 30_412
 #: Fewer clips of a corpus than this share of the published ones are a sample of it, and settle
 #: nothing. (Of FER2013, 86 % are enough for the committed results.)
 ENOUGH = 0.8
-#: Multiply-accumulates of forward and backward passes that a processor does in a second, and the
-#: seconds of an optimiser's step beside them, as the committed runs took them on two cores.
+#: For the first look, before anything was measured here: multiply-accumulates of forward and
+#: backward passes that a processor does in a second, and the seconds of an optimiser's step.
 RATE, STEP = 8e9, 0.004
-#: Seconds to make the features of a clip, as measured on two cores: sound, and the faces of a film.
+#: For the first look: seconds to make the features of a clip, of sound and of the faces of a film.
 EXTRACTION = {"audio": 0.2, "video": 1.5}
 #: Of the clips of a corpus, those that a fold trains on.
 _TRAINED = 0.64
@@ -151,7 +152,8 @@ def _needed(claim: Claim, bench: Bench) -> Iterator[tuple[str, str, str]]:
     """Yield key, name and kind of each job that a claim still waits for."""
     check = claim.check
     if isinstance(check, ResultCheck):
-        done = {result.experiment for result in bench.results if result.mode == "full"}
+        full = (result for result in bench.results if result.mode == "full")
+        done = {result.experiment for result in full if scores.enough(result)}
         yield from ((claim.key, name, "training") for name in check.experiments if name not in done)
     elif isinstance(check, StudyCheck):
         yield claim.key, check.table, "study"
@@ -485,6 +487,12 @@ def _train(
     from emolib.papers import engine
 
     if mode == "full":
+        seconds = extraction_timed(job.key, job.name)
+        if seconds:
+            tell(f"  features: about {seconds / 60:.0f} min, by a few clips that were timed")
+        if deadline is not None and time.monotonic() + seconds > deadline:
+            tell("  left out: its features do not fit into the budget")
+            return
         seconds = epoch_timed(job.key, job.name, n_jobs)
         _note(job, seconds)
         tell(f"  about {seconds / 60:.0f} min, by an epoch that was timed")
@@ -494,6 +502,26 @@ def _train(
     result = engine.run(job.key, job.name, mode=mode, n_jobs=n_jobs, progress=progress)
     if mode == "full":
         tell(f"  {results.save(result)}")
+
+
+def extraction_timed(key: str, name: str) -> float:
+    """Return the seconds to make the features that an experiment takes and that are not stored."""
+    from emolib.features import store
+    from emolib.papers import engine, streams
+
+    paper, experiment = engine.paper(key), engine.declared(key, name)
+    seconds = 0.0
+    for corpus in experiment.corpus.split("+"):
+        request = streams.Request(corpus, experiment.modality)
+        own = inspect.signature(paper.declare).parameters
+        options = {option: value for option, value in experiment.data.items() if option in own}
+        declared = paper.declare(request, **options).streams
+        clips = corpora.carrying(corpus, request.media)
+        for medium in request.media:
+            if medium != "video" or not SOURCES[corpus].pictures_of:
+                for recipe in declared[medium].recipes.values():
+                    seconds += store.estimate(clips, recipe).seconds
+    return seconds
 
 
 def epoch_timed(key: str, name: str, n_jobs: int = 1) -> float:

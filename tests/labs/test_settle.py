@@ -143,6 +143,7 @@ def ledger(monkeypatch, tmp_path):
         return SimpleNamespace(key=key, experiment=name)
 
     monkeypatch.setattr(engine, "run", run)
+    monkeypatch.setattr(settle, "extraction_timed", lambda key, name: 0.0)
     monkeypatch.setattr(settle, "epoch_timed", lambda key, name, n_jobs: 1800.0)
     monkeypatch.setattr(results, "save", lambda result: calls.append(result.experiment))
     return calls
@@ -163,17 +164,26 @@ def test_what_does_not_fit_any_more_when_it_was_timed_is_left_out(ledger):
     assert any("does not fit into the budget" in line for line in said)
 
 
+def test_features_that_take_too_long_are_not_begun(ledger, monkeypatch):
+    monkeypatch.setattr(settle, "extraction_timed", lambda key, name: 7200.0)
+    said = []
+    settle.run([job("a", hours=0.1)], budget=1, progress=False, tell=said.append)
+    assert not ledger
+    assert any("features do not fit into the budget" in line for line in said)
+    assert not settle._measured()
+
+
 def test_a_rehearsal_writes_nothing(ledger):
     settle.run([job("a")], mode="quick", progress=False, tell=lambda _: None)
     assert ledger == [("ding", "a", "quick")]
 
 
 def test_the_verdicts_that_changed_are_told(ledger, monkeypatch):
-    seen = iter(["awaits data", "fails"])
+    seen = iter(["awaits data", "not reproduced"])
     monkeypatch.setattr(settle, "_verdicts", lambda names: {name: next(seen) for name in names})
     changed = settle.run([job("a")], progress=False, tell=lambda _: None)
     assert changed.to_dict("records") == [
-        {"claim": "ding-sadness", "before": "awaits data", "after": "fails"}
+        {"claim": "ding-sadness", "before": "awaits data", "after": "not reproduced"}
     ]
 
 
