@@ -19,7 +19,8 @@ FILES = (
 )
 #: Files beside them that belong to no paper.
 OTHERS = {
-    "emolib/papers": {"augment", "dataset", "engine", "experiment", "face_features", "streams"},
+    "emolib/papers": {"augment", "dataset", "engine", "experiment", "face_features", "films"}
+    | {"motion", "streams"},
     "emolib/models": {"layers"},
     "notebooks": {"tensors", "scoreboard", "recordings"},
 }

@@ -139,7 +139,7 @@ def called(root: str | Path) -> str:
     Examples
     --------
     >>> called("/data/my.csv")
-    'my-53f3a2'
+    'my-c1df16'
     """
     place = Path(root).expanduser().resolve()
     return f"{place.stem}-{hashlib.sha256(str(place).encode()).hexdigest()[:6]}"

@@ -90,7 +90,7 @@ def test_every_claim_of_the_five_papers_appears_once_on_a_light_page():
 def test_nothing_in_the_ledger_becomes_markup(ledger):
     text = scoreboard.scoreboard(ledger)._repr_html_()
     assert "<script>alert" not in text
-    assert "a &lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;" in text
+    assert "memory &lt;script&gt;alert(&#39;&amp;&#39;)&lt;/script&gt;" in text
     assert "get a &amp;&amp; b" in text
 
 
@@ -210,7 +210,7 @@ def test_a_filter_can_be_sent_as_a_link_and_a_linked_claim_is_never_hidden(page)
 
 @pytest.mark.browser
 def test_counts_and_filters_are_reached_and_used_by_keyboard(page):
-    page.get_by_role("button", name="Show 1 claims: ding, fails, own").focus()
+    page.get_by_role("button", name="Show 1 claims: ding, not reproduced, own").focus()
     page.keyboard.press("Enter")
     assert visible(page) == ["ding-b-two"]
     page.focus("[name=paper]")

@@ -196,7 +196,6 @@ def test_a_result_without_the_metric_is_an_error_and_no_verdict(claim):
         ({"kind": "arithmetic", "expression": "{2.0} > {1.0}"}, "more", "reproduced"),
         ({"kind": "formula", "says": "(2 + 29 - 2) / 2", "truth": "14"}, "14.5", "contradicted"),
         ({"kind": "unstated", "missing": ["the split"]}, "97.57", "not stated"),
-        ({"kind": "quoted", "reference": "[1]"}, "97.57", "quoted"),
         ({"kind": "corpus", "fact": "savee-clips"}, "480", "reproduced"),
         ({"kind": "corpus", "fact": "savee-clips"}, "490", "contradicted"),
         ({"kind": "audit", "finding": "table2/proposed/clips"}, "96", "cannot be"),

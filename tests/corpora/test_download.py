@@ -564,6 +564,7 @@ def test_the_listing_counts_the_real_corpora(recordings, monkeypatch):
         "fer2013": 30771,
         "ckplus": 981,
         "paired": 1248,
+        "table": 0,
     }
     assert table.loc["ravdess", ["actors", "emotions", "problems"]].tolist() == [24, 8, 0]
     assert Path(table.loc["ckplus", "where"]) == recordings / "ckplus48"

@@ -220,8 +220,8 @@ def test_as_many_folds_as_there_are_speakers_and_five_at_most(listed, tmp_path, 
     ("names", "reason"),
     [
         (("", "", "", ""), "8 clips have no actor"),
-        (("ann", "ann"), "3 actors or more"),
-        (("ann", "ben"), "3 actors or more"),
+        (("ann", "ann"), "needs 3 actors"),
+        (("ann", "ben"), "needs 3 actors"),
     ],
 )
 def test_without_speakers_there_is_no_honest_split(listed, tmp_path, sound, names, reason):

@@ -35,7 +35,7 @@ def real(recordings, folder, monkeypatch):
 def test_real_films_reach_every_network(key, corpus, real):
     modality = "all" if "text" in PAPERS[key].media and corpus == "cremad" else "both"
     data = {"n_jobs": 1, "progress": False, **DATA.get(key, {})}
-    experiment = engine._completed(key, Experiment(corpus, modality, data=data))
+    experiment = engine.completed(key, Experiment(corpus, modality, data=data))
     dataset = engine.paper(key).load(corpus, modality, "quick", **experiment.data)
     assert len(dataset.manifest) == len(dataset.classes) == CLIPS[corpus]
     assert dataset.problems.empty
