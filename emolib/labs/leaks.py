@@ -19,7 +19,7 @@ import torch
 from emolib import corpora, evaluation, registry, results
 from emolib.corpora import fer2013, paired, pictures, ravdess, splits
 from emolib.features.audio import MelSpectrogram
-from emolib.labs.learners import LEARNERS, Plain
+from emolib.labs.learners import LEARNERS, Plain, loader
 from emolib.papers import ding, engine, lu
 from emolib.papers.dataset import Dataset, as_stored
 from emolib.papers.experiment import (
@@ -38,19 +38,6 @@ PICTURES = ("one", "several")
 
 
 # --- what the learners see -----------------------------------------------------------------
-
-
-def load(corpus: str, modality: str, mode: str = "full", *, inputs: str = "numbers", **options):
-    """Return the samples of one of `INPUTS`; `options` are those of its function.
-
-    Raises
-    ------
-    ExperimentError
-        If there are no such inputs, or they have no such option or corpus.
-    """
-    choose("inputs", inputs, INPUTS)
-    engine.refuse_unknown("data option", options, INPUTS[inputs])
-    return INPUTS[inputs](corpus, modality, mode, **options)
 
 
 def numbers(
@@ -517,6 +504,7 @@ INPUTS: Mapping[str, Callable[..., Dataset]] = {
     "twins": twins,
     "looks": looks,
 }
+load = loader(INPUTS)
 
 
 def split(kind: str, manifest: pd.DataFrame, *, dose: int | None = None, **options) -> splits.Split:

@@ -24,10 +24,26 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from emolib import evaluation, results
+from emolib.papers import engine
 from emolib.papers.engine import Answers, Dataset
 from emolib.papers.experiment import choose
 
 FUSIONS = ("early", "arithmetic", "geometric")
+
+
+def loader(known: Mapping[str, Callable[..., Dataset]]) -> Callable[..., Dataset]:
+    """Return a lab's ``load``, which makes the samples of one of the `known` inputs.
+
+    Its option ``inputs`` names them, "numbers" by default; all others are those of their function.
+    It raises `ExperimentError` if there are no such inputs, or they have no such option or corpus.
+    """
+
+    def load(corpus: str, modality: str, mode: str = "full", *, inputs: str = "numbers", **options):
+        choose("inputs", inputs, known)
+        engine.refuse_unknown("data option", options, known[inputs])
+        return known[inputs](corpus, modality, mode, **options)
+
+    return load
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from emolib.corpora import ravdess
 from emolib.corpora.peers import ACTORS, PEERS
 from emolib.errors import EmolibError
 from emolib.labs import leaks
-from emolib.labs.learners import LEARNERS, Plain
+from emolib.labs.learners import LEARNERS, Plain, loader
 from emolib.papers import engine, ishtiaq, mostafa
 from emolib.papers.experiment import Experiment, choose, command
 
@@ -382,19 +382,7 @@ def gaps() -> pd.DataFrame:
 INPUTS = {"numbers": leaks.numbers, "mostafa": mostafa.load, "ishtiaq": ishtiaq.load}
 #: A paper's voice network and the experiment whose recipe it is trained by.
 VOICES = {"mostafa": "mel-ours-actor", "ishtiaq": "audio-ours-actor"}
-
-
-def load(corpus: str, modality: str, mode: str = "full", *, inputs: str = "numbers", **options):
-    """Return the samples of one of `INPUTS`; `options` are those of its function.
-
-    Raises
-    ------
-    ExperimentError
-        If there are no such inputs, or they have no such option or corpus.
-    """
-    choose("inputs", inputs, INPUTS)
-    engine.refuse_unknown("data option", options, INPUTS[inputs])
-    return INPUTS[inputs](corpus, modality, mode, **options)
+load = loader(INPUTS)
 
 
 def learner(experiment: Experiment, mode: str, device: str) -> engine.Learner:
