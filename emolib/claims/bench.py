@@ -105,6 +105,7 @@ class Bench:
         self.key = key
         counts = stored_counts() if counts is None else counts
         self.network = CountedNetwork(key, counts.get(key, {}))
+        self._others: dict[str, list[Result]] = {}
 
     def published(self, expression: str) -> dict[str, str]:
         """Return the published values by id, of this paper and of those that braces name."""
@@ -166,9 +167,17 @@ class Bench:
             return "It is the one in which all of the paper's counts come out."
         return "No reading gives all of the paper's counts at once; this is ours."
 
+    def results_of(self, key: str) -> list[Result]:
+        """Return every committed result of any paper; each paper's are read once."""
+        if key == self.key:
+            return self.results
+        if key not in self._others:
+            self._others[key] = load_all(key)
+        return self._others[key]
+
     def result(self, key: str, experiment: str) -> Result | None:
         """Return a committed result of any paper, None if it has not been made."""
-        known = self.results if key == self.key else load_all(key)
+        known = self.results_of(key)
         return next((each for each in known if each.experiment == experiment), None)
 
     def cells(self, claim: Row) -> list[Claim]:

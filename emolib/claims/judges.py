@@ -540,7 +540,7 @@ class ResultCheck(Check):
             other = scores.measurement(base, self.metric, self.cls, scale)
             value = measured.value - other.value
             measured = dataclasses.replace(measured, value=value, interval=None)
-        elif twin := scores.for_new_people(result):
+        elif twin := scores.for_new_people(result, bench.results_of(result.key)):
             new = scores.measurement(twin, self.metric, self.cls, scale)
         shown = f"Measured {measured.shown()} in {result.title} ({measured.strength})"
         seen = Verdict(

@@ -1,12 +1,12 @@
 """What a full run measures of a printed score, and what the same network gives for new people."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
-from emolib import evaluation, results
+from emolib import evaluation
 from emolib.claims.verdicts import (
     ENOUGH_RUNS,
     ENOUGH_SEEDS,
@@ -88,17 +88,18 @@ def _value(
     if cls is None and metric in result.summary:
         return result.summary[metric].mean, result.summary[metric].interval
     column, level = metric.removeprefix("segment_"), level_of(metric)
+    if cls is not None:
+        table = cells(result, level)
+        if (cls, column) not in table.index:
+            known = ", ".join({f"{metric} of {name}": None for name, metric in table.index})
+            raise ClaimError(f"{result.name} has no {column!r} of {cls!r}: {known}")
+        row = table.loc[(cls, column)]
+        return float(row["value"]), (float(row["low"]), float(row["high"]))
     frames = [result.per_class(seed, level) for seed in result.seeds]
     if column not in frames[0].columns:
         known = ", ".join([*result.summary, *frames[0].columns])
         raise ClaimError(f"{result.name} has no {metric!r}: {known}")
-    table = sum(frames) / len(frames)  # the mean over seeds
-    if cls is None:
-        return float(table[column].mean()), None
-    if cls not in table.index:
-        raise ClaimError(f"{result.name} has no class {cls!r}")
-    row = cells(result, level).loc[(cls, column)]
-    return float(row["value"]), (float(row["low"]), float(row["high"]))
+    return float((sum(frames) / len(frames))[column].mean()), None  # the mean over seeds
 
 
 def level_of(metric: str) -> Level | None:
@@ -120,17 +121,17 @@ def cells(result: Result, level: Level | None = None) -> pd.DataFrame:
     return _CELLS[key]
 
 
-def for_new_people(result: Result) -> Result | None:
+def for_new_people(result: Result, known: Iterable[Result]) -> Result | None:
     """Return the run of the same network on people whom it has not met, None if there is none.
 
-    It is the result itself if its split keeps people apart; else the plainest full run of the
-    same options on the same corpus and inputs under a split that does.
+    It is the result itself if its split keeps people apart; else, of those `known`, the plainest
+    full run of the same options on the same corpus and inputs under a split that does.
     """
     if result.split.kind in NEW_PEOPLE and result.split.allow_leak is None:
         return result
     twins = [
         other
-        for other in results.load_all(result.key)
+        for other in known
         if other.mode == "full"
         and other.split.kind in NEW_PEOPLE
         and other.split.allow_leak is None

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from emolib import claims, paths, registry, results
+from emolib import claims, paths, registry
 from emolib.claims import Bench, ClaimError, ledger, scores
 from emolib.claims.bench import settings_of
 from emolib.claims.verdicts import ENOUGH_SEEDS
@@ -86,10 +86,9 @@ def test_too_few_runs_settle_nothing_and_are_shown(claim, runs, expected):
     assert ("too few runs" in found.why) == (expected == "awaits data")
 
 
-def test_a_score_under_a_leak_stands_beside_that_for_new_people(claim, monkeypatch):
+def test_a_score_under_a_leak_stands_beside_that_for_new_people(claim):
     leaking = result(0.99, (0.98, 1), experiment="audio-clip", split="clip", leak="clip")
     apart = result(0.48, (0.42, 0.54))
-    monkeypatch.setattr(results, "load_all", lambda _: [leaking, apart])
     check = MEASURED | {"split": "clip", "experiment": "audio-clip"}
     found = verdict(claim(check), [leaking, apart])
     assert found.verdict == "exceeded"
