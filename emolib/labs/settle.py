@@ -269,8 +269,17 @@ class Estimate:
         """How long it takes."""
         seconds = self.measured
         if seconds is None:
-            seconds = self.extraction + self.runs * self.epochs * self.epoch_seconds
+            one = self.committed or self.epochs * self.epoch_seconds
+            seconds = self.extraction + self.runs * one
         return seconds / 3600
+
+    @property
+    def committed(self) -> float | None:
+        """Seconds of one training of it elsewhere, if some of its runs are committed."""
+        mine = (one for one in self.bench.results if one.experiment == self.name)
+        took = [run.history_summary.get("seconds") for result in mine for run in result.runs]
+        known = [seconds for seconds in took if seconds]
+        return sum(known) / len(known) if known else None
 
     @property
     def clips(self) -> int:
