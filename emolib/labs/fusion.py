@@ -115,6 +115,28 @@ def fused(face: results.Result, speech: results.Result, how: str = "geometric") 
     )
 
 
+def shared(*branches: results.Result) -> list[results.Result]:
+    """Return results with the runs alone that all of them have: the same seeds and folds.
+
+    Raises
+    ------
+    ExperimentError
+        If there is no such run.
+    """
+    common = set.intersection(*({(run.seed, run.fold) for run in one.runs} for one in branches))
+    if not common:
+        names = " and ".join(one.experiment for one in branches)
+        raise ExperimentError(f"{names} share no seed and fold: run one more")
+    alike = []
+    for one in branches:
+        runs = [run for run in one.runs if (run.seed, run.fold) in common]
+        summary = results.summarise(runs, one.samples, one.classes, one.level, one.n_segments)
+        folds = sorted({run.fold for run in runs})
+        split = one.split.model_copy(update={"folds": folds})
+        alike.append(one.model_copy(update={"runs": runs, "summary": summary, "split": split}))
+    return alike
+
+
 def same_classes(
     first: Sequence[str], second: Sequence[str], one: str = "the network", other: str = "the data"
 ) -> None:
@@ -469,10 +491,11 @@ def sharpness(
     Parameters
     ----------
     face, speech
-        Stored results on the same clips and folds.
+        Stored results on the same clips; of their runs those count that both have.
     only
         "video" or "audio" sharpens one branch alone: it is overconfident beside the other.
     """
+    face, speech = shared(face, speech)
     _, labels, first, _ = face.pooled()
     _, others, second, _ = speech.pooled()
     if not np.array_equal(labels, others):
