@@ -191,9 +191,13 @@ def _library(x: np.ndarray | Tensor) -> Any:
 
 def _times(x: Any, matrix: Any) -> Any:
     """Multiply by a real matrix without casting it to complex, which would double the work."""
-    real = x.real @ matrix
-    is_complex = x.is_complex() if isinstance(x, Tensor) else np.iscomplexobj(x)
-    return real + 1j * (x.imag @ matrix) if is_complex else real
+    if isinstance(x, Tensor):
+        return torch.complex(x.real @ matrix, x.imag @ matrix) if x.is_complex() else x @ matrix
+    if not np.iscomplexobj(x):
+        return x @ matrix
+    # Every second number of a complex array is real: numpy multiplies such strides without BLAS.
+    real, imaginary = np.ascontiguousarray(x.real), np.ascontiguousarray(x.imag)
+    return real @ matrix + 1j * (imaginary @ matrix)
 
 
 class FractionalFourier(nn.Module):
