@@ -3,6 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from emolib import paths
 from emolib.corpora import CorpusError, cremad
 from emolib.corpora.manifest import FileProblem
 
@@ -138,3 +139,27 @@ def test_people_name_the_intended_emotion_in_40_57_and_63_percent_of_ratings(rec
         "audiovisual": 63.07,
     }
     assert (table["clips"] == 7442).all()
+
+
+@pytest.mark.realdata
+def test_the_counts_that_claims_are_held_against_are_those_of_its_own_tables(recordings):
+    """Of all 7,442 clips only six are here, but their names and actors are in its tables."""
+    folder = recordings / "cremad"
+    names = pd.read_csv(folder / "summaryTable.csv")["FileName"].str.split("_", expand=True)
+    names.columns = ["actor", "sentence", "emotion", "level"]
+    actors = pd.read_csv(folder / "VideoDemographics.csv")
+    facts = pd.read_csv(paths.CLAIMS / "corpora.csv", comment="#").set_index("fact")["value"]
+
+    counted = {
+        "cremad-clips": len(names),
+        "cremad-actors": names["actor"].nunique(),
+        "cremad-men": (actors["Sex"] == "Male").sum(),
+        "cremad-women": (actors["Sex"] == "Female").sum(),
+        "cremad-classes": names["emotion"].nunique(),
+        "cremad-sentences": names["sentence"].nunique(),
+        "cremad-intensities": names["level"].nunique(),
+        "cremad-neutral": (names["emotion"] == "NEU").sum(),
+    }
+    assert {fact: int(facts[fact]) for fact in counted} == counted
+    others = names.loc[names["emotion"] != "NEU", "emotion"].value_counts()
+    assert set(others) == {int(facts["cremad-angry"])}
