@@ -17,12 +17,15 @@ from emolib.features.store import (
     BROKEN,
     FeatureProblem,
     FeatureRecipe,
+    decoding,
     parse_augmentation,
     refuse_truncated,
 )
 
 #: A clip whose loudest sample is below this (−80 dB of full scale) is silent.
 SILENCE = 1e-4
+#: More samples than this, 93 minutes at 48,000 a second, are no clip but a header that lies.
+LONGEST = 1 << 28
 _BY_SOUNDFILE = {".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3"}
 
 
@@ -91,13 +94,16 @@ def _read(path: str | Path) -> tuple[np.ndarray, int]:
 def _read_soundfile(path: Path) -> tuple[np.ndarray, int]:
     import soundfile
 
-    try:
-        with soundfile.SoundFile(path) as file:
-            declared = max(file.frames, _declared_by_riff(path, file))
-            samples = file.read(dtype="float32", always_2d=True)
-            rate = file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise FeatureProblem(f"not readable as sound: {error}", BROKEN, path) from error
+    with decoding(path, "as sound"), soundfile.SoundFile(path) as file:
+        rate = file.samplerate
+        declared = max(file.frames, _declared_by_riff(path, file))
+        if declared * file.channels > LONGEST:  # all of them would be asked of memory at once
+            raise FeatureProblem(
+                f"its header declares {declared / rate / 3600:,.1f} hours of sound",
+                "cut the recording into clips, or fetch it again",
+                path,
+            )
+        samples = file.read(dtype="float32", always_2d=True)
     refuse_truncated(path, len(samples) / rate, declared / rate, exact=True)
     return np.ascontiguousarray(samples.T), rate
 
@@ -124,23 +130,20 @@ def _declared_by_riff(path: Path, file) -> int:
 def _read_container(path: Path) -> tuple[np.ndarray, int]:
     import av
 
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                raise FeatureProblem(
-                    "no sound stream", "use the audio-visual or audio-only recordings", path
-                )
-            stream = container.streams.audio[0]
-            rate = stream.rate
-            declared = float((stream.duration or 0) * (stream.time_base or 0))
-            plain = av.AudioResampler(format="fltp", rate=rate)  # float, a row for each channel
-            pieces = [
-                piece.to_ndarray()
-                for frame in (*container.decode(stream), None)
-                for piece in plain.resample(frame)
-            ]
-    except av.error.FFmpegError as error:
-        raise FeatureProblem(f"not readable as sound: {error.strerror}", BROKEN, path) from error
+    with decoding(path, "as sound"), av.open(str(path)) as container:
+        if not container.streams.audio:
+            raise FeatureProblem(
+                "no sound stream", "use the audio-visual or audio-only recordings", path
+            )
+        stream = container.streams.audio[0]
+        rate = stream.rate
+        declared = float((stream.duration or 0) * (stream.time_base or 0))
+        plain = av.AudioResampler(format="fltp", rate=rate)  # float, a row for each channel
+        pieces = [
+            piece.to_ndarray()
+            for frame in (*container.decode(stream), None)
+            for piece in plain.resample(frame)
+        ]
     if not pieces:
         raise FeatureProblem("the recording has no samples", BROKEN, path)
     samples = np.concatenate(pieces, axis=1)

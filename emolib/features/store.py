@@ -87,6 +87,27 @@ def refuse_truncated(
         raise FeatureProblem(cause, BROKEN, path)
 
 
+@contextmanager
+def decoding(path: str | Path, what: str) -> Iterator[None]:
+    """Say which file is "not readable `what`" ("as sound"), whatever a library throws at it.
+
+    A decoder throws what its author thought of: the end of the file, metadata in an encoding of
+    their own, a size that no memory holds. Nothing but its calls belongs inside.
+
+    Raises
+    ------
+    FeatureProblem
+        In place of all of these.
+    """
+    try:
+        yield
+    except FeatureProblem:
+        raise
+    except Exception as error:
+        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise FeatureProblem(f"not readable {what}: {said}", BROKEN, path) from error
+
+
 def parse_augmentation(
     augment: str, defaults: Mapping[str, float], medium: str
 ) -> tuple[str, float]:

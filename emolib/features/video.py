@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from emolib.features.store import BROKEN, FeatureProblem, refuse_truncated
+from emolib.features.store import BROKEN, FeatureProblem, decoding, refuse_truncated
 
 
 @dataclass(frozen=True)
@@ -206,10 +206,8 @@ def opened(path: str | Path) -> Iterator[tuple]:
 
     if not Path(path).is_file():
         raise FeatureProblem("the file does not exist", "check the path", path)
-    try:
+    with decoding(path, "as video"):
         container = av.open(str(path))
-    except av.error.FFmpegError as error:
-        raise FeatureProblem(f"not a readable video: {error.strerror}", BROKEN, path) from error
     with container:
         if not container.streams.video:
             raise FeatureProblem(
@@ -223,8 +221,9 @@ def opened(path: str | Path) -> Iterator[tuple]:
         stream.codec_context.thread_count = _allowed_threads()
         try:
             yield container, stream
-        except av.error.FFmpegError as error:
-            raise FeatureProblem(f"decoding fails: {error.strerror}", BROKEN, path) from error
+        except (av.error.FFmpegError, EOFError, UnicodeError, MemoryError) as error:
+            said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            raise FeatureProblem(f"decoding fails: {said}", BROKEN, path) from error
 
 
 def _allowed_threads() -> int:

@@ -308,7 +308,7 @@ def test_a_real_video_has_a_face_and_one_without_says_so(recordings, weights):
     [
         ("a.png", b"not a picture", "not readable as a picture"),
         ("a.wav", b"RIFF but not really", "not readable as sound"),
-        ("a.mp4", b"\x00" * 64, "not a readable video"),
+        ("a.mp4", b"\x00" * 64, "not readable as video"),
         ("a.png", b"", "is empty"),
         ("a.docx", b"text", "files of type .docx are not known"),
     ],

@@ -222,3 +222,25 @@ def test_the_sound_of_real_videos_gives_features(recordings):
         assert values.shape == (7, 40)
         assert np.isfinite(values).all()
         assert MelSpectrogram().compute(row(path)).shape == (128, 130)
+
+
+@pytest.mark.parametrize(
+    "thrown", [EOFError(), MemoryError(), UnicodeDecodeError("utf8", b"\xff", 0, 1, "bad")]
+)
+def test_whatever_a_decoder_throws_names_the_file(media, monkeypatch, thrown):
+    def refuse(*_, **__):
+        raise thrown
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", refuse)
+    with pytest.raises(FeatureProblem, match=r"voice\.wav: not readable as sound: .+ \("):
+        audio.load(media / "voice.wav")
+
+
+def test_a_header_that_lies_about_its_length_is_refused_before_memory_is_asked_for(tmp_path):
+    file = tmp_path / "lying.flac"
+    soundfile.write(file, np.zeros(4_800), 48_000)
+    content = bytearray(file.read_bytes())
+    content[21] |= 0x0F  # the upper four of 36 bits that count the samples: 64 thousand million
+    file.write_bytes(content)
+    with pytest.raises(FeatureProblem, match=r"lying\.flac: its header declares 3\d\d\.\d hours"):
+        audio.load(file)

@@ -108,10 +108,10 @@ def test_probe_knows_the_stream(media):
 @pytest.mark.parametrize(
     ("name", "cause"),
     [
-        ("truncated.mp4", "not a readable video"),
+        ("truncated.mp4", "not readable as video"),
         ("truncated_streamable.mp4", "truncated"),
-        ("empty.mp4", "not a readable video"),
-        ("text.mp4", "not a readable video"),
+        ("empty.mp4", "not readable as video"),
+        ("text.mp4", "not readable as video"),
         ("voice.wav", "no video stream"),
         ("gone.mp4", "does not exist"),
     ],
