@@ -5,6 +5,8 @@ and the last three seconds of sound. It knows nothing of the browser, so that it
 and timed without one; `build` puts Gradio around it.
 """
 
+import atexit
+import contextlib
 import html
 import importlib.util
 import socket
@@ -283,8 +285,11 @@ def build(folder: Path = weights.WEIGHTS):
     """Return the app as Gradio blocks (not yet launched); `folder` holds weights and cards."""
     import gradio as gr
 
+    from emolib.app import guard
+
     footer = _footer(folder)  # missing weights are an error here, not at the first face
-    with gr.Blocks(title="emolib live", analytics_enabled=False) as app:
+    forget = (guard.KEPT_S, guard.KEPT_S)  # how often it is looked for, and how old it gets
+    with gr.Blocks(title="emolib live", analytics_enabled=False, delete_cache=forget) as app:
         gr.Markdown(_INTRO)
         label = "Name an emotion only from this probability on"
         confidence = gr.Slider(
@@ -386,6 +391,9 @@ def launch(
 ):
     """Serve the app, by default to this computer only; return (app, address).
 
+    What is uploaded lies in a folder of its own, for a minute at most, and that folder goes when
+    the app ends.
+
     Parameters
     ----------
     host
@@ -404,7 +412,13 @@ def launch(
     """
     _check_address(host, port)
     import gradio as gr
+    from starlette.middleware import Middleware
 
+    from emolib.app import guard
+
+    kept = contextlib.ExitStack()
+    kept.enter_context(guard.forgetful())
+    atexit.register(kept.close)
     app = build(folder)
     _, address, _ = app.queue().launch(
         server_name=host,
@@ -417,10 +431,12 @@ def launch(
         footer_links=[],
         max_file_size="2gb",
         ssr_mode=False,
+        app_kwargs={"middleware": [Middleware(guard.Guard, hosts=guard.names_of(host))]},
     )
     print(f"emolib live: {address}", flush=True)
     if wait:
-        app.block_thread()
+        with kept:
+            app.block_thread()
     return app, address
 
 
