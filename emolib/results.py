@@ -96,8 +96,15 @@ class Packed(_Model):
 
     def probabilities(self) -> np.ndarray:
         """Return the probabilities (n, C); rows sum to 1."""
-        codes = np.frombuffer(_expand(self.codes), f"<u{self.bits // 8}").reshape(self.shape)
+        codes = self._whole()
         return codes / codes.sum(1, keepdims=True, dtype=np.float64)
+
+    def answers(self) -> np.ndarray:
+        """Return the class with the largest probability (n,)."""
+        return self._whole().argmax(1)
+
+    def _whole(self) -> np.ndarray:
+        return np.frombuffer(_expand(self.codes), f"<u{self.bits // 8}").reshape(self.shape)
 
 
 def _compress(numbers: np.ndarray) -> str:
@@ -183,6 +190,10 @@ class Run(_Model):
     def probabilities(self, level: Level | None = None) -> np.ndarray:
         """Return the test probabilities (n, C), of clips where there are any."""
         return self.predictions[self._level(level)].probabilities()
+
+    def answers(self, level: Level | None = None) -> np.ndarray:
+        """Return the class that each sample was given (n,)."""
+        return self.predictions[self._level(level)].answers()
 
     def rows(self, level: Level | None = None) -> np.ndarray:
         """Return clip numbers, or ``clip · n_segments + segment`` for segments."""
@@ -435,6 +446,28 @@ def summarise(
     return summary
 
 
+def _refuse_forged(result: Result) -> None:
+    """Refuse a summary that is not that of the runs below it."""
+    labels = np.array(result.samples.labels)
+    per_seed = []
+    for seed in result.seeds:
+        runs = [run for run in result.runs if run.seed == seed]
+        rows = np.concatenate([run.rows(result.level) for run in runs])
+        said = np.concatenate([run.answers(result.level) for run in runs])
+        truth = labels[rows // result.n_segments if result.level == "segment" else rows]
+        right = np.bincount(truth, said == truth)  # of each class
+        support = np.bincount(truth)
+        recall = right[support > 0] / support[support > 0]
+        per_seed.append((right.sum() / support.sum(), recall.mean()))
+    for name, values in zip(("accuracy", "uar"), np.transpose(per_seed), strict=True):
+        stated = result.summary[name]
+        if not np.allclose([stated.mean, *stated.per_seed], [values.mean(), *values], atol=1e-6):
+            raise ResultError(
+                f"its {name} is {stated.mean:.4f}, and its own runs give {values.mean():.4f}: "
+                "it was changed by hand; make it again"
+            )
+
+
 def _sd(values: Sequence[float] | np.ndarray) -> float:
     """Return the standard deviation (n − 1), NaN for a single value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
@@ -543,17 +576,21 @@ def read(file: str | os.PathLike) -> Result:
     Raises
     ------
     ResultError
-        If it is missing, or is not a result.
+        If it is missing, is not a result, or states another mean than its runs give.
     """
     file = Path(file)
     try:
-        return Result.model_validate_json(file.read_bytes())
+        result = Result.model_validate_json(file.read_bytes())
+        _refuse_forged(result)
     except FileNotFoundError:
         have = [f"{p.parent.name}/{p.stem}" for p in paths.files(paths.RESULTS, "*/*.json")]
         known = f"{file}: no such result; there are {', '.join(have) or 'none'}"
         raise ResultError(f"{known}. `emolib train` in full mode makes it") from None
     except ValidationError as error:
         raise ResultError(f"{file}: not a result file ({error}); make it again") from error
+    except ResultError as error:
+        raise ResultError(f"{file}: {error}") from error
+    return result
 
 
 def load(key: str, experiment: str) -> Result:

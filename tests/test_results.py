@@ -224,6 +224,16 @@ def test_a_damaged_result_names_the_file(folder):
         results.load("ding", "audio-actor")
 
 
+@pytest.mark.parametrize("name", ["accuracy", "uar"])
+def test_a_forged_mean_is_refused(folder, name):
+    path = results.save(a_result())
+    stored = json.loads(path.read_text())
+    stored["summary"][name]["mean"] += 0.01
+    path.write_text(json.dumps(stored))
+    with pytest.raises(results.ResultError, match=rf"audio-actor\.json: its {name} is .* own runs"):
+        results.load("ding", "audio-actor")
+
+
 @pytest.mark.parametrize("name", ["../evil", "a/b", "", ".hidden"])
 def test_a_result_cannot_be_written_outside_its_folder(folder, name):
     with pytest.raises(results.ResultError, match="cannot name a result file"):
