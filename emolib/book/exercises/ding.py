@@ -87,7 +87,7 @@ def _clip_level(probabilities: np.ndarray) -> np.ndarray:
 def _temporal(kernel: int = 5, flat: bool = True):
     from torch import nn
 
-    layers = [nn.Unflatten(1, (1, 40))]
+    layers: list[nn.Module] = [nn.Unflatten(1, (1, 40))]
     for c_in, c_out in ((1, 16), (16, 32)):
         layers += [nn.Conv1d(c_in, c_out, kernel), nn.ReLU(), nn.MaxPool1d(2)]
     return nn.Sequential(*layers, *[nn.Flatten()] * flat)
