@@ -166,6 +166,7 @@ def publish(
     source = corpora.SOURCES[result.corpus]
     run = next(run for run in result.runs if (run.seed, run.fold) == (seed, fold))
     trained_on = sorted(run.counts["train"]["by_actor"])
+    by_class = run.counts["test"]["by_class"]
     told = ("title", "experiment", "corpus", "modality", "classes")
     card = {
         "name": f"{key}-{FILES[result.modality]}",
@@ -177,8 +178,14 @@ def publish(
         "split": result.split.name,
         "seed": seed,
         "fold": fold,
-        "clips": {part: run.counts[part]["n"] for part in ("train", "valid", "test")},
+        "clips": {
+            part: run.counts[part].get("clips", run.counts[part]["n"])
+            for part in ("train", "valid", "test")
+        },
         "trained_on_actors": trained_on if trained_on != [""] else [],
+        "tested_on_actors": sorted({*run.counts["test"]["by_actor"]} - {""}),
+        # What a constant answer would have scored: `explain.learned` compares with it.
+        "chance": round(max(by_class.values()) / sum(by_class.values()), 4),
         "test_metrics": {name: round(value, 4) for name, value in run.metrics.items()},
         # One fold can be lucky: what all of them reached is what a new speaker may expect.
         "all_runs": {"n": len(result.runs)}

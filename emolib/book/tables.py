@@ -266,6 +266,13 @@ def committed(key: str, name: str) -> stored.Result | None:
     return stored.load(key, name) if stored.path(key, name).exists() else None
 
 
+def grid(table: pd.DataFrame) -> pd.DataFrame:
+    """Return an ablation's table (`labs.studies.ablation`) as a page shows it, in percent."""
+    shares = [c for c in ("accuracy", "uar", "low", "high", "sd", "difference") if c in table]
+    shown = table.assign(**{name: 100 * table[name] for name in shares})
+    return shown.round(3).astype(object).fillna("")
+
+
 def _summary(summary) -> str:
     if summary is None:
         return ""

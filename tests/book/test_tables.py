@@ -119,3 +119,11 @@ def test_one_seed_has_no_spread_and_counts_of_runs_are_whole():
     table = tables.results("mostafa", ["fer-custom-official", "no-such-experiment"]).frame
     assert table["runs"].tolist() == ["1", ""]
     assert not table.astype(str).apply(lambda column: column.str.contains("nan")).any(axis=None)
+
+
+def test_a_grid_is_shown_in_percent_and_leaves_empty_what_is_not_there():
+    grid = pd.DataFrame({"kernel": [3, 5], "accuracy": [0.34567, 0.3], "p": [0.5, np.nan]})
+    shown = tables.grid(grid)
+    assert list(shown["accuracy"]) == [34.567, 30.0]
+    assert list(shown["kernel"]) == [3, 5]
+    assert shown["p"].iloc[1] == ""

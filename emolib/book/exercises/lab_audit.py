@@ -1,4 +1,4 @@
-"""The audit lab: fractions of whole clips, implied accuracies, tests and intervals."""
+"""The audit lab: whole clips, test-set sizes, margins, macro averages, tests and intervals."""
 
 import numpy as np
 from scipy import stats
@@ -98,3 +98,97 @@ def _mcnemar() -> float:
 def _interval() -> tuple[float, float]:
     """evaluation.wilson(correct, total) gives both ends"""
     return evaluation.wilson(479, 491)
+
+
+def _printed_shares(rng: np.random.Generator) -> tuple[list[float], int]:
+    n = int(rng.integers(40, 90))
+    return [round(100 * int(k) / n, 2) for k in rng.integers(n // 2, n, 4)], 120
+
+
+def _fits(accuracy: float, n: int, half: float = 0.005) -> bool:
+    return abs(100 * round(accuracy / 100 * n) / n - accuracy) <= half + 1e-9
+
+
+@exercise(
+    "audit-sizes",
+    inputs=_printed_shares,
+    wrong=[
+        (
+            lambda accuracies, largest: [
+                n for n in range(1, largest + 1) if any(_fits(a, n) for a in accuracies)
+            ],
+            "these explain some of the numbers, and all of them must fit",
+        ),
+        (
+            lambda accuracies, largest: min(
+                n for n in range(1, largest + 1) if all(_fits(a, n) for a in accuracies)
+            ),
+            "that is the smallest only: return all sizes up to the largest",
+        ),
+    ],
+)
+def _sizes(accuracies: list[float], largest: int) -> list[int]:
+    """for each n from 1 to the largest, ask `is_possible` of all accuracies"""
+    return [n for n in range(1, largest + 1) if all(_fits(a, n) for a in accuracies)]
+
+
+def _report(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    hits = rng.integers(5, 40, 8)
+    return hits, hits + rng.integers(0, 20, 8), hits + rng.integers(0, 20, 8)
+
+
+def _of_means(hits: np.ndarray, support: np.ndarray, answered: np.ndarray) -> float:
+    recall, precision = (hits / support).mean(), (hits / answered).mean()
+    return float(2 * recall * precision / (recall + precision))
+
+
+@exercise(
+    "audit-macro",
+    inputs=_report,
+    wrong=[
+        (_of_means, "the bug is still there: that is the F1 of the means, not the mean of the F1"),
+        (
+            lambda hits, support, answered: 2 * hits.sum() / (support.sum() + answered.sum()),
+            "that pools all classes (micro): each class counts alike here",
+        ),
+        (lambda hits, support, answered: 2 * hits / (support + answered), "one number is wanted"),
+    ],
+)
+def _macro(hits: np.ndarray, support: np.ndarray, answered: np.ndarray) -> float:
+    """2h / (s + p) for each class first, and their mean after that"""
+    return float((2 * hits / (support + answered)).mean())
+
+
+def _recall(rng: np.random.Generator) -> tuple[float, int]:
+    return round(float(rng.uniform(0.4, 0.95)), 2), int(rng.integers(20, 70))
+
+
+def _pairs(recall: float, largest: int, half: float = 0.005) -> int:
+    return sum(
+        abs(hits / support - recall) <= half + 1e-12
+        for support in range(1, largest + 1)
+        for hits in range(support + 1)
+    )
+
+
+@exercise(
+    "audit-margin",
+    inputs=_recall,
+    wrong=[
+        (
+            lambda recall, largest: sum(
+                abs(round(recall * s) / s - recall) <= 0.005 + 1e-12 for s in range(1, largest + 1)
+            ) + 1,
+            "too large by exactly 1",
+        ),
+        (
+            lambda recall, largest: _pairs(recall, largest, 0.05),
+            "a digit too generous: two decimals leave half a hundredth on either side",
+        ),
+    ],
+)  # fmt: skip
+def _margin(recall: float, largest: int) -> int:
+    """two loops: support from 1 to the largest, hits from 0 to the support; count what rounds to
+    it
+    """
+    return _pairs(recall, largest)

@@ -21,6 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from emolib import devices
+from emolib.explain.chance import Learned, UnlearnedError, learned
+
+__all__ = ["Attribution", "Learned", "Shares", "UnlearnedError", "baseline", "deletion_curve"]
+__all__ += ["integrated_gradients", "learned", "mfcc_halves", "occlude", "occlusion_test"]
+__all__ += ["region_scores", "regions", "regions_of", "sanity_check"]
 
 Inputs = Mapping[str, Tensor]
 Masks = Mapping[str, np.ndarray]
