@@ -64,12 +64,12 @@ def publish(
     )
 
 
-def probabilities(
+def inputs(
     network: PublishedNetwork,
     clip: Mapping[str, Any],
     known: Mapping[str, np.ndarray] | None = None,
-) -> np.ndarray:
-    """Return the probabilities (C,) of the emotions of one clip.
+) -> dict[str, torch.Tensor]:
+    """Return what a network is given of one clip: named tensors, one row a segment.
 
     Parameters
     ----------
@@ -85,15 +85,23 @@ def probabilities(
     """
     card = network.card
     made = streams.of_clip(
-        _module(card["paper"]).declare, clip, card["modality"], known=known, **card["data"]
+        _module(card["paper"]).declare, clip, card["modality"], known=known, **card.get("data", {})
     )
     scales = {
         name: (torch.tensor(one["mean"]).double(), torch.tensor(one["sd"]).double())
-        for name, one in card["scale"].items()
+        for name, one in card.get("scale", {}).items()
     }
-    inputs = made.prepare(dict(dataset.scaled(made.samples, scales).inputs), None)
+    return made.prepare(dict(dataset.scaled(made.samples, scales).inputs), None)
+
+
+def probabilities(
+    network: PublishedNetwork,
+    clip: Mapping[str, Any],
+    known: Mapping[str, np.ndarray] | None = None,
+) -> np.ndarray:
+    """Return the probabilities (C,) of the emotions of one clip, given as for `inputs`."""
     with torch.inference_mode():
-        return network.model(**inputs).softmax(1).mean(0).numpy()
+        return network.model(**inputs(network, clip, known)).softmax(1).mean(0).numpy()
 
 
 def of_face(network: PublishedNetwork, image: np.ndarray, face: FaceBox) -> np.ndarray:

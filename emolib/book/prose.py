@@ -42,8 +42,8 @@ def verdicts(key: str) -> dict[str, int]:
 def tally(key: str) -> str:
     """Return a sentence with the counts of `verdicts`."""
     counts = verdicts(key)
-    shares = listing([f"{n} {verdict}" for verdict, n in counts.items()])
-    return f"Of the {sum(counts.values())} facts that the paper states, {shares}."
+    shares = ", ".join(f"{n} {verdict}" for verdict, n in counts.items())
+    return f"The ledger has {sum(counts.values())} facts of this paper: {shares}."
 
 
 def score(key: str, experiment: str, metric: str = "accuracy") -> str:

@@ -26,7 +26,7 @@ def test_the_tally_counts_each_fact_once():
     counts = prose.verdicts("yang")
     assert sum(counts.values()) == len(facts)
     said = prose.tally("yang")
-    assert f"Of the {len(facts)} facts" in said
+    assert f"has {len(facts)} facts" in said
     assert all(f"{n} {verdict}" in said for verdict, n in counts.items())
 
 
