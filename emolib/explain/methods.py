@@ -5,8 +5,6 @@ and SmoothGrad do not, and stand beside them for comparison. Samples pass in por
 memory does not grow with their number.
 """
 
-
-
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
