@@ -603,30 +603,40 @@ def settle(
 @app.command()
 def explain(
     key: Key,
-    corpus: Corpus = "synthetic",
-    modality: Modality = "both",
-    epochs: Annotated[int, Option(min=1, help="Epochs of the training before.")] = 3,
-    samples: Annotated[int, Option(min=1, help="Test samples to explain.")] = 64,
+    corpus: Annotated[Word, Option(help="Train briefly on this corpus instead.")] = None,
+    modality: Annotated[Word, Option(help=_MODALITY)] = None,
+    epochs: Annotated[int, Option(min=1, help="Epochs of that training.")] = 3,
+    samples: Annotated[int, Option(min=1, help="About how many test clips to explain.")] = 64,
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Train briefly, then say which region of face or voice the answers rest on.
+    """Say which region of face or voice the answers of a published network rest on.
 
-    Integrated gradients on test samples of actors that the training has not seen. A density
-    above 1 means that a region counts for more than its size.
+    Integrated gradients on recordings that the network was tested on; with --corpus, of a network
+    trained for this. A density above 1 means that a region counts for more than its size.
     """
     from emolib import explain
 
-    name, root = _place(corpus)
+    name, root = _place(_known_or_own(corpus)) if corpus else (None, None)
     shares = explain.regions(
         key, name, modality,
         epochs=epochs, samples=samples, seed=seed, progress=not as_json, root=root,
     )  # fmt: skip
-    gap = shares.relative_gap
-    title = f"{key} on {corpus}, {shares.samples} samples after {epochs} epochs"
-    line = f"completeness: attributions miss the difference by {gap:.1%} at most"
-    values = {"relative_gap": gap, "regions": shares.table.to_dict("records")}
-    _print(as_json, values, title, shares.table, line)
+    gap, told = shares.relative_gap, shares.learned
+    line = f"completeness: attributions miss the difference by {gap:.2%} at most"
+    line += f" ({shares.steps} steps)"
+    values = {
+        "network": shares.network,
+        "learned": bool(told),
+        "accuracy": told.accuracy,
+        "chance": told.chance,
+        "relative_gap": gap,
+        "steps": shares.steps,
+        "samples": shares.samples,
+        "regions": shares.table.to_dict("records"),
+    }
+    title = f"{shares.network}: {shares.samples} samples"
+    _print(as_json, values, title, str(told), shares.table, line)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from emolib import explain, models
+from emolib.explain import networks
 from emolib.papers import engine
 
 MOUTH = torch.zeros(64, 64, dtype=torch.bool)
@@ -75,6 +76,34 @@ def test_attributions_sum_to_the_difference_of_outputs(ding, kind, output):
     assert {name: v.shape for name, v in attribution.values.items()} == {
         name: v.shape for name, v in inputs.items()
     }
+
+
+@pytest.mark.parametrize("kind", ["black", "blur"])
+def test_steps_are_doubled_until_the_attributions_add_up(kind):
+    torch.manual_seed(0)
+    model = models.build("ding", modality="audio")
+    inputs = models.example_inputs("ding", batch=3, modality="audio")
+    found = explain.integrated_gradients(
+        model, inputs, baselines=kind, steps=2, tolerance=explain.COMPLETE
+    )
+    assert found.steps > 2 and found.relative_gap < explain.COMPLETE
+    total = sum(value.flatten(1).sum(1) for value in found.values.values())
+    torch.testing.assert_close((total - found.difference).abs(), found.completeness_gap)
+    given_up = explain.integrated_gradients(
+        model, inputs, baselines=kind, steps=1, tolerance=1e-9, most=2
+    )
+    assert given_up.steps == 2 and given_up.relative_gap > 1e-9
+
+
+def test_a_blurred_picture_keeps_its_light_and_loses_its_detail():
+    face = {"video": torch.rand(2, 1, 32, 32), "text": torch.arange(6).reshape(2, 3)}
+    soft = explain.baseline(face, "blur")
+    assert torch.equal(soft["text"], face["text"])
+    assert soft["video"].std() < face["video"].std() / 5
+    assert soft["video"].mean() == pytest.approx(float(face["video"].mean()), abs=0.02)
+    flat = {"audio": torch.full((2, 40), 3.0)}
+    torch.testing.assert_close(explain.baseline(flat, "blur")["audio"], flat["audio"])
+    assert (explain.baseline(face, "black")["video"] == face["video"].min()).all()
 
 
 def test_the_completeness_gap_shrinks_with_more_steps(ding):
@@ -209,7 +238,7 @@ def test_deleting_what_counts_falls_faster_than_deleting_at_random():
 
 def test_wrong_choices_are_named(ding):
     model, inputs = ding
-    with pytest.raises(ValueError, match="choose zeros or mean"):
+    with pytest.raises(ValueError, match="choose zeros, black, mean or blur"):
         explain.integrated_gradients(model, inputs, baselines="grey")
     with pytest.raises(ValueError, match="choose 'logit' or 'probability'"):
         explain.integrated_gradients(model, inputs, output="loss")
@@ -237,11 +266,11 @@ def test_what_is_explained_are_the_samples_as_the_network_is_trained_on_them(mon
 
     def attribute(model, inputs, *args, **options):
         seen["model"], seen["voices"] = model, inputs["audio"]
-        return integrated_gradients(model, inputs, *args, steps=2, **options)
+        return integrated_gradients(model, inputs, *args, **options)
 
     engine_trained, integrated_gradients = engine.trained, explain.integrated_gradients
     monkeypatch.setattr(engine, "trained", train)
-    monkeypatch.setattr(explain, "integrated_gradients", attribute)
+    monkeypatch.setattr(networks, "integrated_gradients", attribute)
     shares = explain.regions("lu", "synthetic", "audio", epochs=1, samples=8, progress=False)
     assert seen["model"] is seen["fit"].model
     # Raw, Lu's coefficients are of loudness most of all: tens of decibels below zero.
@@ -252,3 +281,124 @@ def test_what_is_explained_are_the_samples_as_the_network_is_trained_on_them(mon
     assert all((scaled == voice).flatten(1).all(1).any() for voice in seen["voices"])
     assert shares.samples == len(seen["voices"]) >= 8
     assert shares.table["share"].sum() == pytest.approx(1, abs=1e-3)
+    assert shares.relative_gap < 0.01 or shares.steps == 1024
+    assert shares.learned.n == len(seen["test"])
+
+
+# --- the methods beside integrated gradients ---------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(explain.METHODS))
+def test_each_method_finds_the_mouth_of_a_network_that_looks_at_nothing_else(name):
+    torch.manual_seed(0)
+    faces = {"video": 0.6 + 0.4 * torch.rand(3, 1, 64, 64)}
+
+    class Seen(nn.Module):
+        """`Mouth` behind a convolution, for Grad-CAM to find."""
+
+        def __init__(self):
+            super().__init__()
+            self.maps = nn.Conv2d(1, 2, 1, bias=False)
+            self.maps.weight.data[:] = torch.tensor([1.0, -1.0])[:, None, None, None]
+
+        def forward(self, audio=None, video=None, text=None):
+            seen = self.maps(video)[..., 44:56, 20:44].mean(dim=(2, 3))
+            return seen - 0.5 * seen.flip(1)
+
+    found = explain.METHODS[name](Seen(), faces, 0)
+    assert found.values["video"].shape == faces["video"].shape
+    mass = explain.relevance_mass(found.values["video"], MOUTH.expand(3, 1, 64, 64))
+    # Grad-CAM weighs whole maps, wherever they are used.
+    least = 0.05 if name == "Grad-CAM" else 0.5
+    assert (mass > least).all()
+
+
+@pytest.mark.parametrize("key", ["ding", "yang", "ishtiaq"])
+@pytest.mark.parametrize("name", ["occlusion", "Grad-CAM", "SmoothGrad"])
+def test_maps_have_the_shape_of_voices(key, name):
+    options = {"modality": "audio"}
+    torch.manual_seed(0)
+    model, inputs = models.build(key, **options), models.example_inputs(key, **options)
+    found = explain.METHODS[name](model, inputs)
+    assert found.values["audio"].shape == inputs["audio"].shape
+    assert np.isnan(found.relative_gap)
+    assert found.values["audio"].isfinite().all()
+
+
+def test_portions_change_nothing(ding):
+    model, inputs = ding
+    for name in ("occlusion", "Grad-CAM"):
+        whole = explain.METHODS[name](model, inputs, 1).values["audio"]
+        parts = explain.METHODS[name](model, inputs, 1, batch_size=2).values["audio"]
+        torch.testing.assert_close(whole, parts, atol=1e-5, rtol=1e-3)
+
+
+def test_a_network_without_a_convolution_of_its_own_has_no_grad_cam():
+    with pytest.raises(ValueError, match="choose another method"):
+        explain.grad_cam(Linear(), linear_inputs())
+
+
+# --- sums by emotion, and known truth ------------------------------------------------------------
+
+
+def test_shares_and_intervals_by_emotion():
+    values = torch.zeros(6, 1, 64, 64)
+    values[:3, ..., MOUTH] = 1.0
+    values[3:, ..., EYES] = -2.0
+    shares = explain.region_shares(values, {"mouth": MOUTH, "eyes": EYES})
+    np.testing.assert_allclose(shares, [[1, 0]] * 3 + [[0, 1]] * 3)
+    table = explain.by_class(shares, [0, 0, 0, 1, 1, 1], ["sad", "glad"], ["mouth", "eyes"])
+    means = table.set_index(["emotion", "region"])["mean"]
+    assert means["sad", "mouth"] == 1 and means["glad", "mouth"] == 0
+    assert means["all", "eyes"] == 0.5
+    everything = table[table["emotion"] == "all"]
+    assert ((everything["low"] < 0.5) & (everything["high"] > 0.5)).all()
+
+
+def test_clips_are_drawn_and_not_their_segments():
+    rng = np.random.default_rng(0)
+    clips = np.repeat(np.arange(20), 6)
+    values = rng.normal(size=20)[clips][:, None]
+    _, low, high = explain.mean_and_interval(values, clips)
+    _, near, far = explain.mean_and_interval(values)
+    assert (high - low)[0] > 2 * (far - near)[0]
+
+
+def test_known_truth_is_scored_as_other_programs_score_it():
+    from sklearn.metrics import roc_auc_score
+
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(8, 5, 7, generator=generator)
+    truth = (torch.rand(8, 5, 7, generator=generator) < 0.3).numpy()
+    by_sklearn = [
+        roc_auc_score(one.ravel(), value.abs().numpy().ravel())
+        for one, value in zip(truth, values, strict=True)
+    ]
+    np.testing.assert_allclose(explain.relevance_auc(values, truth), by_sklearn)
+    assert explain.relevance_auc(torch.as_tensor(truth).float(), truth).tolist() == [1] * 8
+    assert explain.pointing_game(torch.as_tensor(truth).float(), truth).all()
+    assert not explain.pointing_game(-torch.as_tensor(truth).float(), truth).any()
+    assert explain.agreement(values, -3 * values) == pytest.approx(np.ones(8))
+    with pytest.raises(ValueError, match="give one place for each value"):
+        explain.pointing_game(values, truth[:, :2])
+
+
+def test_what_counts_falls_first_and_comes_back_first():
+    model, inputs = Mouth(), {"video": 0.6 + 0.4 * torch.rand(4, 1, 64, 64)}
+    attribution = explain.integrated_gradients(model, inputs)
+    areas = explain.deletion_and_insertion(model, inputs, attribution, fill=0.0)
+    assert (areas["deletion"] < areas["random"]).all()
+    assert (areas["insertion"] > areas["random"]).all()
+    curve = explain.deletion_curve(model, inputs, attribution, steps=20)
+    assert curve["attributed"].mean() == pytest.approx(areas["deletion"].mean())
+
+
+# --- published networks --------------------------------------------------------------------------
+
+
+def test_published_networks_are_named_where_one_is_missing():
+    assert ("lu", "audio") in explain.every_published()
+    network = explain.published("mostafa", "video")
+    assert network.learned and len(network.classes) == 7 and not network.model.training
+    with pytest.raises(explain.UnlearnedError, match=r"there are .*mostafa video"):
+        explain.published("ishtiaq", "video")

@@ -48,12 +48,14 @@ def publish(
     data, split, _ = engine.prepared(key, experiment, result.mode)
     scales = data.scales(data.rows(split, chosen.fold))
     media = streams.MODALITIES[result.modality]
+    # What the network is given, not what is stored: versions to draw from are for training.
+    given = data.prepare(dict(data.samples.take(torch.tensor([0])).inputs), None)
     entries = {
         "data": _options(key, engine.completed(key, experiment).data),
         "scale": {
             name: {"mean": mean.tolist(), "sd": sd.tolist()} for name, (mean, sd) in scales.items()
         },
-        "input": {name: list(values.shape[1:]) for name, values in data.samples.inputs.items()},
+        "input": {name: list(values.shape[1:]) for name, values in given.items()},
         "made_of": {name: data.features.get(name, {}) for name in media},
         "new_people": _for_new_people(result),
     }
