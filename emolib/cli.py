@@ -641,17 +641,44 @@ def explain(
 
 @app.command()
 def export(
-    key: Key,
-    out: Annotated[Place, Option(dir_okay=False, help="File, by default KEY.onnx.")] = None,
+    key: AnyKey = None,
+    out: Annotated[Place, Option(help="File, by default KEY.onnx; with --whole a folder.")] = None,
     weights: Annotated[Place, Option(help="Trained weights (.safetensors), or random.")] = None,
     classes: Annotated[int | None, Option(help="Emotions: those of the weights, or 8.")] = None,
     int8: Annotated[bool, Option(help="Also write a copy with eight-bit weights.")] = False,
+    whole: Annotated[bool, Option("--whole", help="From waveform or picture to names.")] = False,
+    every: Annotated[bool, Option("--all", help="Of all papers; with --whole.")] = False,
+    rate: Annotated[int | None, Option(help="Of the waveform: 48000 or 16000.")] = None,
+    opset: Annotated[int | None, Option(help="Version of ONNX's operators.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a network as ONNX; compare size, answers and latency with PyTorch."""
+    """Write a network as ONNX; compare size, answers and latency with PyTorch.
+
+    With --whole the file holds the front end too: it takes a waveform or a picture and answers
+    with probabilities, whose names are in its metadata. By default the published weights are
+    taken; --weights names others, or a folder of them.
+    """
+    if bool(key) == every or (every and not whole):
+        raise BadParameter("give a paper, or --all --whole")
+    given = {"weights": weights, "classes": classes, "rate": rate, "opset": opset}
+    given = {name: value for name, value in given.items() if value is not None}
+    if whole:
+        if int8:
+            raise BadParameter("--int8: the front end computes in 32 bits; leave out --whole")
+        from emolib.export import whole as files
+
+        if every:
+            table, missing = files.write_all(out, **given)
+        else:
+            table, missing = files.write(str(key), out, **given), []
+        values = {"files": table.to_dict("records"), "left out": missing}
+        _print(as_json, values, table, *missing)
+        return
+    if rate:
+        raise BadParameter("--rate: only a file with its front end has one; add --whole")
     from emolib import export
 
-    table = export.write(key, out, weights=weights, classes=classes, int8=int8)
+    table = export.write(str(key), out, int8=int8, **given)
     random = "The weights are random: this measures size and speed, not accuracy."
     _print(as_json, table.to_dict("records"), None if weights else random, table)
 

@@ -1,4 +1,4 @@
-"""From PyTorch to a file that a small board can run: ONNX, eight bits, and proof of parity."""
+"""A paper's network as an ONNX file, in 32 or 8 bits, compared with PyTorch."""
 
 import dataclasses
 import json
@@ -23,6 +23,8 @@ from emolib.errors import EmolibError
 
 Inputs = Mapping[str, Tensor]
 MOST_CLASSES = 1000
+#: Version of ONNX's operators that is written, and the oldest that has all that is needed.
+OPSET, OLDEST = 23, 18
 
 
 class ExportError(EmolibError, RuntimeError):
@@ -39,6 +41,7 @@ def write(
     weights: str | Path | None = None,
     classes: int | None = None,
     int8: bool = False,
+    opset: int = OPSET,
 ) -> pd.DataFrame:
     """Write a paper's network as ONNX, and compare what was written with PyTorch.
 
@@ -54,6 +57,8 @@ def write(
         Number of emotions; by default those of the weights' card, or 8.
     int8
         Also write a copy with eight-bit weights beside it.
+    opset
+        Version of ONNX's operators.
 
     Returns
     -------
@@ -72,7 +77,7 @@ def write(
     model, options = _network(key, Path(weights) if weights else None, classes)
     inputs = models.example_inputs(key, batch=2, **options)
     one = {name: value[:1] for name, value in inputs.items()}
-    files = [export(model, inputs, out)]
+    files = [export(model, inputs, out, opset=opset)]
     if int8:
         files.append(quantize(files[0]))
     table = pd.DataFrame({"file": map(str, files), "MB": map(size_mb, files)})
@@ -84,20 +89,52 @@ def _network(
     key: str, weights: Path | None, classes: int | None
 ) -> tuple[nn.Module, dict[str, Any]]:
     """Return a paper's network with its weights, and the options that a card beside them names."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_model
-
     if classes is not None and not 2 <= classes <= MOST_CLASSES:
         raise ExportError(f"{classes} classes: give 2 to {MOST_CLASSES}")
     if weights is None:
         return models.build(key, classes or 8), {}
+    model, card = trained(key, weights, classes)
+    return model, card.get("options", {})
+
+
+def trained(
+    key: str, weights: Path, classes: int | None = None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Return a paper's network with trained weights, and the card beside them (or nothing).
+
+    Parameters
+    ----------
+    key
+        The paper.
+    weights
+        A .safetensors file.
+    classes
+        Number of emotions; by default those of the card, or 8.
+
+    Raises
+    ------
+    ExportError
+        If the weights cannot be read, or are of another network or number of emotions.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_model
+
     if not weights.is_file():
         raise ExportError(f"{weights} is no file: give the .safetensors that `emolib train` wrote")
     beside = weights.with_suffix(".json")
-    card = json.loads(beside.read_bytes()) if beside.is_file() else {}
+    try:
+        card = json.loads(beside.read_bytes()) if beside.is_file() else {}
+    except ValueError as error:
+        raise ExportError(f"{beside}: not readable ({error}): fetch it again") from error
     if card.get("paper", key) != key:
         raise ExportError(f"{weights} are weights of {card['paper']}: give weights of {key}")
-    options, n_classes = card.get("options", {}), classes or len(card.get("classes", range(8)))
+    known = card.get("classes")
+    if classes is not None and known and classes != len(known):
+        raise ExportError(
+            f"{weights} tell {len(known)} emotions apart, not {classes}: leave out --classes, or "
+            f"train with {classes}"
+        )
+    options, n_classes = card.get("options", {}), classes or len(known or range(8))
     model = models.build(key, n_classes, **options)
     try:
         load_model(model, weights)
@@ -108,13 +145,13 @@ def _network(
             f"{weights} does not fit {key} with {n_classes} classes ({_reason(error, 1)}): give "
             f"weights of {key}, and as many classes as they were trained on"
         ) from error
-    return model, options
+    return model, card
 
 
 # --- files ---------------------------------------------------------------------------------------
 
 
-def export(model: nn.Module, inputs: Inputs, path: str | Path) -> Path:
+def export(model: nn.Module, inputs: Inputs, path: str | Path, *, opset: int = OPSET) -> Path:
     """Write a network as one ONNX file whose batch size is free.
 
     Parameters
@@ -125,31 +162,75 @@ def export(model: nn.Module, inputs: Inputs, path: str | Path) -> Path:
         Named example tensors, batch first; their names become the file's inputs.
     path
         Where to write; replaced only when the export has succeeded.
+    opset
+        Version of ONNX's operators.
 
     Raises
     ------
     ExportError
         If PyTorch's exporter cannot follow the network, or only for one batch size.
     """
-    path = Path(path)
     # With a batch of one the exporter would take the one for a constant.
     examples = {
         name: (value if len(value) > 1 else value.repeat(2, *[1] * (value.ndim - 1))).cpu()
         for name, value in inputs.items()
     }
-    batch = torch.export.Dim("batch")
-    device = _device(model)
-    name, shapes = type(model).__name__, {name: {0: batch} for name in examples}
-    names: Any = {"input_names": [*examples], "output_names": ["logits"]}
-    names |= {"kwargs": examples, "dynamic_shapes": shapes}
+    free = {name: {0: "batch"} for name in examples}
+    file = program(model, examples, free, [*examples], ["logits"], opset)
+    with paths.atomic(path) as temporary:
+        temporary.write_bytes(file.SerializeToString())
+    return Path(path)
+
+
+def program(
+    model: nn.Module,
+    examples: Inputs | tuple[Tensor, ...],
+    free: Any,
+    inputs: list[str],
+    outputs: list[str],
+    opset: int = OPSET,
+) -> Any:
+    """Return a network as an ``onnx.ModelProto`` without the exporter's notes.
+
+    Parameters
+    ----------
+    model
+        Exported in evaluation mode and left as it was.
+    examples
+        What it is called with, by name or by place.
+    free
+        For each of them, axis → name, where the size of an axis may be any.
+    inputs, outputs
+        Names in the file.
+    opset
+        Version of the operators, from `OLDEST` on.
+
+    Raises
+    ------
+    ExportError
+        If PyTorch's exporter cannot follow the network, or only for one size.
+    """
+    name, device = type(model).__name__, _device(model)
+    if not OLDEST <= opset <= OPSET:
+        raise ExportError(f"opset {opset}: give {OLDEST} to {OPSET}, which has what {name} needs")
+    sizes = {axis: torch.export.Dim(axis) for axes in _each(free) for axis in axes.values()}
+    shapes = [{at: sizes[axis] for at, axis in axes.items()} for axes in _each(free)]
+    by_name = isinstance(examples, Mapping)
+    given: Any = {"input_names": inputs, "output_names": outputs, "opset_version": opset}
+    given["dynamic_shapes"] = dict(zip(examples, shapes, strict=True)) if by_name else shapes
+    if by_name:
+        given["kwargs"] = examples
     try:
         with _quiet(), devices.evaluating(model):
-            program: Any = torch.onnx.export(model.cpu(), (), dynamo=True, verbose=False, **names)
+            called: Any = () if by_name else examples
+            exported: Any = torch.onnx.export(
+                model.cpu(), called, dynamo=True, verbose=False, **given
+            )
     except Exception as error:
         raise ExportError(f"{name} cannot be written as ONNX: {_reason(error)}") from error
     finally:
         model.to(device)
-    file = program.model_proto
+    file = exported.model_proto
     first = {node.name: node.type.tensor_type.shape.dim[0] for node in file.graph.input}
     fixed = [node for node, size in first.items() if not size.HasField("dim_param")]
     if fixed:  # the exporter falls back to the example's size without an error
@@ -158,9 +239,7 @@ def export(model: nn.Module, inputs: Inputs, path: str | Path) -> Path:
             "takes a Python number of it, as len(tensor) does; use tensor.shape[0]"
         )
     _strip(file)
-    with paths.atomic(path) as temporary:
-        temporary.write_bytes(file.SerializeToString())
-    return path
+    return file
 
 
 def quantize(
@@ -220,7 +299,7 @@ def size_mb(path: str | Path) -> float:
 
 
 def run(path: str | Path, inputs: Inputs, *, threads: int = 1) -> np.ndarray:
-    """Return the logits ``(B, C)`` that onnxruntime computes from a file."""
+    """Return what onnxruntime computes from a file: logits, or of a whole one probabilities."""
     return _prepared(path, inputs, threads)()[0]
 
 
@@ -266,6 +345,10 @@ def latency(
 # --- inside --------------------------------------------------------------------------------------
 
 
+def _each(free: Any) -> list[Mapping[int, str]]:
+    return [*free.values()] if isinstance(free, Mapping) else [*free]
+
+
 def _one_by_one(inputs: Inputs) -> SimpleNamespace:
     """Hand calibration samples to onnxruntime as it asks for them."""
     arrays = {name: value.detach().cpu().numpy() for name, value in inputs.items()}
@@ -309,7 +392,7 @@ def _prepared(path: str | Path, inputs: Inputs, threads: int) -> Callable[[], An
         needed = f"the file needs {', '.join(wanted)}"
         raise ExportError(f"{needed}, but {', '.join(missing)} is not given")
     arrays = {name: inputs[name].detach().cpu().numpy() for name in wanted}
-    return partial(session.run, ["logits"], arrays)
+    return partial(session.run, None, arrays)
 
 
 def _strip(file) -> None:
