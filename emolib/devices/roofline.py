@@ -202,7 +202,8 @@ def feasibility(
         ("compute" or "memory"), and ``bound_ms``, the time below which no implementation of these
         operations can get on that board. It is a lower bound: real networks of this size reach a
         small part of it. ``low_ms``, ``likely_ms`` and ``high_ms`` are the `band` of processors
-        (NaN for GPUs). Then ``rate_hz``, ``load`` (share of the board's attainable
+        (NaN for GPUs), from the data sheet: where a paper prints a lower peak than that, the band
+        may begin below the paper's bound. Then ``rate_hz``, ``load`` (share of the board's attainable
         speed that the rate takes), ``keeps_up`` (load ≤ 1), ``weights_mb``, ``fits_size``, and
         ``work_below_peak``, the paper's test.
     """
@@ -298,5 +299,7 @@ def _banded(table: pd.DataFrame, precision: str = "FP32") -> dict[str, pd.Series
     likely = band().likely_ms(table["flops"], moved, peak, bandwidth)
     if "kind" in table:
         likely = likely.where(table["kind"] != "GPU")
+    bound = np.maximum(table["flops"] / peak, moved / bandwidth) / 1e6
     factor = band().factor
-    return {"low_ms": likely / factor, "likely_ms": likely, "high_ms": likely * factor}
+    low = (likely / factor).clip(lower=bound.where(likely.notna()))
+    return {"low_ms": low, "likely_ms": likely, "high_ms": likely * factor}
