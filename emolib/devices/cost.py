@@ -20,7 +20,6 @@ import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import pandas as pd
 import torch

@@ -1,4 +1,4 @@
-"""How long a network takes on this machine, what it holds meanwhile, and how fast the machine is."""
+"""How long a network takes here, what it holds meanwhile, and how fast the machine is."""
 
 import dataclasses
 import math
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from emolib.devices.cost import evaluating
+
 
 @dataclasses.dataclass(frozen=True)
 class Latency:

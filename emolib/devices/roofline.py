@@ -203,9 +203,9 @@ def feasibility(
         operations can get on that board. It is a lower bound: real networks of this size reach a
         small part of it. ``low_ms``, ``likely_ms`` and ``high_ms`` are the `band` of processors
         (NaN for GPUs), from the data sheet: where a paper prints a lower peak than that, the band
-        may begin below the paper's bound. Then ``rate_hz``, ``load`` (share of the board's attainable
-        speed that the rate takes), ``keeps_up`` (load ≤ 1), ``weights_mb``, ``fits_size``, and
-        ``work_below_peak``, the paper's test.
+        may begin below the paper's bound. Then ``rate_hz``, ``load`` (share of the board's
+        attainable speed that the rate takes), ``keeps_up`` (load ≤ 1), ``weights_mb``,
+        ``fits_size``, and ``work_below_peak``, the paper's test.
     """
     table = _crossed(costs, table)
     known = ["model", "board", "arithmetic_intensity", "balance"]

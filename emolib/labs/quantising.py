@@ -163,7 +163,9 @@ def trained_on(trained: Trained, *, aware: bool, recipe: TrainingRecipe = RECIPE
 # --- before and after ----------------------------------------------------------------------------
 
 
-def compare(trained: Trained, *, more: bool = False, recipe: TrainingRecipe = RECIPE) -> pd.DataFrame:
+def compare(
+    trained: Trained, *, more: bool = False, recipe: TrainingRecipe = RECIPE
+) -> pd.DataFrame:
     """Write a network in 32 and in eight bits, and judge the files on the same test clips.
 
     Parameters
