@@ -88,7 +88,7 @@ def _signature(key: str) -> dict[str, Any]:
 def code_digest(key: str) -> str:
     """Return the digest of the code that decides what a paper's network counts."""
     models = (paths.PACKAGE / "models" / f"{name}.py" for name in (key, "layers"))
-    files = (paths.PACKAGE / "devices.py", *models)
+    files = (paths.PACKAGE / "devices" / "cost.py", *models)
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 

@@ -1,8 +1,9 @@
 """The tables beside the results: what several runs say together, or a run says when asked again.
 
 ``emolib study`` makes them all, or those named, from what is stored: the committed results, the
-weights that runs left in ``data/runs``, and the recordings. ``ishtiaq/cost`` and ``lu/face-times``
-are measured on the machine that they are made on; ``lu/voice-variants`` trains.
+weights that runs left in ``data/runs``, and the recordings. ``ishtiaq/cost``, ``lu/face-times``
+and all of ``lab_devices`` are measured on the machine that they are made on; ``lu/voice-variants``
+and ``ding/int8`` train.
 """
 
 import json
@@ -22,7 +23,8 @@ from tqdm import tqdm
 from emolib import devices, evaluation, export, models, paths, results, training
 from emolib.corpora import fer2013, pictures, splits
 from emolib.errors import EmolibError
-from emolib.labs import fusion, grid, label_noise, leaks, peers
+from emolib.labs import devices as machines
+from emolib.labs import fusion, grid, label_noise, leaks, peers, quantising
 from emolib.papers import augment, engine, ishtiaq, mostafa, streams, yang
 from emolib.papers.experiment import Experiment, command
 from emolib.training import Samples
@@ -559,16 +561,22 @@ TABLES: Mapping[str, Callable[[], pd.DataFrame]] = {
     "ding/voice-kernels": partial(ablation, "kernel", VOICE_KERNELS),
     "ding/dropouts": partial(ablation, "dropout", DROPOUTS),
     "ding/face-kernels": partial(ablation, "kernel", FACE_KERNELS),
+    "ding/int8": partial(quantising.table, "ding"),
+    "lab_devices/machine": machines.machines,
+    "lab_devices/latencies": machines.latencies,
+    "lab_devices/misses": machines.missed,
     "lab_leaks/fer2013-near-duplicates": near_duplicates,
     "lab_peers/recomputed": peers.recomputed,
     "lab_peers/fusions": peers.fusions,
     "lab_peers/weights": peers.weights,
     "mostafa/label-noise": partial(label_noise.table, "fer-residual-official"),
+    "mostafa/int8": partial(quantising.table, "mostafa"),
     "mostafa/looking": looking,
     "mostafa/look-alikes": look_alikes,
     "mostafa/remembering": remembering,
     "lu/fusion-noise": _fusion_noise,
     "lu/leave-one-emotion-out": fusion.leave_one_emotion_out,
+    "lu/int8": partial(quantising.table, "lu"),
     "lu/looks": looks,
     "lu/branch-noise": fusion.noise_in_branches,
     "lu/voice-variants": fusion.voice_variants,

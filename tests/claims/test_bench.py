@@ -62,10 +62,11 @@ def test_a_recount_writes_what_the_claims_ask_for(monkeypatch, tmp_path):
     assert json.loads(claims.recount().read_text()) == {"ding": committed}, RENEW
 
 
-@pytest.mark.parametrize("changed", ["devices.py", "models/ding.py", "models/layers.py"])
+@pytest.mark.parametrize("changed", ["devices/cost.py", "models/ding.py", "models/layers.py"])
 def test_a_digest_changes_with_the_code_that_counts(changed, monkeypatch, tmp_path):
-    (tmp_path / "models").mkdir()
-    for file in ("devices.py", "models/ding.py", "models/layers.py"):
+    for folder in ("devices", "models"):
+        (tmp_path / folder).mkdir()
+    for file in ("devices/cost.py", "models/ding.py", "models/layers.py"):
         (tmp_path / file).write_bytes((paths.PACKAGE / file).read_bytes())
     monkeypatch.setattr(paths, "PACKAGE", tmp_path)
     before = bench.code_digest("ding")
