@@ -314,12 +314,15 @@ def nested(pair: Sequence[np.ndarray], scores: peers.Scores) -> np.ndarray:
     the test was; the actors of the test are in no training.
     """
     from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
 
     logs = np.hstack([np.log(np.clip(one, 1e-6, 1)) for one in pair])
     fused = np.empty_like(pair[0])
     for fold in np.unique(scores.folds):
         here = scores.folds == fold
-        model = LogisticRegression(C=0.1, max_iter=500).fit(logs[~here], scores.labels[~here])
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
+        model.fit(logs[~here], scores.labels[~here])
         fused[here] = model.predict_proba(logs[here])
     return fused
 

@@ -1,13 +1,16 @@
 """The network the five papers should have been: what held of them, and what is known to work.
 
-A voice is a spectrogram with its changes in time beside it (deltas, which emotion research has used
-since the eighties), four residual convolutions, and a look back over time that weighs every moment
-(attentive statistics: Okabe et al. 2018). A face is Mostafa's task with the residual network of
-`emolib.models.mostafa`. Both together decide by the product of their answers, Lu's rule squared:
-it has nothing to train. ``design="reslstm"`` is the best small network that others have published
-(ResLSTM-SA, Krasnoproshin 2026), rebuilt from its description to be trained under the same rules.
+A voice is a spectrogram whose bands a linear layer gathers into cepstra (it begins as the cosine
+transform of Ding's and Lu's MFCC, and may leave it), two LSTMs, the first of which adds to what it
+heard, and a look back over time that weighs every moment (attentive statistics: Okabe et al. 2018).
+The two LSTMs are those of ResLSTM-SA (Krasnoproshin 2026), the best small network that others have
+published; ``design="reslstm"`` is that network itself, rebuilt from its description to be trained
+under the same rules, and ``design="convolutional"`` is the one that lost against both on the
+validation actors. A face is Mostafa's task with the residual network of `emolib.models.mostafa`.
+Both together decide by the product of their answers, Lu's rule squared: it has nothing to train.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +21,7 @@ from torch import Tensor, nn
 from emolib.models.layers import AUDIO_VISUAL, choose, conv_bn, example_clips, fuse, given
 from emolib.models.mostafa import IMAGE, residual_cnn
 
+BANDS = 64
 POOLINGS = ("attention", "mean")
 #: By how much the convolutions behind the first shrink height (bands) and width (time).
 STRIDES = ((2, 1), (2, 2), (2, 1))
@@ -26,35 +30,12 @@ STRIDES = ((2, 1), (2, 2), (2, 1))
 # --- voices ---------------------------------------------------------------------------------------
 
 
-def with_deltas(x: Tensor) -> Tensor:
-    """Return a spectrogram ``(B, 1, H, T)`` with its first and second change in time, (B, 3, H, T).
-
-    A change is half the difference between the next frame and the one before; the edge stands for
-    what would lie beyond it.
-    """
-
-    def change(values: Tensor) -> Tensor:
-        later = torch.cat([values[..., 1:], values[..., -1:]], dim=-1)
-        earlier = torch.cat([values[..., :1], values[..., :-1]], dim=-1)
-        return (later - earlier) / 2
-
-    first = change(x)
-    return torch.cat([x, first, change(first)], dim=1)
-
-
-class Residual(nn.Module):
-    """One 3×3 convolution beside a 1×1 that lets the input pass; both shrink by `stride`."""
-
-    def __init__(self, c_in: int, c_out: int, stride: tuple[int, int]):
-        super().__init__()
-        self.body = nn.Sequential(*conv_bn(c_in, c_out, 3, stride))
-        self.shortcut = nn.Sequential(
-            nn.AvgPool2d(stride), nn.Conv2d(c_in, c_out, 1, bias=False)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``(B, c_out, H/stride, W/stride)`` for ``(B, c_in, H, W)``."""
-        return F.relu(self.body(x) + self.shortcut(x))
+def cosines(n: int, bands: int = BANDS) -> Tensor:
+    """Return the first rows of the orthonormal DCT-II, (n, bands): cepstra of decibels."""
+    row, column = torch.arange(n)[:, None], torch.arange(bands)[None]
+    values = torch.cos(math.pi * row * (2 * column + 1) / (2 * bands)) * math.sqrt(2 / bands)
+    values[0] /= math.sqrt(2)
+    return values
 
 
 class AttentiveStatistics(nn.Module):
@@ -82,7 +63,72 @@ class Statistics(nn.Module):
 
 
 class Voice(nn.Module):
-    """Our voice network: ``(B, 1, n_mels, T)`` → logits, 40,937 parameters for eight emotions.
+    """Our voice network: ``(B, 1, 64, T)`` → logits, 45,321 parameters for eight emotions.
+
+    Parameters
+    ----------
+    cepstra
+        Numbers a frame that the bands are gathered into, and width of the first LSTM.
+    hidden
+        Width of the second LSTM.
+    pooling
+        "attention" or "mean", over time.
+    voice_dropout
+        Rate before the dense layer; half of it before the first LSTM.
+    """
+
+    def __init__(
+        self,
+        n_classes: int = 8,
+        *,
+        cepstra: int = 40,
+        hidden: int = 64,
+        pooling: str = "attention",
+        voice_dropout: float = 0.3,
+    ):
+        super().__init__()
+        choose("pooling", pooling, POOLINGS)
+        self.gather = nn.Linear(BANDS, cepstra, bias=False)
+        self.gather.weight.data.copy_(cosines(cepstra))
+        self.heard = nn.BatchNorm1d(cepstra)
+        self.quiet = nn.Dropout(voice_dropout / 2)
+        self.same = nn.LSTM(cepstra, cepstra, batch_first=True)
+        self.between = nn.BatchNorm1d(cepstra)
+        self.last = nn.LSTM(cepstra, hidden, batch_first=True)
+        self.pool = AttentiveStatistics(hidden) if pooling == "attention" else Statistics()
+        self.classify = nn.Sequential(
+            nn.BatchNorm1d(2 * hidden), nn.Dropout(voice_dropout), nn.Linear(2 * hidden, n_classes)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits ``(B, n_classes)``."""
+        steps = self.gather(x.squeeze(1).transpose(1, 2))  # (B, T, cepstra)
+        steps = self.quiet(over_channels(self.heard, steps))
+        steps = over_channels(self.between, steps + self.same(steps)[0])
+        states, _ = self.last(steps)  # (B, T, hidden)
+        return self.classify(self.pool(states))
+
+
+def over_channels(norm: nn.BatchNorm1d, steps: Tensor) -> Tensor:
+    """Apply a batch normalisation to the channels of ``(B, T, C)``."""
+    return norm(steps.transpose(1, 2)).transpose(1, 2)
+
+
+class Residual(nn.Module):
+    """One 3×3 convolution beside a 1×1 that lets the input pass; both shrink by `stride`."""
+
+    def __init__(self, c_in: int, c_out: int, stride: tuple[int, int]):
+        super().__init__()
+        self.body = nn.Sequential(*conv_bn(c_in, c_out, 3, stride))
+        self.shortcut = nn.Sequential(nn.AvgPool2d(stride), nn.Conv2d(c_in, c_out, 1, bias=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(B, c_out, H/stride, W/stride)`` for ``(B, c_in, H, W)``."""
+        return F.relu(self.body(x) + self.shortcut(x))
+
+
+class ConvolutionalVoice(nn.Module):
+    """A spectrogram and its two changes in time through four convolutions, (B, 1, 64, T) → logits.
 
     Parameters
     ----------
@@ -90,42 +136,43 @@ class Voice(nn.Module):
         Channels of the first convolution and of the residual ones.
     bins
         Bands that are kept apart at the end, low from high.
-    deltas
-        Show the changes in time beside the spectrogram.
-    pooling
-        "attention" or "mean", over time.
     voice_dropout
         Rate before the pooling and before the dense layer.
     """
 
-    def __init__(
-        self,
-        n_classes: int = 8,
-        *,
-        widths: Sequence[int] = (16, 24, 40, 56),
-        bins: int = 2,
-        deltas: bool = True,
-        pooling: str = "attention",
-        voice_dropout: float = 0.2,
-    ):
+    def __init__(self, n_classes: int = 8, *, widths: Sequence[int] = (16, 24, 40, 56),
+                 bins: int = 2, voice_dropout: float = 0.2):  # fmt: skip
         super().__init__()
-        choose("pooling", pooling, POOLINGS)
-        self.deltas, self.bins = deltas, bins
-        first = conv_bn(3 if deltas else 1, widths[0], 5, 2)
-        self.first = nn.Sequential(*first, nn.ReLU())
+        self.bins = bins
+        self.first = nn.Sequential(*conv_bn(3, widths[0], 5, 2), nn.ReLU())
         steps = zip(widths, widths[1:], STRIDES, strict=False)
         self.blocks = nn.Sequential(*(Residual(*step) for step in steps))
-        width = widths[-1] * bins
-        self.pool = AttentiveStatistics(width) if pooling == "attention" else Statistics()
+        self.pool = AttentiveStatistics(widths[-1] * bins)
         self.dropout = nn.Dropout(voice_dropout)
-        self.classify = nn.Linear(2 * width, n_classes)
+        self.classify = nn.Linear(2 * widths[-1] * bins, n_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits ``(B, n_classes)``."""
-        maps = self.blocks(self.first(with_deltas(x) if self.deltas else x))  # (B, C, n_mels/16, ·)
+        maps = self.blocks(self.first(with_deltas(x)))  # (B, C, 64/16, T/4)
         parts = maps.unflatten(2, (self.bins, -1)).mean(dim=3)  # (B, C, bins, T/4)
         steps = self.dropout(parts.flatten(1, 2).transpose(1, 2))  # (B, T/4, C·bins)
         return self.classify(self.dropout(self.pool(steps)))
+
+
+def with_deltas(x: Tensor) -> Tensor:
+    """Return a spectrogram ``(B, 1, H, T)`` with its first and second change in time, (B, 3, H, T).
+
+    A change is half the difference between the next frame and the one before; the edge stands for
+    what would lie beyond it.
+    """
+
+    def change(values: Tensor) -> Tensor:
+        later = torch.cat([values[..., 1:], values[..., -1:]], dim=-1)
+        earlier = torch.cat([values[..., :1], values[..., :-1]], dim=-1)
+        return (later - earlier) / 2
+
+    first = change(x)
+    return torch.cat([x, first, change(first)], dim=1)
 
 
 class ResLSTM(nn.Module):
@@ -151,14 +198,14 @@ class ResLSTM(nn.Module):
         """Return logits ``(B, n_classes)``."""
         steps = x.squeeze(1).transpose(1, 2)  # (B, T, features)
         steps = steps + self.same(steps)[0]
-        steps = self.first_norm(steps.transpose(1, 2)).transpose(1, 2)
+        steps = over_channels(self.first_norm, steps)
         states, _ = self.narrow(steps)  # (B, T, hidden)
         weights = self.score(states).softmax(dim=1)
         seen = (weights * states).sum(dim=1)
         return self.classify(self.dropout(self.second_norm(seen)))
 
 
-VOICES = {"ours": Voice, "reslstm": ResLSTM}
+VOICES = {"ours": Voice, "convolutional": ConvolutionalVoice, "reslstm": ResLSTM}
 
 
 # --- the whole ------------------------------------------------------------------------------------
@@ -174,7 +221,8 @@ class Own(nn.Module):
     modality
         "audio", "video" (the face) or "both".
     design
-        The voice network: "ours" (`Voice`) or "reslstm" (`ResLSTM`).
+        The voice network: "ours" (`Voice`), "convolutional" (`ConvolutionalVoice`) or "reslstm"
+        (`ResLSTM`).
     options
         Of the voice network, and of the face network, `emolib.models.mostafa.residual_cnn`.
     """
@@ -229,7 +277,7 @@ class Own(nn.Module):
         return fuse(*shares, "product") if len(shares) == 2 else shares[0]
 
 
-PARTS = (Voice, ResLSTM, residual_cnn)  # to which `Own` passes further options on
+PARTS = (Voice, ConvolutionalVoice, ResLSTM, residual_cnn)  # to which `Own` passes further options on
 
 
 def example_inputs(

@@ -4,13 +4,14 @@ One sample is one utterance or one face. What was chosen, among what, and on who
 ``data/results/own/selection.yml``, which is older than every answer about a person of the test.
 
 * A voice is the spoken part of the recording, `emolib.papers.ishtiaq.spoken`: 64 mel bands, two
-  seconds. ``level="clip"`` brings each clip to mean 0 and sd 1; ``"band"`` takes away each band's
-  own mean first: much of it is speaker and room. ``"speaker"`` measures every band against all
-  clips of the same person: his loudness and colour are then known. That takes recordings of a new
-  person, unlabelled, before the first answer: another protocol, and named as such.
+  seconds. ``level="absolute"`` keeps loudness: the training rows alone bring each band to mean 0
+  and sd 1. ``"clip"`` brings each clip there; ``"band"`` takes away each band's own mean first:
+  much of it is speaker and room. ``"speaker"`` measures every band against all clips of the same
+  person: his loudness and colour are then known. That takes recordings of a new person, unlabelled,
+  before the first answer: another protocol, and named as such.
 * Training sees each clip, anew in every epoch, as it is, two semitones lower or higher, or a tenth
-  slower or faster ("waveform"), moved a little in time and pitch ("move": a longer or shorter vocal
-  tract), with bands and frames blanked ("mask").
+  slower or faster ("waveform"), and where asked moved a little in time and pitch ("move": a longer or
+  shorter vocal tract) or with bands and frames blanked ("mask").
 * ``inputs="reslstm"`` is what ResLSTM-SA hears: 34 cepstral coefficients and 12 of chroma a frame.
   Its authors normalise with all files; here the training rows alone give mean and deviation.
 * Faces are Mostafa's: grey, 48×48, mirrored, moved and cut in training.
@@ -38,9 +39,8 @@ from emolib.training import TrainingRecipe
 #: One cycle of AdamW; its last epoch is kept, since the validation actors of a fold are too few to
 #: choose an epoch by.
 RECIPE = TrainingRecipe(
-    optimizer="adamw", lr=6e-3, weight_decay=0.02, batch_size=32, max_epochs=30,
-    scheduler="onecycle", monitor="uar", restore_best=False, label_smoothing=0.1,
-    precision="bf16-mixed",
+    optimizer="adamw", lr=4e-3, weight_decay=0.02, batch_size=32, max_epochs=25,
+    scheduler="onecycle", monitor="uar", restore_best=False, label_smoothing=0.1, mixup=0.2,
 )  # fmt: skip
 
 #: As the authors of ResLSTM-SA describe theirs; their rates were found on the test folds, these are
@@ -53,7 +53,7 @@ RESLSTM = TrainingRecipe(
 #: For faces, on a GPU.
 FACES = replace(mostafa.FACES, max_epochs=100, restore_best=False)
 
-LEVELS = ("clip", "band", "speaker")
+LEVELS = ("absolute", "clip", "band", "speaker")
 INPUTS = ("mel", "reslstm")
 #: name → (input, change), in the order of application.
 CHANGES: dict[str, tuple[str, Change]] = {
@@ -97,8 +97,8 @@ def declare(
     request: Request,
     *,
     inputs: str = "mel",
-    level: str = "band",
-    augmentation: tuple[str, ...] = (WAVEFORM, "move", "mask"),
+    level: str = "absolute",
+    augmentation: tuple[str, ...] = (WAVEFORM,),
     share: float = 1.0,
     without_twins: bool = False,
 ) -> Declaration:
@@ -111,7 +111,7 @@ def declare(
     inputs
         "mel" or "reslstm".
     level
-        "clip", "band" or "speaker", see above.
+        "absolute", "clip", "band" or "speaker", see above.
     augmentation
         Names in `AUGMENTATIONS`; "waveform" adds the altered versions to draw from (in full runs).
     share, without_twins
@@ -126,6 +126,7 @@ def declare(
     mel = Stream(
         streams.altered(LogMel, altered),
         form=partial(voices, level=level),
+        standardise=(0, 1, 3) if level == "absolute" else (),
         describe=lambda about: about | {"then": "the spoken part, 64 frames", "level": level},
     )
     theirs = Stream({"original": CepstraAndChroma()}, streams.every_version, (0, 1, 3))
@@ -148,13 +149,13 @@ load = streams.loader(declare)
 # --- from stored values to inputs ----------------------------------------------------------
 
 
-def voices(decibels: np.ndarray, level: str = "band") -> np.ndarray:
+def voices(decibels: np.ndarray, level: str = "absolute") -> np.ndarray:
     """Return the spoken parts of spectrograms, (clips, versions, 64, 64), at their level.
 
-    Of level "speaker" they stay in decibels: `of_speakers` sets them against each other.
+    Of levels "absolute" and "speaker" they stay in decibels: other clips give them their scale.
     """
     values = np.stack([[spoken(one) for one in clip] for clip in decibels])
-    if level == "speaker":
+    if level in ("absolute", "speaker"):
         return values
     values -= values.mean((-1, -2) if level == "clip" else -1, keepdims=True)
     return values / values.std((-1, -2), keepdims=True).clip(min=1e-3)
