@@ -476,3 +476,28 @@ def _teachers() -> int:
     clips = pd.DataFrame({"clip_id": list("abcdefghij"), "actor": list("abcdefghij")})
     split = splits.make("actor", clips.assign(corpus="table", emotion="happy")).table
     return int(((split["fold"] == 0) & (split["part"] == "train")).sum())
+
+
+# --- frontier -------------------------------------------------------------------------------
+
+
+@exercise("frontier-lstm")
+def _lstm() -> int:
+    """Each of four gates has a matrix for the input, one for the state, and two biases."""
+    from torch import nn
+
+    return _size(nn.LSTM(40, 64))
+
+
+def _sure_answers(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+    labels, probabilities, _ = _labels_answers_k(rng)
+    return labels, probabilities, float(rng.uniform(0.2, 1.0))
+
+
+@exercise("frontier-risk", inputs=_sure_answers)
+def _risk(labels: np.ndarray, probabilities: np.ndarray, coverage: float) -> float:
+    """Sort by the largest probability, keep the surest, count the wrong ones among them."""
+    from emolib.labs.frontier import risk_coverage
+
+    given = int(np.ceil(coverage * len(labels)))
+    return float(risk_coverage(labels, probabilities)["risk"].iloc[given - 1])

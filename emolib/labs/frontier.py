@@ -1,11 +1,10 @@
 """Our own networks beside everybody's: size, ingredients, fusion, and knowing when not to answer.
 
-What can be told from committed results needs no recordings. Three tables ask trained networks
-again, and are made by ``emolib study own/…`` on a machine that has their weights: `tried`,
-`temperatures` and `elsewhere`.
+Everything here is told from committed results and needs no recordings, but for the published
+scores of the action units.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,9 @@ import yaml
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from emolib import evaluation, paths, results, training
+from emolib import evaluation, paths, results
 from emolib.errors import EmolibError
 from emolib.labs import peers
-from emolib.papers import engine
-from emolib.papers.experiment import Experiment
 
 KEY = "own"
 #: Our voice on the folds whose actors others have tested too; and with clips of the new person.
@@ -37,112 +34,35 @@ def selection() -> dict[str, Any]:
     """Return what was compared before any test actor was judged, on whom, and what was chosen.
 
     ``date`` and ``commit`` say when, ``folds`` and ``seeds`` on what, ``actors`` who validated;
-    ``tried`` is name → what it changes of the ``chosen`` one.
+    ``tried`` is name → what it changes of the ``chosen`` one, whose settings are ``fixed``.
     """
     return yaml.safe_load(paths.find(SELECTION).read_text(encoding="utf-8"))
 
 
-def settings() -> dict[str, Experiment]:
-    """Return the compared settings as experiments, name → experiment; the chosen one first."""
+def ingredients() -> pd.DataFrame:
+    """Say what each other setting costs on the validation actors, paired over folds.
+
+    Returns
+    -------
+    DataFrame
+        ``setting``, the chosen one first; ``folds``; means over folds of ``uar`` (percent) and
+        ``log_loss``; ``difference`` of the UAR to the chosen one's on the same folds, in points,
+        with ``p`` of the corrected resampled t-test and ``p_holm``; ``parameters``.
+    """
     told = selection()
-    chosen = engine.declared(KEY, VOICE)
-    base = chosen.changed(seeds=tuple(told["seeds"]), folds=tuple(told["folds"]))
-    tried = {told["chosen"]: base}
-    for name, changes in told["tried"].items():
-        recipe = {"recipe": _changed(base, changes["recipe"])} if "recipe" in changes else {}
-        tried[name] = base.changed(**{**changes, **recipe})
-    return tried
-
-
-def _changed(experiment: Experiment, fields: Mapping[str, Any]) -> training.TrainingRecipe:
-    from dataclasses import replace
-
-    return replace(experiment.recipe or engine.paper(KEY).RECIPE, **fields)
-
-
-def tried(names: Sequence[str] | None = None, mode: str = "full") -> pd.DataFrame:
-    """Train each of `settings` and judge it on the validation actors; the test rows stay unseen.
-
-    Returns
-    -------
-    DataFrame
-        One row a setting, fold and actor: ``setting, fold, seed, actor, clips, right``, in percent
-        ``uar``, the ``log_loss`` of his clips, ``parameters`` and ``seconds`` of the whole run.
-    """
+    table = pd.read_csv(paths.find(SELECTION.with_suffix(".csv")))
+    uar = table.pivot_table(index="setting", columns=["fold", "seed"], values="uar", sort=False)
+    reference = uar.loc[told["chosen"]]
     rows = []
-    for name, experiment in settings().items():
-        if names is not None and name not in names:
-            continue
-        dataset, split, _ = engine.prepared(KEY, experiment, mode)
-        network = engine.network(KEY, experiment, mode, "cpu")
-        for seed in experiment.seeds:
-            for fold in experiment.folds or range(split.n_folds):
-                rows += _validated(name, network, dataset, dataset.rows(split, fold), seed, fold)
-    return pd.DataFrame(rows)
-
-
-def _validated(name, network, dataset, rows, seed: int, fold: int) -> list[dict[str, Any]]:
-    fit, _ = network.fitted(dataset, rows, seed, False)
-    _, valid, _ = dataset.take(rows)
-    probabilities = training.predict(fit.model, valid, prepare=dataset.prepare)
-    labels = valid.labels.numpy()
-    who = dataset.manifest["actor"].to_numpy()[rows["valid"]]
-    size = sum(values.numel() for values in fit.model.parameters())
-    found = []
-    for actor in np.unique(who):
-        judged = evaluation.evaluate(
-            labels[who == actor], probabilities[who == actor], dataset.classes, draws=1
+    for name, own in table.groupby("setting", sort=False):
+        apart = (uar.loc[name] - reference).dropna()
+        alone = name == told["chosen"] or len(apart) < 2
+        p = np.nan if alone else evaluation.corrected_t_test(apart, n_train=1020, n_test=120)[1]
+        size = int(own["parameters"].iloc[0])
+        rows.append(
+            (name, len(apart), own["uar"].mean(), own["log_loss"].mean(), apart.mean(), p, size)
         )
-        found.append(
-            {
-                "setting": name,
-                "fold": fold,
-                "seed": seed,
-                "actor": actor,
-                "clips": judged.n,
-                "right": round(judged.accuracy * judged.n),
-                "uar": 100 * judged.uar,
-                "log_loss": judged.log_loss,
-                "parameters": size,
-                "seconds": fit.seconds,
-            }
-        )
-    return found
-
-
-def ingredients(table: pd.DataFrame, chosen: str) -> pd.DataFrame:
-    """Say what each change of the chosen setting costs, paired over folds and validation actors.
-
-    Parameters
-    ----------
-    table
-        As `tried` makes it.
-    chosen
-        The setting that the others are compared with.
-
-    Returns
-    -------
-    DataFrame
-        ``setting``; UAR in percent and log loss, means over actors; ``difference`` in UAR to the
-        chosen one, ``t`` and ``p`` of the corrected resampled t-test over the pairs of fold and
-        seed, ``p_holm``; ``parameters``.
-    """
-    means = table.groupby(["setting", "fold", "seed"], sort=False)[["uar", "log_loss"]].mean()
-    if chosen not in means.index:
-        raise FrontierError(f"no row of {chosen!r}: make the table with `emolib study own/selection`")
-    reference = means.loc[chosen]["uar"]
-    clips = table[table["setting"] == chosen].groupby(["fold", "seed"])["clips"].sum().mean()
-    rows = []
-    for name, own in means.groupby(level="setting", sort=False):
-        apart = (own.droplevel("setting")["uar"] - reference).dropna()
-        t, p = (
-            evaluation.corrected_t_test(apart, n_train=960, n_test=clips)
-            if len(apart) > 1 and name != chosen
-            else (np.nan, np.nan)
-        )
-        size = table.loc[table["setting"] == name, "parameters"].iloc[0]
-        rows.append((name, own["uar"].mean(), own["log_loss"].mean(), apart.mean(), t, p, size))
-    columns = ["setting", "uar", "log_loss", "difference", "t", "p", "parameters"]
+    columns = ["setting", "folds", "uar", "log_loss", "difference", "p", "parameters"]
     found = pd.DataFrame(rows, columns=columns)
     others = found["p"].notna()
     found.loc[others, "p_holm"] = evaluation.holm(found.loc[others, "p"].tolist())

@@ -277,7 +277,12 @@ class Own(nn.Module):
         return fuse(*shares, "product") if len(shares) == 2 else shares[0]
 
 
-PARTS = (Voice, ConvolutionalVoice, ResLSTM, residual_cnn)  # to which `Own` passes further options on
+PARTS = (
+    Voice,
+    ConvolutionalVoice,
+    ResLSTM,
+    residual_cnn,
+)  # to which `Own` passes further options on
 
 
 def example_inputs(

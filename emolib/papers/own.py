@@ -10,8 +10,8 @@ One sample is one utterance or one face. What was chosen, among what, and on who
   person: his loudness and colour are then known. That takes recordings of a new person, unlabelled,
   before the first answer: another protocol, and named as such.
 * Training sees each clip, anew in every epoch, as it is, two semitones lower or higher, or a tenth
-  slower or faster ("waveform"), and where asked moved a little in time and pitch ("move": a longer or
-  shorter vocal tract) or with bands and frames blanked ("mask").
+  slower or faster ("waveform"), and where asked moved a little in time and pitch ("move": a
+  longer or shorter vocal tract) or with bands and frames blanked ("mask").
 * ``inputs="reslstm"`` is what ResLSTM-SA hears: 34 cepstral coefficients and 12 of chroma a frame.
   Its authors normalise with all files; here the training rows alone give mean and deviation.
 * Faces are Mostafa's: grey, 48×48, mirrored, moved and cut in training.
