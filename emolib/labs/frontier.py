@@ -88,7 +88,7 @@ def points() -> pd.DataFrame:
         for name, whose, system in (
             (VOICE, "own", "our voice"),
             (SPEAKER, "own", "our voice, speaker known"),
-            (RERUN, "rerun", "ResLSTM-SA h64, chosen on validation"),
+            (RERUN, "rerun", "ResLSTM-SA h64, settings of ours"),
         )
     ]
     return pd.concat([known, pd.DataFrame(ours)], ignore_index=True)
@@ -141,8 +141,9 @@ MEANS = ("geometric", "arithmetic")
 
 
 def answers(result: results.Result, clip_ids: Sequence[str]) -> np.ndarray:
-    """Return the probabilities that a result gives to clips, the mean over seeds, (N, classes).
+    """Return the probabilities that the first seed of a result gives to clips, (N, classes).
 
+    One seed is one network: the mean over seeds would be several times as large as its card says.
     A clip of a voice and the film of the same moment differ only in the first field of a RAVDESS
     name, the modality.
 
@@ -151,7 +152,7 @@ def answers(result: results.Result, clip_ids: Sequence[str]) -> np.ndarray:
     FrontierError
         If the result has not judged one of them.
     """
-    rows = result.pooled()[0]
+    rows, _, probabilities, _ = result.pooled()
     judged = pd.Index([result.samples.clip_ids[row][2:] for row in rows])
     at = judged.get_indexer([name[2:] for name in clip_ids])
     if (at < 0).any():
@@ -160,7 +161,7 @@ def answers(result: results.Result, clip_ids: Sequence[str]) -> np.ndarray:
             f"{result.name} has not judged {len(missing)} clips, such as {missing[0]}: take all "
             "folds of the same corpus"
         )
-    return evaluation.fuse([result.pooled(seed)[2] for seed in result.seeds])[at]
+    return probabilities[at]
 
 
 def together(

@@ -205,7 +205,7 @@ class ResLSTM(nn.Module):
         return self.classify(self.dropout(self.second_norm(seen)))
 
 
-VOICES = {"ours": Voice, "convolutional": ConvolutionalVoice, "reslstm": ResLSTM}
+VOICES: dict[str, Any] = {"ours": Voice, "convolutional": ConvolutionalVoice, "reslstm": ResLSTM}
 
 
 # --- the whole ------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ class Own(nn.Module):
         if self.modality != "both":
             return logits[0]
         shares = [F.log_softmax(one, dim=-1) for one in logits]
-        return fuse(*shares, "product") if len(shares) == 2 else shares[0]
+        return fuse(shares[0], shares[1], "product") if len(shares) == 2 else shares[0]
 
 
 PARTS = (

@@ -22,8 +22,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import pandas as pd
-import torch
 from torch import Tensor
 
 from emolib.features.audio import Mfcc
@@ -43,8 +41,8 @@ RECIPE = TrainingRecipe(
     scheduler="onecycle", monitor="uar", restore_best=False, label_smoothing=0.1, mixup=0.2,
 )  # fmt: skip
 
-#: As the authors of ResLSTM-SA describe theirs; their rates were found on the test folds, these are
-#: Adam's own.
+#: For ResLSTM-SA. Its authors found their rates on the test folds, so these are Adam's own, with a
+#: plain cosine in place of their warm restarts; only the epoch is chosen on validation actors.
 RESLSTM = TrainingRecipe(
     optimizer="adam", lr=1e-3, weight_decay=1e-4, batch_size=32, max_epochs=40,
     scheduler="cosine", monitor="uar",

@@ -83,9 +83,7 @@ def test_their_cepstra_and_chroma_have_46_numbers_a_frame():
 @pytest.mark.parametrize("name", ["voice-luna", "voice-luna-speaker", "reslstm-luna"])
 def test_the_voices_start_in_quick_mode(name, tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "RUNS", tmp_path)
-    asked = engine.declared(
-        "own", name, corpus="synthetic", split="actor", seeds=(0,), folds=(0,)
-    )
+    asked = engine.declared("own", name, corpus="synthetic", split="actor", seeds=(0,), folds=(0,))
     result = engine.run("own", asked, mode="quick", progress=False)
     assert len(result.runs) == 1
     assert result.model.parameters <= 50_000
