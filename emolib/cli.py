@@ -80,6 +80,7 @@ def _corpora() -> Iterable[str]:
 
 
 _known_paper = _one_of("paper", lambda: registry.PAPERS)
+_known_network = _one_of("paper", lambda: registry.NETWORKS)
 _known_mode = _one_of("mode", lambda: ("quick", "full"))
 _known_judge = _one_of("judge", lambda: ("mostafa", "lu"))
 _known_corpus = _one_of("corpus", _corpora)
@@ -153,9 +154,11 @@ Word = str | None
 Words = list[str] | None
 Place = Path | None
 _PAPERS = f"Paper: {', '.join(registry.PAPERS)}."
-_RUNS = f"Paper or lab: {', '.join((*registry.PAPERS, *registry.LABS))}."
-Key = Annotated[str, Argument(help=_PAPERS, callback=_known_paper)]
+_NETWORKS = f"Paper: {', '.join(registry.PAPERS)}; or own, the book's networks."
+_RUNS = f"Paper or lab: {', '.join((*registry.NETWORKS, *registry.LABS))}."
+Key = Annotated[str, Argument(help=_NETWORKS, callback=_known_network)]
 AnyKey = Annotated[str | None, Argument(help=_PAPERS, callback=_known_paper)]
+AnyNetwork = Annotated[str | None, Argument(help=_NETWORKS, callback=_known_network)]
 AsJson = Annotated[bool, Option("--json", help="Print JSON for a machine to read.")]
 _CORPUS = "Corpus, such as ravdess, paired or synthetic"
 _OWN = f"{_CORPUS}; or your own recordings: a CSV or a folder"
@@ -414,7 +417,7 @@ def features(
 
 
 @app.command()
-def cost(key: AnyKey = None, as_json: AsJson = False) -> None:
+def cost(key: AnyNetwork = None, as_json: AsJson = False) -> None:
     """Count parameters, operations and bytes, each under its named convention."""
     import pandas as pd
 
@@ -450,7 +453,7 @@ def train(
     from emolib.papers import engine
 
     split, folds = _folds_of_peers(split, folds)
-    if weights and key not in registry.PAPERS:
+    if weights and key not in registry.NETWORKS:
         raise BadParameter("--weights: networks of papers are published, not those of labs")
     corpus, root = _place(corpus) if corpus else (None, None)
     if root:

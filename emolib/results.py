@@ -383,7 +383,7 @@ def compose_title(
     asked = dict(asked or {})
     channel = asked.pop("channel", "speech") or "speech and song"
     parts = [
-        registry.PAPERS[key].name if key in registry.PAPERS else key.capitalize(),
+        registry.NETWORKS[key].name if key in registry.NETWORKS else key.capitalize(),
         _WORDS["modalities"].get(modality, modality),
         corpus_name(corpus).replace("speech", channel),
         *(f"{option} {value}" for option, value in asked.items()),

@@ -20,9 +20,9 @@ FILES = (
 #: Files beside them that belong to no paper.
 OTHERS = {
     "emolib/papers": {"augment", "dataset", "engine", "experiment", "face_features", "films"}
-    | {"motion", "streams"},
-    "emolib/models": {"layers"},
-    "notebooks": {"tensors", "scoreboard", "recordings"},
+    | {"motion", "own", "streams"},
+    "emolib/models": {"layers", "own"},
+    "notebooks": {"tensors", "frontier", "scoreboard", "recordings"},
 }
 
 
@@ -64,3 +64,12 @@ def test_the_ledger_of_a_paper_carries_its_key():
     for key in registry.PAPERS:
         ledger = yaml.safe_load((paths.CLAIMS / f"{key}.yml").read_text())
         assert ledger["paper"]["key"] == key, f"data/claims/{key}.yml names another paper: {LINE}"
+
+
+def test_our_own_networks_are_built_and_trained_and_claim_nothing():
+    assert set(registry.NETWORKS) - set(registry.PAPERS) == {registry.OWN.key}
+    assert registry.network("own").modalities == ("audio", "video", "both")
+    assert registry.module("own") == "emolib.papers.own"
+    with pytest.raises(registry.UnknownPaperError, match="unknown paper 'own'"):
+        registry.paper("own")
+    assert not (paths.CLAIMS / "own.yml").exists()

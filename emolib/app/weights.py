@@ -108,7 +108,7 @@ def _card(file: Path) -> dict[str, Any]:
 
     for needed in (file, file.with_suffix(".json")):
         if not needed.is_file():
-            paper = file.parent.name if file.parent.name in registry.PAPERS else "mostafa"
+            paper = file.parent.name if file.parent.name in registry.NETWORKS else "mostafa"
             raise PredictionError(
                 f"{needed} is missing: get it from the repository, or train it with "
                 f"`emolib train {paper}` and weights.publish"

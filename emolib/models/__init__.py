@@ -1,4 +1,4 @@
-"""The five papers' networks, each rebuilt in one file that reads like its paper.
+"""The five papers' networks, each rebuilt in one file that reads like its paper, and our own.
 
 Every model is an ``nn.Module`` whose ``forward(audio=None, video=None, text=None)`` takes named
 tensors and returns logits of shape ``(B, n_classes)``.
@@ -23,16 +23,16 @@ _USUAL_LIMITS, _RATE = (0.01, 100_000), (0, 1)
 
 def _module(key: str) -> ModuleType:
     """Import ``emolib.models.<key>``; only then does that paper's file cost anything."""
-    return importlib.import_module(f"{__name__}.{registry.paper(key).key}")
+    return importlib.import_module(f"{__name__}.{registry.network(key).key}")
 
 
 def build(key: str, n_classes: int = 8, **options: Any) -> "nn.Module":
-    """Build one of the five networks with fresh random weights.
+    """Build one of the networks with fresh random weights.
 
     Parameters
     ----------
     key
-        One of `emolib.registry.PAPERS`.
+        One of `emolib.registry.NETWORKS`.
     n_classes
         Number of emotions, the width of the logits: 2 to 1000.
     **options
@@ -54,7 +54,7 @@ def build(key: str, n_classes: int = 8, **options: Any) -> "nn.Module":
     module = _module(key)
     from emolib.models.layers import ModelError
 
-    network = getattr(module, registry.paper(key).model)
+    network = getattr(module, registry.network(key).model)
     known = _parameters(network, *getattr(module, "PARTS", ()))
     for name, value in {"n_classes": n_classes, **options}.items():
         if name not in known:

@@ -422,7 +422,7 @@ class Network:
     @property
     def name(self) -> str:
         """What the book calls the paper."""
-        return registry.paper(self.key).name
+        return registry.network(self.key).name
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -662,7 +662,7 @@ def _digest(
     }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
     here = Path(__file__).parent
-    apart = {"engine", "experiment", *registry.PAPERS}
+    apart = {"engine", "experiment", *registry.NETWORKS}
     shared = [file for file in sorted(here.glob("*.py")) if file.stem not in apart]
     for text in map(
         _code, (Path(evaluation.__file__), Path(inspect.getfile(module)), *learner.files, *shared)
