@@ -6,7 +6,7 @@ heard, and a look back over time that weighs every moment (attentive statistics:
 The two LSTMs are those of ResLSTM-SA (Krasnoproshin 2026), the best small network that others have
 published; ``design="reslstm"`` is that network itself, rebuilt from its description to be trained
 under the same rules, and ``design="convolutional"`` is the one that lost against both on the
-validation actors. A face is Mostafa's task with the residual network of `emolib.models.mostafa`.
+validation actors. A face is Mostafa's task with the residual network of `emolib.models.layers`.
 Both together decide by the product of their answers, Lu's rule squared: it has nothing to train.
 """
 
@@ -18,9 +18,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from emolib.models.layers import AUDIO_VISUAL, choose, conv_bn, example_clips, fuse, given
-from emolib.models.mostafa import IMAGE, residual_cnn
+from emolib.models.layers import (
+    AUDIO_VISUAL,
+    choose,
+    conv_bn,
+    example_clips,
+    fuse,
+    given,
+    residual_cnn,
+)
 
+IMAGE = 48  # pixels on a side
 BANDS = 64
 POOLINGS = ("attention", "mean")
 #: By how much the convolutions behind the first shrink height (bands) and width (time).
@@ -224,7 +232,7 @@ class Own(nn.Module):
         The voice network: "ours" (`Voice`), "convolutional" (`ConvolutionalVoice`) or "reslstm"
         (`ResLSTM`).
     options
-        Of the voice network, and of the face network, `emolib.models.mostafa.residual_cnn`.
+        Of the voice network, and of the face network, `emolib.models.layers.residual_cnn`.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from emolib.models import mostafa
+from emolib.models import layers, mostafa
 
 FER2013 = ("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
@@ -66,13 +66,13 @@ def test_our_design_does_with_a_fifth_of_the_macs_and_no_more_parameters(block, 
 
 @pytest.mark.parametrize("block", ["basic", "inverted"])
 def test_a_residual_block_whose_body_is_silent_passes_its_input_on(block):
-    module = mostafa.ResidualBlock(
+    module = layers.ResidualBlock(
         4, 4, block=block, stride=1, activation="relu", squeeze=False, shortcut=True
     ).eval()
     torch.nn.init.zeros_(module.body[-1].weight)
     x = torch.rand(2, 4, 6, 6)
     torch.testing.assert_close(module(x), x)
-    without = mostafa.ResidualBlock(
+    without = layers.ResidualBlock(
         4, 4, block=block, stride=1, activation="relu", squeeze=False, shortcut=False
     ).eval()
     torch.nn.init.zeros_(without.body[-1].weight)
