@@ -663,8 +663,8 @@ def export(
     """
     if bool(key) == every or (every and not whole):
         raise BadParameter("give a paper, or --all --whole")
-    given = {"weights": weights, "classes": classes, "rate": rate, "opset": opset}
-    given = {name: value for name, value in given.items() if value is not None}
+    asked = {"weights": weights, "classes": classes, "rate": rate, "opset": opset}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if whole:
         if int8:
             raise BadParameter("--int8: the front end computes in 32 bits; leave out --whole")
