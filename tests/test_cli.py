@@ -97,7 +97,7 @@ REFUSED = [
     ("train nobody", "known are ding, lu, yang"),
     ("explain dong", "known are ding, lu, yang"),
     ("explain ding --corpus nowhere", "known are ravdess"),
-    ("explain ding --modality smell", "audio, video, both"),
+    ("explain ding --modality smell", "known are audio, video, text"),
     ("explain ding --epochs 0", "greater than or equal to 1"),
     ("export dong", "known are ding, lu, yang"),
     ("export ding --weights {bad}/empty.safetensors", "train or fetch it again"),

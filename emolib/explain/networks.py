@@ -23,6 +23,7 @@ from emolib.explain.chance import Learned, UnlearnedError, learned
 from emolib.explain.methods import COMPLETE, integrated_gradients
 from emolib.papers import streams
 from emolib.papers.dataset import scaled
+from emolib.papers.experiment import choose
 from emolib.training import Samples
 
 _FILES = {"audio": "voice", "video": "face"}
@@ -82,9 +83,12 @@ def published(key: str, modality: str) -> Published:
     ------
     UnlearnedError
         If there is none.
+    ExperimentError
+        If the modality is unknown.
     """
     from safetensors.torch import load_file
 
+    choose("modality", modality, streams.MODALITIES)
     file = paths.find(paths.WEIGHTS / key / f"{_FILES.get(modality, modality)}.safetensors")
     if not file.is_file():
         there = ", ".join(f"{paper} {name}" for paper, name in every_published())
