@@ -105,7 +105,7 @@ REFUSED = [
     ("export ding --weights {bad}", "give the .safetensors"),
     ("export lu --weights {bad}/ding.safetensors", "give weights of lu"),
     ("export lu --weights {weights}/mostafa/face.safetensors", "give weights of lu"),
-    ("export ding --out {bad}", "is a directory"),
+    ("export ding --out {bad}", "is a folder: name a file in it"),
     ("export ding --classes 1e8", "valid integer"),
     ("export ding --classes 100000000", "give 2 to"),
     ("export ding --classes 7 --weights {bad}/ding.safetensors", "as many classes as"),
